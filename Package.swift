@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings shared by every target: Swift 6 language mode, warnings are errors,
+/// existentials are spelled, members come only from modules a file imports.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    // The switches that re-introduce known defects exist in debug builds only.
+    .define("DEFECTS", .when(configuration: .debug)),
+]
+
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+// Arrows point down only; design.md §7 is the table behind this list.
+let package = Package(
+    name: "tandem",
+    products: [.executable(name: "tandem", targets: ["tandem"])],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    ],
+    targets: [
+        .target(name: "TandemModel", swiftSettings: strict),
+        .target(name: "TandemCore", dependencies: ["TandemModel"], swiftSettings: strict),
+        .target(name: "TandemDatabase", dependencies: ["TandemModel", grdb], swiftSettings: strict),
+        .target(
+            name: "TandemCRM", dependencies: ["TandemModel", "TandemCore", "TandemDatabase"],
+            swiftSettings: strict),
+        .target(
+            name: "TandemSync",
+            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM"],
+            swiftSettings: strict),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(name: "TandemHTTP", dependencies: ["CCurl"], swiftSettings: strict),
+        .target(
+            name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
+        .target(name: "AppCSV", dependencies: ["TandemModel", crypto], swiftSettings: strict),
+        .target(
+            name: "TandemReport", dependencies: ["TandemModel", "TandemSync"],
+            swiftSettings: strict),
+        .target(
+            name: "TandemTesting",
+            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync"],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "tandem",
+            dependencies: [
+                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "TandemHTTP", "AppCardDAV", "AppCSV", "TandemReport", "TandemTesting",
+                arguments, yams, logging, lifecycle,
+            ],
+            swiftSettings: strict),
+    ]
+)

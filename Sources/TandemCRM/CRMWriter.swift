@@ -1,0 +1,212 @@
+import TandemCore
+import TandemDatabase
+package import TandemModel
+
+/// Writes the CRM store inside a transaction; every write is one row of the change feed.
+///
+/// Values are checked against the schema; records, keys and feed move together, so the caller
+/// only has to commit.
+package struct CRMWriter {
+    let connection: any SQLConnection
+    let schema: CRMSchema
+    let now: Timestamp
+    let origin: Origin
+
+    private var reader: CRMReader { CRMReader(connection: connection) }
+
+    /// Makes a record; blank values are left out.
+    ///
+    /// - Throws: ``CRMError`` for an unknown object or property, a value that does not fit, or
+    ///   an email address of another living contact.
+    package func create(_ object: ObjectName, _ values: Values) throws -> RecordID {
+        let properties = try checked(values, of: object).filter { !$0.value.isEmpty }
+        let keys = keys(of: properties, object)
+        try requireFree(keys, for: nil, in: object)
+        let text = FlatJSON.text(properties)
+        let id = try connection.row(
+            """
+            INSERT INTO record (object, properties, created_at, updated_at) VALUES (?, ?, ?, ?)
+            RETURNING id
+            """,
+            [.text(object.text), .text(text), .integer(now.milliseconds), .integer(now.milliseconds)]
+        ) { RecordID($0.integer(0) ?? 0) }
+        guard let id else { throw DatabaseFailure(.failed, "a new record got no id") }
+        try add(keys, of: id, object)
+        try log(.create, id, object, patch: text)
+        return id
+    }
+
+    /// Changes properties of a living record; `""` clears one, others stay as they are.
+    ///
+    /// - Returns: What really changed; empty if every value was there already, and then nothing
+    ///   is written.
+    /// - Throws: As ``create(_:_:)``; ``CRMError/archived(_:)`` for a record in the bin.
+    @discardableResult
+    package func update(_ id: RecordID, _ values: Values) throws -> Values {
+        let old = try living(id)
+        let checked = try checked(values, of: old.object)
+        let patch = checked.filter { $0.value != old.properties[$0.key, default: ""] }
+        if patch.isEmpty { return [:] }
+        let new = old.properties.merging(patch) { $1 }.filter { !$0.value.isEmpty }
+        let (before, after) = (keys(of: old.properties, old.object), keys(of: new, old.object))
+        try requireFree(after.filter { !before.contains($0) }, for: id, in: old.object)
+        try remove(before.filter { !after.contains($0) }, of: id, old.object)
+        try add(after.filter { !before.contains($0) }, of: id, old.object)
+        try connection.run(
+            "UPDATE record SET properties = ?, updated_at = ? WHERE id = ?",
+            [.text(FlatJSON.text(new)), .integer(now.milliseconds), .integer(id.number)])
+        try log(.update, id, old.object, patch: FlatJSON.text(patch))
+        return patch
+    }
+
+    /// Moves a record to the bin; its keys become free.
+    ///
+    /// - Throws: ``CRMError/notFound(_:_:)``, ``CRMError/archived(_:)``.
+    package func archive(_ id: RecordID) throws {
+        let old = try living(id)
+        try remove(keys(of: old.properties, old.object), of: id, old.object)
+        try connection.run(
+            "UPDATE record SET archived_at = ? WHERE id = ?",
+            [.integer(now.milliseconds), .integer(id.number)])
+        try log(.archive, id, old.object, patch: "{}")
+    }
+
+    /// Brings a record back from the bin under its old id.
+    ///
+    /// - Throws: ``CRMError/duplicateEmail(_:of:)`` if its address was taken meanwhile.
+    package func restore(_ id: RecordID) throws {
+        guard let old = try reader.record(id) else { throw CRMError.notFound("records", "\(id)") }
+        if old.archivedAt == nil { throw CRMError.notArchived(id) }
+        let keys = keys(of: old.properties, old.object)
+        try requireFree(keys, for: id, in: old.object)
+        try add(keys, of: id, old.object)
+        try connection.run(
+            "UPDATE record SET archived_at = NULL, updated_at = ? WHERE id = ?",
+            [.integer(now.milliseconds), .integer(id.number)])
+        try log(.restore, id, old.object, patch: "{}")
+    }
+
+    /// Empties the bin of records that have been in it for ``CRMStore/binDays``.
+    ///
+    /// - Returns: How many were removed; at most 500 per call.
+    package func emptyBin() throws -> Int {
+        let limit = now - .seconds(CRMStore.binDays * 86_400)
+        let due = try connection.rows(
+            "SELECT id, object FROM record WHERE archived_at < ? ORDER BY id LIMIT 500",
+            [.integer(limit.milliseconds)]
+        ) { (RecordID($0.integer(0) ?? 0), ObjectName($0.text(1) ?? "")) }
+        for (id, object) in due {
+            try connection.run("DELETE FROM record WHERE id = ?", [.integer(id.number)])
+            try log(.purge, id, object, patch: "{}")
+        }
+        return due.count
+    }
+
+    private func living(_ id: RecordID) throws -> CRMRecord {
+        guard let record = try reader.record(id) else { throw CRMError.notFound("records", "\(id)") }
+        if record.archivedAt != nil { throw CRMError.archived(id) }
+        return record
+    }
+
+    private func log(_ kind: CRMChange.Kind, _ id: RecordID, _ object: ObjectName, patch: String)
+        throws
+    {
+        try connection.run(
+            """
+            INSERT INTO change (object, record_id, kind, patch, at, origin)
+            VALUES (?, ?, ?, ?, ?, ?)
+            """,
+            [
+                .text(object.text), .integer(id.number), .text(kind.rawValue), .text(patch),
+                .integer(now.milliseconds), .text(origin.text),
+            ])
+    }
+}
+
+/// What a record may hold, and the keys it is found by.
+extension CRMWriter {
+    private func checked(_ values: Values, of object: ObjectName) throws(CRMError) -> Values {
+        let properties = try schema.properties(of: object)
+        var checked: Values = [:]
+        for (name, value) in values {
+            guard let property = properties[name] else { throw unknown(name, of: object) }
+            if property.isReadOnly { throw .readOnly(name) }
+            checked[name] = try property.accepted(value)
+        }
+        return checked
+    }
+
+    private func unknown(_ name: PropertyName, of object: ObjectName) -> CRMError {
+        do {
+            _ = try schema.property(name, of: object)
+            return .unknownProperty(name, of: object, nearest: nil)
+        } catch { return error }
+    }
+
+    private func keys(of values: Values, _ object: ObjectName) -> [MatchKey] {
+        MatchKey.keys(of: values, object: object, rules: SyncSettings.defaultMatch(object))
+    }
+
+    private func requireFree(_ keys: [MatchKey], for id: RecordID?, in object: ObjectName) throws {
+        for key in keys where key.kind == MatchKey.email {
+            let owner = try connection.row(
+                "SELECT record_id FROM unique_key WHERE object = ? AND kind = ? AND value = ?",
+                [.text(object.text), .text(key.kind), .text(key.value)]
+            ) { RecordID($0.integer(0) ?? 0) }
+            if let owner, owner != id { throw CRMError.duplicateEmail(key.value, of: owner) }
+        }
+    }
+
+    private func add(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
+        for key in keys {
+            let table = key.kind == MatchKey.email ? "unique_key" : "match_key"
+            try connection.run(
+                "INSERT INTO \(table) (object, kind, value, record_id) VALUES (?, ?, ?, ?)",
+                [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
+        }
+    }
+
+    private func remove(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
+        for key in keys {
+            let table = key.kind == MatchKey.email ? "unique_key" : "match_key"
+            try connection.run(
+                "DELETE FROM \(table) WHERE object = ? AND kind = ? AND value = ? AND record_id = ?",
+                [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
+        }
+    }
+}
+
+extension PropertyDefinition {
+    /// Checks a value and brings it into the form it is stored in.
+    ///
+    /// - Throws: ``CRMError/invalidValue(_:_:expected:)``.
+    package func accepted(_ value: String) throws(CRMError) -> String {
+        if value.isEmpty { return "" }
+        if name == "email" && !value.isEmailAddress {
+            throw .invalidValue(name, value, expected: "an address such as ann@example.com")
+        }
+        guard let canonical = type.canonical(value) else {
+            throw .invalidValue(name, value, expected: type.example)
+        }
+        if type == .enumeration && !options.isEmpty && !options.contains(canonical) {
+            throw .invalidValue(name, value, expected: "one of \(options.joined(separator: ", "))")
+        }
+        return canonical
+    }
+}
+
+extension ValueType {
+    /// What a value of this type looks like, for error texts.
+    package var example: String {
+        switch self {
+        case .string, .phone, .url: "text"
+        case .number: "a plain number such as 1250.50"
+        case .bool: "true or false"
+        case .date: "a date such as 2026-11-22"
+        case .datetime: "a moment such as 2026-11-22T09:30:00Z"
+        case .enumeration: "one of its options"
+        case .multiEnumeration: "options with `;` between them"
+        case .email: "an address such as ann@example.com"
+        }
+    }
+}

@@ -1,0 +1,108 @@
+package import TandemModel
+
+/// A normalised text by which records of the two sides find each other.
+package struct MatchKey: Hashable, Sendable, Comparable {
+    /// What the key is made of. Keys of different kinds never match.
+    package let kind: String
+    package let value: String
+
+    package init(kind: String, value: String) {
+        self.kind = kind
+        self.value = value
+    }
+
+    package static let email = "email"
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.kind, left.value) < (right.kind, right.value)
+    }
+
+    /// The keys of a record, each once, in order.
+    ///
+    /// - Parameters:
+    ///   - values: CRM property names; for app records as mapped.
+    ///   - rules: What the sync, or the store's index, matches by.
+    package static func keys(
+        of values: Values, object: ObjectName, rules: [MatchRule]
+    ) -> [MatchKey] {
+        var keys: Set<MatchKey> = []
+        for rule in rules {
+            switch (object, rule.text) {
+            case (.contacts, "email"): keys.formUnion(emails(values).map { Self(kind: email, value: $0) })
+            case (.contacts, "company"): keys.formUnion(companyKeys(values))
+            case (.companies, "domain"):
+                keys.formUnion(domains(values).map { Self(kind: "domain", value: $0) })
+            default:
+                let text = folded(values[PropertyName(rule.text)] ?? "")
+                if !text.isEmpty { keys.insert(Self(kind: rule.text, value: text)) }
+            }
+        }
+        return keys.sorted()
+    }
+
+    /// The primary and additional addresses, lower case.
+    package static func emails(_ values: Values) -> Set<String> {
+        let additional = ValueType.parts(values["hs_additional_emails"] ?? "")
+        let all = [values["email"] ?? ""] + additional
+        return Set(all.map { $0.trimmed.lowercased() }.filter(\.isEmailAddress))
+    }
+
+    /// A person is matched with the company's email, name or domain; a contact without any
+    /// person name is a company in contact's clothes and is matched by those alone.
+    private static func companyKeys(_ values: Values) -> [MatchKey] {
+        let names = [values["firstname"] ?? "", values["lastname"] ?? ""]
+        let person = folded(names.joined(separator: " "))
+        let prefix = person.isEmpty ? "" : "person-"
+        var parts: [(kind: String, value: String)] = []
+        parts.append(("company", folded(values["company"] ?? "")))
+        parts.append(("company-email", (values["company_email"] ?? "").trimmed.lowercased()))
+        var companyDomains = emails(values).compactMap(companyDomain(ofEmail:))
+        if let domain = normalised(domain: values["domain"] ?? "") { companyDomains.append(domain) }
+        parts += companyDomains.map { ("company-domain", $0) }
+        return parts.filter { !$0.value.isEmpty }.map {
+            MatchKey(kind: prefix + $0.kind, value: person.isEmpty ? $0.value : "\(person)|\($0.value)")
+        }
+    }
+
+    private static func domains(_ values: Values) -> Set<String> {
+        let all = [values["domain"] ?? ""] + ValueType.parts(values["hs_additional_domains"] ?? "")
+        return Set(all.compactMap(normalised(domain:)).filter { !freeMailDomains.contains($0) })
+    }
+
+    /// Lower case, without `www.`, port and path, internationalised labels as punycode.
+    package static func normalised(domain: String) -> String? {
+        var text = domain.trimmed.lowercased()
+        if let scheme = text.firstRange(of: "://") { text = String(text[scheme.upperBound...]) }
+        text = String(text.prefix { !"/:?#".contains($0) })
+        if text.hasPrefix("www.") { text.removeFirst(4) }
+        guard text.contains("."), !text.contains(" ") else { return nil }
+        let labels = text.split(separator: ".").map { label in
+            label.utf8.allSatisfy { $0 < 128 } ? String(label) : "xn--" + Punycode.encoded(label)
+        }
+        return labels.joined(separator: ".")
+    }
+
+    private static func companyDomain(ofEmail email: String) -> String? {
+        guard let at = email.lastIndex(of: "@"),
+            let domain = normalised(domain: String(email[email.index(after: at)...])),
+            !freeMailDomains.contains(domain)
+        else { return nil }
+        return domain
+    }
+
+    /// Lower case with single blanks between the words.
+    private static func folded(_ text: String) -> String {
+        text.lowercased().split { $0.isWhitespace }.joined(separator: " ")
+    }
+
+    /// Mail providers whose domains say nothing about a company.
+    private static let freeMailDomains: Set<String> = [
+        "126.com", "163.com", "aol.com", "bluewin.ch", "comcast.net", "fastmail.com", "free.fr",
+        "gmail.com", "gmx.at", "gmx.ch", "gmx.de", "gmx.net", "googlemail.com", "hey.com",
+        "hotmail.co.uk", "hotmail.com", "hotmail.de", "hotmail.fr", "icloud.com", "laposte.net",
+        "libero.it", "live.com", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com",
+        "orange.fr", "outlook.com", "outlook.de", "proton.me", "protonmail.com", "qq.com",
+        "t-online.de", "tutanota.com", "web.de", "yahoo.co.jp", "yahoo.co.uk", "yahoo.com",
+        "yahoo.de", "yahoo.fr", "yandex.com", "yandex.ru", "zoho.com",
+    ]
+}

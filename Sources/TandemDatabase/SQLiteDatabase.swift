@@ -1,0 +1,120 @@
+import GRDB
+import TandemModel
+
+/// A SQLite file in WAL mode, through GRDB.
+package struct SQLiteDatabase: Database {
+    /// How much a commit survives.
+    package enum Durability: Sendable {
+        /// Power loss: every commit is on the disk before it returns.
+        case power
+        /// The end of the process only; for simulations and snapshots.
+        case process
+    }
+
+    /// What stands for the braces of ``Migration``.
+    package static let filling = [
+        "identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "integer": "INTEGER",
+        "strict": "STRICT", "clustered": "STRICT, WITHOUT ROWID",
+    ]
+
+    private let file: any DatabaseWriter
+
+    /// Opens or makes a store file.
+    ///
+    /// - Parameters:
+    ///   - path: A file path; its folder must exist.
+    ///   - hasReaders: Whether reads may run beside a write, each on its own connection.
+    /// - Throws: ``DatabaseFailure`` if the file cannot be opened or is no SQLite file.
+    package init(path: String, durability: Durability, hasReaders: Bool) throws {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        configuration.journalMode = .wal
+        configuration.prepareDatabase { database in
+            let level = durability == .power ? "FULL" : "OFF"
+            try database.execute(sql: "PRAGMA synchronous = \(level)")
+            try database.execute(sql: "PRAGMA cache_size = -16000")
+        }
+        do {
+            file =
+                try hasReaders
+                ? DatabasePool(path: path, configuration: configuration)
+                : DatabaseQueue(path: path, configuration: configuration)
+        } catch let error as DatabaseError {
+            throw DatabaseFailure(.failed, "cannot open \(path): \(error.message ?? "no reason")")
+        }
+    }
+
+    package func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
+        try translated { try file.read { try work(Connection(database: $0)) } }
+    }
+
+    package func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
+        try translated { try file.write { try work(Connection(database: $0)) } }
+    }
+
+    /// Closes the file; later calls fail.
+    package func close() throws {
+        try translated { try file.close() }
+    }
+
+    /// Copies the whole store, as of now, into a new file.
+    package func copy(to path: String) throws {
+        try translated {
+            let target = try DatabaseQueue(path: path)
+            try file.backup(to: target)
+            try target.close()
+        }
+    }
+
+    private struct Connection: SQLConnection {
+        let database: GRDB.Database
+
+        func run(_ sql: String, _ arguments: [SQLValue]) throws -> Int {
+            try translated {
+                let statement = try database.cachedStatement(sql: sql)
+                try statement.execute(arguments: StatementArguments(arguments.map(\.bound)))
+                return database.changesCount
+            }
+        }
+
+        func each(
+            _ sql: String, _ arguments: [SQLValue], _ visit: (any SQLRow) throws -> Void
+        ) throws {
+            try translated {
+                let statement = try database.cachedStatement(sql: sql)
+                let rows = try Row.fetchCursor(
+                    statement, arguments: StatementArguments(arguments.map(\.bound)))
+                while let row = try rows.next() { try visit(row) }
+            }
+        }
+    }
+}
+
+extension SQLValue {
+    fileprivate var bound: (any DatabaseValueConvertible)? {
+        switch self {
+        case .null: nil
+        case .integer(let number): number
+        case .text(let text): text
+        }
+    }
+}
+
+extension Row: SQLRow {
+    package func integer(_ column: Int) -> Int64? { self[column] }
+    package func text(_ column: Int) -> String? { self[column] }
+}
+
+/// Gives GRDB's errors the names that the rest of the program knows.
+private func translated<Value>(_ work: () throws -> Value) throws -> Value {
+    do { return try work() } catch let error as DatabaseError {
+        let kind: DatabaseFailure.Kind =
+            switch error.resultCode {
+            case .SQLITE_CONSTRAINT: .constraint
+            case .SQLITE_BUSY, .SQLITE_LOCKED: .busy
+            case .SQLITE_FULL: .full
+            default: .failed
+            }
+        throw DatabaseFailure(kind, error.message ?? "\(error.resultCode)", sql: error.sql)
+    }
+}

@@ -1,0 +1,220 @@
+/// One record as an app holds it, in the app's own field names.
+package struct AppRecord: Hashable, Sendable {
+    package let id: AppRecordID
+    /// The app's version token (an ETag, a revision); a hint that spares reading, never proof.
+    package let version: String?
+    /// An absent field was not read; `""` was read and is blank.
+    package let values: [AppField: String]
+    package let createdAt: Timestamp?
+    package let modifiedAt: Timestamp?
+
+    package init(
+        id: AppRecordID, version: String?, values: [AppField: String],
+        createdAt: Timestamp? = nil, modifiedAt: Timestamp? = nil
+    ) {
+        self.id = id
+        self.version = version
+        self.values = values
+        self.createdAt = createdAt
+        self.modifiedAt = modifiedAt
+    }
+}
+
+/// What became of one record that was asked for by id.
+package enum AppReading: Hashable, Sendable {
+    case present(AppRecord)
+    /// Proven absent: the app itself said that it has no such record (404, 410).
+    case gone
+    /// The record is there, but cannot be understood, or must not be seen.
+    case unreadable(Refusal, version: String?)
+}
+
+/// One step of a listing.
+package struct ChangePage: Hashable, Sendable {
+    /// Records that came with their values.
+    package var records: [AppRecord]
+    /// Records that only showed id and version; those whose version is news are read one by one.
+    package var sightings: [Sighting]
+    /// Records the app says are gone; each is asked for again before it is believed.
+    package var gone: [AppRecordID]
+    /// Records that are present but not understood, with the reason.
+    package var unreadable: [Unreadable]
+    /// Where a listing can go on after this page, if this page is recorded.
+    package var cursor: Cursor?
+    /// Set on the last page of a listing that named every record there is: only such a listing
+    /// can show that a record is missing.
+    package var provesAbsence: Bool
+
+    package struct Sighting: Hashable, Sendable {
+        package let id: AppRecordID
+        package let version: String
+        package init(id: AppRecordID, version: String) {
+            self.id = id
+            self.version = version
+        }
+    }
+
+    package struct Unreadable: Hashable, Sendable {
+        package let id: AppRecordID
+        package let version: String?
+        package let refusal: Refusal
+        package init(id: AppRecordID, version: String?, refusal: Refusal) {
+            self.id = id
+            self.version = version
+            self.refusal = refusal
+        }
+    }
+
+    package init(
+        records: [AppRecord] = [], sightings: [Sighting] = [], gone: [AppRecordID] = [],
+        unreadable: [Unreadable] = [], cursor: Cursor? = nil, provesAbsence: Bool = false
+    ) {
+        self.records = records
+        self.sightings = sightings
+        self.gone = gone
+        self.unreadable = unreadable
+        self.cursor = cursor
+        self.provesAbsence = provesAbsence
+    }
+}
+
+/// A listing under way: pages in order, `nil` after the last.
+package protocol ChangeListing: AnyObject, Sendable {
+    /// - Returns: The next page of at most a few hundred records; `nil` when there are no more.
+    /// - Throws: ``AppError`` if the app cannot be read; pages given so far stay valid.
+    func next() async throws(AppError) -> ChangePage?
+}
+
+/// One write to one app record.
+package struct AppWrite: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        /// Makes a record. A repeated key must not make a second one, as far as the app's
+        /// ``CreateSafety`` reaches.
+        case create(key: String)
+        /// Changes the given fields and no others, if the record is still at `version`.
+        case update(AppRecordID, version: String?)
+        case delete(AppRecordID, version: String?)
+    }
+    package let kind: Kind
+    package let values: [AppField: String]
+
+    package init(_ kind: Kind, values: [AppField: String] = [:]) {
+        self.kind = kind
+        self.values = values
+    }
+}
+
+/// What came of one write.
+package enum WriteOutcome: Hashable, Sendable {
+    /// Done; the record as the app holds it now.
+    case written(AppRecord)
+    /// Done; what the app made of it must be read back.
+    case accepted(AppRecordID)
+    case deleted
+    /// The record has changed since the version given; nothing was written.
+    case conflict
+    /// There is no such record; nothing was written.
+    case gone
+    /// Nothing was written, for a reason that lies in this record.
+    case refused(Refusal)
+    /// The reply was lost: the write may or may not have happened.
+    case unknown(String)
+    /// Nothing was written for a reason that passes (limit, outage).
+    case notNow(FailureCategory, String, afterSeconds: Int64?)
+}
+
+/// How repeating a create is kept from making a second record.
+package enum CreateSafety: Hashable, Sendable {
+    /// The id follows from our key: a repeat meets the first record and changes nothing.
+    case clientID
+    /// The app keeps our key with the record, and can be asked for it at once.
+    case lookupByKey
+    /// The app can only be searched by match keys; its index may lag this many seconds.
+    case search(lagSeconds: Int64)
+}
+
+/// What an app can do; the engine chooses by this and by nothing else.
+package struct AppCapabilities: Hashable, Sendable {
+    /// Writes can be made conditional on the version.
+    package var conditionalWrites: Bool
+    package var createSafety: CreateSafety
+    /// Records in one read call and in one write call.
+    package var readBatch: Int
+    package var writeBatch: Int
+    /// For how long after a write a read may still show the old values.
+    package var readLagSeconds: Int64
+    package var canDelete: Bool
+    /// Listings since a cursor name deleted records, or every listing is complete; otherwise the
+    /// app is listed from the start now and then.
+    package var reportsDeletions: Bool
+
+    package init(
+        conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
+        writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
+        reportsDeletions: Bool = true
+    ) {
+        self.conditionalWrites = conditionalWrites
+        self.createSafety = createSafety
+        self.readBatch = readBatch
+        self.writeBatch = writeBatch
+        self.readLagSeconds = readLagSeconds
+        self.canDelete = canDelete
+        self.reportsDeletions = reportsDeletions
+    }
+}
+
+/// What an app says of itself when asked.
+package struct AppProfile: Hashable, Sendable {
+    /// Stays the same for one account and differs for another one behind the same address.
+    package let account: String
+    /// For people: server, collection, number of fields.
+    package let summary: String
+    /// The fields a record has; empty if the app takes any name.
+    package let fields: [AppField]
+
+    package init(account: String, summary: String, fields: [AppField]) {
+        self.account = account
+        self.summary = summary
+        self.fields = fields
+    }
+}
+
+/// One object of one third-party account: records that can be listed, read and written.
+///
+/// Everything above this protocol is the same for every app; everything that differs between
+/// apps stays below it. Records and calls are independent: a bad record never fails a call.
+package protocol App: Sendable {
+    var capabilities: AppCapabilities { get }
+
+    /// Connects and tells who is there. Changes nothing.
+    func profile() async throws(AppError) -> AppProfile
+
+    /// Starts a listing of what changed since `cursor`, or of everything for `nil`.
+    ///
+    /// Each change made before the listing began and after `cursor` was taken appears at least
+    /// once; a record may appear twice. Nothing is promised about order.
+    /// - Throws: ``AppError/cursorExpired(_:)`` if the app no longer knows the cursor.
+    func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing
+
+    /// Reads records by id.
+    ///
+    /// - Parameter ids: At most ``AppCapabilities/readBatch``, each once.
+    /// - Returns: One reading for each id. An id without an answer is left out and stays unknown.
+    func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading]
+
+    /// Looks for the record that a create with this key may have made.
+    ///
+    /// - Parameters:
+    ///   - key: The key the create was sent with.
+    ///   - values: The values it was sent with, for apps that can only search.
+    ///   - since: When the create was first sent.
+    /// - Returns: Candidates; empty if the app has none (yet).
+    func find(key: String, values: [AppField: String], since: Timestamp)
+        async throws(AppError) -> [AppRecord]
+
+    /// Writes a batch of at most ``AppCapabilities/writeBatch``, no record twice.
+    ///
+    /// - Returns: One outcome per write, in the same order. A refused record is an outcome.
+    /// - Throws: Only if no write of the batch can have reached the app.
+    func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome]
+}

@@ -1,0 +1,196 @@
+import TandemCore
+package import TandemCRM
+import TandemDatabase
+package import TandemModel
+
+/// Brings the CRM store and one object of one app into agreement, once.
+///
+/// Start reading here: ``run(isFull:)`` is the whole story, and each file beside this one tells
+/// what one of its lines means. A crash at any point loses nothing and repeats nothing, because
+/// nothing is queued: the next cycle observes and plans again.
+package struct Cycle: Sendable {
+    let sync: SyncSettings
+    let app: any App
+    let store: CRMStore
+    let surroundings: Surroundings
+    let tuning: Tuning
+    /// Names this process among those that may run the sync.
+    let holder: String
+    /// Told after every batch: progress for a terminal, and life for a watchdog.
+    let onProgress: @Sendable (CycleReport) -> Void
+
+    package init(
+        sync: SyncSettings, app: any App, store: CRMStore, surroundings: Surroundings,
+        tuning: Tuning, holder: String,
+        onProgress: @escaping @Sendable (CycleReport) -> Void = { _ in }
+    ) {
+        self.sync = sync
+        self.app = app
+        self.store = store
+        self.surroundings = surroundings
+        self.tuning = tuning
+        self.holder = holder
+        self.onProgress = onProgress
+    }
+
+    /// Observes both sides, matches, plans, writes and records.
+    ///
+    /// - Parameter isFull: Lists the app from the start instead of from the cursor.
+    /// - Returns: What was done, and in ``CycleReport/stop`` why it ended early, if it did.
+    /// - Throws: `DatabaseFailure` if the store fails; what was committed stays and is right.
+    package func run(isFull: Bool = false) async throws -> CycleReport {
+        var run: CycleRun
+        switch try begin() {
+        case .right(let begun): run = begun
+        case .left(let report): return report
+        }
+        do {
+            try await observeApp(&run, isFull: isFull)
+            try observeCRM(&run)
+            try await settleIntents(&run)
+            try match(&run)
+            try checkRails(&run)
+            try await planAndApply(&run)
+        } catch let error as AppError {
+            run.report.stop = .app(error)
+        } catch let stop as RailStop {
+            run.report.stop = .finding(stop.finding.text)
+            try transaction(run) { tx in try tx.syncs.stop(tx.syncID, stop.finding) }
+        } catch is Lease.Lost {
+            run.report.stop = .isBusy
+        }
+        return try end(run)
+    }
+}
+
+/// One run of a cycle: what it holds and what it has done so far.
+struct CycleRun {
+    var state: SyncState
+    let lease: Lease
+    let generation: Int64
+    var report: CycleReport
+}
+
+/// Beginning, end, and the transactions between.
+extension Cycle {
+    private enum Beginning {
+        case left(CycleReport)
+        case right(CycleRun)
+    }
+
+    private func begin() throws -> Beginning {
+        let now = surroundings.now()
+        var report = CycleReport(sync: sync.name, startedAt: now)
+        return try store.database.write { connection in
+            let state = try SyncTable(connection).adopt(sync)
+            guard state.isOn else {
+                report.stop = .isOff
+                return .left(report)
+            }
+            let lease = try Lease.take(
+                state.id, holder: holder, until: now + .seconds(tuning.leaseSeconds), now: now,
+                in: connection)
+            guard let lease else {
+                report.stop = .isBusy
+                return .left(report)
+            }
+            let generation = state.generation + 1
+            try SyncTable(connection).set("generation", .integer(generation), of: state.id)
+            let run = try connection.row(
+                """
+                INSERT INTO run (sync_id, started_at, read, created_in_crm, updated_in_crm,
+                created_in_app, updated_in_app, deleted_in_crm, deleted_in_app, failed)
+                VALUES (?, ?, 0, 0, 0, 0, 0, 0, 0, 0) RETURNING id
+                """, [.integer(state.id), .integer(now.milliseconds)]
+            ) { $0.integer(0) ?? 0 }
+            report.run = run ?? 0
+            return .right(
+                CycleRun(state: state, lease: lease, generation: generation, report: report))
+        }
+    }
+
+    private func end(_ run: CycleRun) throws -> CycleReport {
+        var report = run.report
+        let now = surroundings.now()
+        report.endedAt = now
+        try store.database.write { connection in
+            try run.lease.release(in: connection)
+            let syncs = SyncTable(connection)
+            if case .app(let error) = report.stop {
+                try syncs.set("problem_category", .text(error.category.rawValue), of: run.state.id)
+                try syncs.set(
+                    "problem_text", .text("\(error.message)\n\(error.remedy)"), of: run.state.id)
+                try syncs.set("problem_at", .integer(now.milliseconds), of: run.state.id)
+            } else if report.stop == nil && run.state.problem != nil {
+                try syncs.set("problem_category", .null, of: run.state.id)
+            }
+            // A cycle that moved nothing leaves no line, or an idle year would fill the table.
+            let isIdle = report.writes + report.read + report.failed == 0 && report.stop == nil
+            if isIdle {
+                try connection.run("DELETE FROM run WHERE id = ?", [.integer(report.run)])
+            } else {
+                try close(report, in: connection)
+            }
+        }
+        onProgress(report)
+        return report
+    }
+
+    private func close(_ report: CycleReport, in connection: any SQLConnection) throws {
+        let counts = [
+            report.read, report.createdInCRM, report.updatedInCRM, report.createdInApp,
+            report.updatedInApp, report.deletedInCRM, report.deletedInApp, report.failed,
+        ]
+        try connection.run(
+            """
+            UPDATE run SET ended_at = ?, read = ?, created_in_crm = ?, updated_in_crm = ?,
+            created_in_app = ?, updated_in_app = ?, deleted_in_crm = ?, deleted_in_app = ?,
+            failed = ? WHERE id = ?
+            """,
+            [.integer(report.endedAt.milliseconds)] + counts.map { .integer(Int64($0)) }
+                + [.integer(report.run)])
+    }
+
+    /// Runs `work` in one transaction that only the holder of the lease can commit.
+    ///
+    /// - Throws: ``Lease/Lost`` if another process took the sync over.
+    func transaction<Value>(
+        _ run: CycleRun, _ work: (CycleTransaction) throws -> Value
+    ) throws -> Value {
+        let now = surroundings.now()
+        let value = try store.database.write { connection in
+            try run.lease.require(until: now + .seconds(tuning.leaseSeconds), in: connection)
+            return try work(CycleTransaction(self, run, connection, now: now))
+        }
+        onProgress(run.report)
+        return value
+    }
+}
+
+/// The tables of a cycle inside one of its transactions.
+struct CycleTransaction {
+    let connection: any SQLConnection
+    let now: Timestamp
+    let syncID: Int64
+    let pairs: PairTable
+    let journal: Journal
+    let syncs: SyncTable
+    let crm: CRMReader
+    let writer: CRMWriter
+    let window: WindowLedger
+
+    fileprivate init(
+        _ cycle: Cycle, _ run: CycleRun, _ connection: any SQLConnection, now: Timestamp
+    ) {
+        self.connection = connection
+        self.now = now
+        syncID = run.state.id
+        pairs = PairTable(connection: connection, syncID: syncID)
+        journal = Journal(
+            connection: connection, syncID: syncID, runID: run.report.run, now: now)
+        syncs = SyncTable(connection)
+        crm = cycle.store.reader(in: connection)
+        writer = cycle.store.writer(in: connection, now: now, origin: .sync(cycle.sync.name))
+        window = WindowLedger(connection: connection, syncID: syncID)
+    }
+}

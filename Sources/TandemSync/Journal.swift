@@ -1,0 +1,63 @@
+package import TandemDatabase
+package import TandemModel
+
+/// One entry of the journal: a write, a lost value, or a change of the pair itself.
+package struct JournalEntry: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        case create, update, delete, restore
+        /// A value that lost a conflict; `before` has it, `after` the winner's.
+        case conflict
+        case bind, rebind
+    }
+    package let kind: Kind
+    package let side: Side
+    package let crmID: RecordID?
+    package let appID: AppRecordID?
+    package let reason: String
+    package let before: Values
+    package let after: Values
+    package let at: Timestamp
+}
+
+/// Writes journal entries inside a transaction.
+struct Journal {
+    let connection: any SQLConnection
+    let syncID: Int64
+    let runID: Int64
+    let now: Timestamp
+
+    func note(
+        _ kind: JournalEntry.Kind, on side: Side, of pair: Pair, reason: String,
+        before: Values = [:], after: Values = [:]
+    ) throws {
+        try connection.run(
+            """
+            INSERT INTO journal (run_id, sync_id, pair_id, at, kind, side, crm_id, app_id, reason,
+            before_values, after_values) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                .integer(runID), .integer(syncID), .integer(pair.id), .integer(now.milliseconds),
+                .text(kind.rawValue), .text(side.rawValue), .optional(pair.crmID?.number),
+                .optional(pair.appID?.text), .text(reason), .text(FlatJSON.text(before)),
+                .text(FlatJSON.text(after)),
+            ])
+    }
+}
+
+/// Reads the journal of a whole sync, oldest first.
+package func journal(of syncID: Int64, in connection: any SQLConnection) throws -> [JournalEntry] {
+    try connection.rows(
+        """
+        SELECT kind, side, crm_id, app_id, reason, before_values, after_values, at FROM journal
+        WHERE sync_id = ? ORDER BY id
+        """, [.integer(syncID)]
+    ) { row in
+        JournalEntry(
+            kind: JournalEntry.Kind(rawValue: row.text(0) ?? "") ?? .update,
+            side: Side(rawValue: row.text(1) ?? "") ?? .crm,
+            crmID: row.integer(2).map { RecordID($0) }, appID: row.text(3).map { AppRecordID($0) },
+            reason: row.text(4) ?? "", before: FlatJSON.values(row.text(5) ?? "") ?? [:],
+            after: FlatJSON.values(row.text(6) ?? "") ?? [:],
+            at: Timestamp(milliseconds: row.integer(7) ?? 0))
+    }
+}

@@ -1,0 +1,274 @@
+import TandemCore
+import TandemDatabase
+import TandemModel
+
+/// Observing the app: what it lists goes into the pairs, and the cursor with it.
+extension Cycle {
+    /// Reads what changed in the app, then whatever was marked to be read by itself.
+    ///
+    /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
+    ///   missing that it looks like an accident.
+    func observeApp(_ run: inout CycleRun, isFull: Bool) async throws {
+        let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(tuning.sweepSeconds)
+        let startsAnew =
+            isFull || run.state.isInitial || run.state.cursor == nil
+            || (!app.capabilities.reportsDeletions && surroundings.now() >= sweepAt)
+        if startsAnew { try await checkAccount(run) }
+        do {
+            try await list(since: startsAnew ? nil : run.state.cursor, &run)
+        } catch AppError.cursorExpired {
+            run.report.count("cursor-expired")
+            try await checkAccount(run)
+            try await list(since: nil, &run)
+        }
+        try judgeMissing(run)
+        try await recheck(&run)
+    }
+
+    private func checkAccount(_ run: CycleRun) async throws {
+        let profile = try await app.profile()
+        try transaction(run) { tx in
+            if let known = run.state.account, known != profile.account {
+                try letThrough(
+                    .otherAccount, records: 0, of: 0, detail: "\(known) -> \(profile.account)", tx)
+            }
+            try tx.syncs.set("account", .text(profile.account), of: tx.syncID)
+        }
+    }
+
+    private func list(since cursor: Cursor?, _ run: inout CycleRun) async throws {
+        let startedAt = surroundings.now()
+        let listing = try await app.changes(since: cursor)
+        var provesAbsence = false
+        while let page = try await listing.next() {
+            try await record(page, &run)
+            provesAbsence = provesAbsence || page.provesAbsence
+            // Defect P52 plans what it has while the listing still runs.
+            if tuning.defects.has(.createsBeforeObserving) {
+                try observeCRM(&run)
+                try await planAndApply(&run)
+            }
+        }
+        try transaction(run) { tx in
+            if provesAbsence {
+                try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+                try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
+            }
+            try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)
+        }
+    }
+
+    /// Puts one page into the pairs; its cursor is stored with the last of it.
+    private func record(_ page: ChangePage, _ run: inout CycleRun) async throws {
+        if tuning.defects.has(.cursorBeforePage) { try store(page.cursor, run) }
+        var news = try transaction(run) { tx in try unknownVersions(page.sightings, run, tx) }
+        news += partial(page.records)
+        for try await readings in readings(of: news) {
+            run.report.read += readings.count
+            try transaction(run) { tx in
+                for (id, reading) in readings { try note(reading, of: id, run, tx) }
+            }
+        }
+        run.report.read += page.records.count + page.unreadable.count
+        let partial = Set(news)
+        try transaction(run) { tx in
+            try note(page.records.filter { !partial.contains($0.id) }, run, tx)
+            for bad in page.unreadable {
+                try note(.unreadable(bad.refusal, version: bad.version), of: bad.id, run, tx)
+            }
+            for pair in try tx.pairs.pairs(app: page.gone).values { try suspect(pair, tx) }
+        }
+        try store(page.cursor, run)
+    }
+
+    private func store(_ cursor: Cursor?, _ run: CycleRun) throws {
+        guard let cursor else { return }
+        try transaction(run) { tx in
+            try tx.syncs.set("cursor", .text(cursor.text), of: tx.syncID)
+        }
+    }
+
+    /// Listed records that lack a mapped field: a listing may show less than a read (P36).
+    private func partial(_ records: [AppRecord]) -> [AppRecordID] {
+        let fields = sync.mapping.fields.map(\.app)
+        let ids = records.filter { record in fields.contains { record.values[$0] == nil } }.map(\.id)
+        return Array(Set(ids)).sorted()
+    }
+
+    /// The sighted records that must be read: new ones, and those whose version is news.
+    private func unknownVersions(
+        _ sightings: [ChangePage.Sighting], _ run: CycleRun, _ tx: CycleTransaction
+    ) throws -> [AppRecordID] {
+        var news: [AppRecordID] = []
+        for chunk in sightings.chunks(of: 500) {
+            let known = try tx.pairs.pairs(app: chunk.map(\.id))
+            var same: [Pair] = []
+            for sighting in chunk {
+                if let pair = known[sighting.id], pair.appVersion == sighting.version,
+                    pair.appPresence == .present, !pair.isSuspect
+                {
+                    same.append(pair)
+                } else {
+                    news.append(sighting.id)
+                }
+            }
+            try tx.pairs.touch(same, generation: run.generation)
+        }
+        return news
+    }
+
+    /// Reads records in batches; an id the app gave no answer for comes back as not available.
+    private func readings(of ids: [AppRecordID]) -> ReadAhead {
+        ReadAhead(app: app, batches: ids.chunks(of: app.capabilities.readBatch), isOn: tuning.readsAhead)
+    }
+
+    /// Reads by themselves the records that are suspected missing or known to be stale.
+    private func recheck(_ run: inout CycleRun) async throws {
+        var last: Int64 = 0
+        while true {
+            let pairs = try transaction(run) { tx in
+                try tx.pairs.toRecheck(
+                    after: last, now: tx.now, limit: app.capabilities.readBatch)
+            }
+            guard let end = pairs.last else { return }
+            last = end.id
+            let ids = pairs.compactMap(\.appID)
+            let readings: [AppRecordID: AppReading] =
+                tuning.defects.has(.absenceIsDeletion)
+                ? Dictionary(uniqueKeysWithValues: ids.map { ($0, .gone) })
+                : try await app.read(ids)
+            run.report.count("point-read")
+            try transaction(run) { tx in
+                for (id, reading) in readings {
+                    guard reading == .gone else {
+                        try note(reading, of: id, run, tx)
+                        continue
+                    }
+                    if var pair = try tx.pairs.pair(app: id) { try noteGone(&pair, tx) }
+                }
+            }
+        }
+    }
+}
+
+/// Writing one observation into a pair.
+extension Cycle {
+    private func note(_ records: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction) throws {
+        for chunk in records.chunks(of: 500) {
+            var known = try tx.pairs.pairs(app: Set(chunk.map(\.id)))
+            for record in chunk {
+                known[record.id] = try note(record, in: known[record.id], run, tx)
+            }
+        }
+    }
+
+    /// Notes what a read of one record gave; also used for what a write gave back.
+    func note(_ reading: AppReading, of id: AppRecordID, _ run: CycleRun, _ tx: CycleTransaction)
+        throws
+    {
+        let known = try tx.pairs.pair(app: id)
+        switch reading {
+        case .present(let record): _ = try note(record, in: known, run, tx)
+        case .gone:
+            if let known { try suspect(known, tx) }
+        case .unreadable(let refusal, let version):
+            var pair = known ?? Pair()
+            pair.appID = id
+            pair.appPresence = .present
+            pair.appVersion = version
+            pair.generation = run.generation
+            pair.isSuspect = false
+            // A record that was not answered for is asked for again; a broken one when it changes.
+            pair.recheckAt = refusal.category == .appUnavailable ? tx.now : nil
+            pair.appRefusals = ["": refusal]
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        }
+    }
+
+    /// - Returns: The pair as it is stored now.
+    private func note(
+        _ record: AppRecord, in known: Pair?, _ run: CycleRun, _ tx: CycleTransaction
+    ) throws -> Pair {
+        let mapped = sync.mapping.crmValues(of: record.values)
+        var pair = known ?? Pair()
+        if let known, isStale(mapped.values, record, known, now: tx.now) {
+            pair.recheckAt = known.echo?.until
+            pair.generation = run.generation
+            return try tx.pairs.save(pair)
+        }
+        var values = pair.appValues.merging(mapped.values) { $1 }
+        if tuning.defects.has(.missingIsEmpty) {
+            for field in sync.mapping.fields where mapped.values[field.crm] == nil {
+                values[field.crm] = ""
+            }
+        }
+        let isNews =
+            known == nil || values != pair.appValues || mapped.refusals != pair.appRefusals
+            || pair.appPresence != .present
+        let keys = MatchKey.keys(
+            of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
+            rules: sync.match)
+        if keys != pair.appKeys {
+            if pair.id != 0 { try tx.pairs.removeKeys(of: pair) }
+            pair.appKeys = keys
+        }
+        pair.appID = record.id
+        pair.appPresence = .present
+        pair.appVersion = record.version
+        pair.appValues = values
+        pair.appRefusals = mapped.refusals
+        pair.appCreatedAt = record.createdAt ?? pair.appCreatedAt ?? tx.now
+        pair.generation = run.generation
+        pair.isSuspect = false
+        pair.recheckAt = nil
+        if let echo = pair.echo, echo.until <= tx.now || isNews { pair.echo = nil }
+        if isNews {
+            pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
+            pair.appChanged = true
+        }
+        pair = try tx.pairs.save(pair)
+        if pair.crmID == nil || pair.state == .deletedInCRM { try tx.pairs.addKeys(of: pair) }
+        return pair
+    }
+
+    /// Whether a read still shows what was there before our own last write (P26).
+    private func isStale(
+        _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
+    ) -> Bool {
+        guard let echo = pair.echo, echo.until > now, record.version != pair.appVersion,
+            !tuning.defects.has(.believesStaleReads)
+        else { return false }
+        return echo.old.allSatisfy { values[$0.key] == $0.value }
+    }
+
+    private func suspect(_ pair: Pair, _ tx: CycleTransaction) throws {
+        guard pair.appPresence == .present else { return }
+        var pair = pair
+        pair.isSuspect = true
+        pair.recheckAt = max(tx.now, pair.echo?.until ?? tx.now)
+        try tx.pairs.save(pair)
+    }
+
+    /// A point read found no record, which proves the deletion unless we have just written it.
+    private func noteGone(_ pair: inout Pair, _ tx: CycleTransaction) throws {
+        if let echo = pair.echo, echo.until > tx.now {
+            pair.recheckAt = echo.until
+        } else {
+            pair.appPresence = .gone
+            pair.isSuspect = false
+            pair.recheckAt = nil
+            pair.echo = nil
+            pair.wake(changedAt: nil)
+            try tx.pairs.removeKeys(of: pair)
+        }
+        try tx.pairs.save(pair)
+    }
+}
+
+extension Collection where Index == Int {
+    /// Slices of at most `size` elements, in order.
+    func chunks(of size: Int) -> [SubSequence] {
+        stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
+    }
+}

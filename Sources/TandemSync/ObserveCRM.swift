@@ -1,0 +1,75 @@
+import TandemCRM
+import TandemDatabase
+import TandemModel
+
+/// Observing the CRM store: its change feed wakes pairs.
+extension Cycle {
+    func observeCRM(_ run: inout CycleRun) throws {
+        if run.state.crmSequence == nil { try walkAllRecords(&run) }
+        try followFeed(&run)
+    }
+
+    /// Makes a pair for every living record; the feed is followed from before the walk began.
+    private func walkAllRecords(_ run: inout CycleRun) throws {
+        let signpost = try store.database.read { try store.reader(in: $0).latestSequence() }
+        var last = RecordID(0)
+        var isDone = false
+        while !isDone {
+            (last, isDone) = try transaction(run) { tx in
+                let records = try tx.crm.records(of: sync.object, after: last, limit: tuning.batch)
+                let known = try tx.pairs.pairs(crm: records.map(\.id))
+                for record in records where known[record.id] == nil {
+                    var pair = Pair()
+                    pair.crmID = record.id
+                    pair.wake(changedAt: nil)
+                    try tx.pairs.save(pair)
+                }
+                guard let end = records.last else {
+                    try tx.syncs.set("crm_sequence", .integer(signpost), of: tx.syncID)
+                    return (last, true)
+                }
+                return (end.id, false)
+            }
+        }
+        try reload(&run)
+    }
+
+    /// Wakes the pairs of records that others changed since the last cycle.
+    private func followFeed(_ run: inout CycleRun) throws {
+        var last = run.state.crmSequence ?? 0
+        let own = Origin.sync(sync.name)
+        var isDone = false
+        while !isDone {
+            (last, isDone) = try transaction(run) { tx in
+                let changes = try tx.crm.changes(of: sync.object, after: last, limit: tuning.batch)
+                guard let end = changes.last else { return (last, true) }
+                let others = changes.filter { change in
+                    change.origin != own
+                        && !(tuning.defects.has(.skipsEverySync)
+                            && change.origin.text.hasPrefix("sync:"))
+                }
+                try wake(others, tx)
+                try tx.syncs.set("crm_sequence", .integer(end.sequence), of: tx.syncID)
+                return (end.sequence, changes.count < tuning.batch)
+            }
+        }
+    }
+
+    private func wake(_ changes: [CRMChange], _ tx: CycleTransaction) throws {
+        var pairs = try tx.pairs.pairs(crm: Set(changes.map(\.recordID)))
+        for change in changes {
+            var pair = pairs[change.recordID] ?? Pair()
+            // A record that came and went between two cycles was never ours.
+            if pair.id == 0 && [.archive, .purge].contains(change.kind) { continue }
+            pair.crmID = change.recordID
+            pair.wake(changedAt: change.at)
+            pairs[change.recordID] = try tx.pairs.save(pair)
+        }
+    }
+
+    func reload(_ run: inout CycleRun) throws {
+        if let state = try store.database.read({ try SyncTable($0).state(sync.name) }) {
+            run.state = state
+        }
+    }
+}

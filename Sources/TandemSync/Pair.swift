@@ -1,0 +1,88 @@
+package import TandemCore
+package import TandemModel
+
+/// One CRM record bound to one app record in one sync, or one of the two still alone: the row
+/// that everything known about them is kept on.
+package struct Pair: Hashable, Sendable {
+    /// Whether the app has the record, as far as was observed.
+    package enum AppPresence: Int64, Hashable, Sendable {
+        case absent, present, gone
+    }
+
+    /// A create that was sent and not yet answered.
+    package struct Intent: Hashable, Sendable {
+        package let key: String
+        /// What was sent, in CRM names.
+        package let values: Values
+        package let at: Timestamp
+    }
+
+    /// A write whose effect the app may not show yet.
+    package struct Echo: Hashable, Sendable {
+        /// The values that were written over; a read that still shows them is stale.
+        package let old: Values
+        package let until: Timestamp
+    }
+
+    /// 0 for a pair that is not stored yet.
+    package var id: Int64 = 0
+    package var crmID: RecordID?
+    package var appID: AppRecordID?
+    package var appPresence = AppPresence.absent
+    package var appVersion: String?
+    /// What was last read of the app's record, in CRM names.
+    package var appValues: Values = [:]
+    /// Fields of it that were not understood; under `""` the whole record.
+    package var appRefusals: [PropertyName: Refusal] = [:]
+    package var appKeys: [MatchKey] = []
+    package var appCreatedAt: Timestamp?
+    package var crmBase: Values = [:]
+    package var appBase: Values = [:]
+    package var hasMet = false
+    package var state = PairState.pending
+    package var attempts = 0
+    /// When the pair is to be planned; `nil` until something changes.
+    package var workAt: Timestamp?
+    /// The oldest change that has not reached the other side.
+    package var changedAt: Timestamp?
+    package var syncedAt: Timestamp?
+    /// The listing that last named the record.
+    package var generation: Int64 = 0
+    /// The app did not name the record where it should have; a point read decides.
+    package var isSuspect = false
+    /// When the record is to be read by itself.
+    package var recheckAt: Timestamp?
+    /// The app's values changed since the last plan.
+    package var appChanged = false
+    package var intent: Intent?
+    package var echo: Echo?
+    package var isDeletionApproved = false
+
+    /// Marks the pair for the next plan; `changedAt` is kept if an older change waits.
+    mutating func wake(changedAt moment: Timestamp?) {
+        state = .pending
+        workAt = Timestamp(milliseconds: 0)
+        attempts = 0
+        if let moment { changedAt = min(changedAt ?? moment, moment) }
+    }
+
+    /// Ends the plan of this pair in `state`; the pair sleeps until something changes.
+    mutating func settle(_ state: PairState) {
+        self.state = state
+        workAt = nil
+        attempts = 0
+        appChanged = false
+    }
+
+    /// Notes a failure; a transient one is tried again by itself.
+    mutating func fail(_ refusal: Refusal, now: Timestamp, jitter: Double, afterSeconds: Int64?) {
+        state = .failed(refusal)
+        attempts += 1
+        appChanged = false
+        workAt =
+            refusal.category.isTransient
+            ? now
+                + RetryPolicy.wait(attempts: attempts, jitter: jitter, afterSeconds: afterSeconds)
+            : nil
+    }
+}

@@ -1,0 +1,304 @@
+package import TandemCore
+package import TandemDatabase
+package import TandemModel
+
+/// The pairs of one sync, inside a transaction.
+package struct PairTable {
+    let connection: any SQLConnection
+    let syncID: Int64
+
+    package init(connection: any SQLConnection, syncID: Int64) {
+        self.connection = connection
+        self.syncID = syncID
+    }
+
+    private static let names = [
+        "crm_id", "app_id", "app_presence", "app_version", "app_values", "app_refusals",
+        "app_keys", "app_created_at", "crm_base", "app_base", "has_met", "state", "category",
+        "reason", "message", "other_id", "attempts", "work_at", "changed_at", "synced_at",
+        "generation", "suspect", "recheck_at", "app_changed", "intent_key", "intent_values",
+        "intent_at", "echo", "echo_until", "approved",
+    ]
+    private static let columns = "id, " + names.joined(separator: ", ")
+    private static let insertion = """
+        INSERT INTO pair (sync_id, \(names.joined(separator: ", ")))
+        VALUES (?\(String(repeating: ", ?", count: names.count))) RETURNING id
+        """
+    private static let update = """
+        UPDATE pair SET \(names.map { "\($0) = ?" }.joined(separator: ", ")) WHERE id = ?
+        """
+
+    package func pair(_ id: Int64) throws -> Pair? {
+        try select("id = ?", [.integer(id)]).first
+    }
+
+    package func pair(crm id: RecordID) throws -> Pair? {
+        try select("sync_id = ? AND crm_id = ?", [.integer(syncID), .integer(id.number)]).first
+    }
+
+    package func pair(app id: AppRecordID) throws -> Pair? {
+        try select("sync_id = ? AND app_id = ?", [.integer(syncID), .text(id.text)]).first
+    }
+
+    /// - Parameter ids: At most 1000.
+    package func pairs(crm ids: some Collection<RecordID>) throws -> [RecordID: Pair] {
+        var found: [RecordID: Pair] = [:]
+        for pair in try select(any: "crm_id", ids.map { .integer($0.number) }) {
+            if let id = pair.crmID { found[id] = pair }
+        }
+        return found
+    }
+
+    /// - Parameter ids: At most 1000.
+    package func pairs(app ids: some Collection<AppRecordID>) throws -> [AppRecordID: Pair] {
+        var found: [AppRecordID: Pair] = [:]
+        for pair in try select(any: "app_id", ids.map { .text($0.text) }) {
+            if let id = pair.appID { found[id] = pair }
+        }
+        return found
+    }
+
+    /// The next pairs to be planned, in the order of their time and id.
+    package func due(after last: (Timestamp, Int64)?, now: Timestamp, limit: Int) throws -> [Pair] {
+        let (time, id) = last ?? (Timestamp(milliseconds: -1), 0)
+        return try select(
+            """
+            sync_id = ? AND work_at <= ? AND (work_at, id) > (?, ?) ORDER BY work_at, id LIMIT ?
+            """,
+            [
+                .integer(syncID), .integer(now.milliseconds), .integer(time.milliseconds),
+                .integer(id), .integer(Int64(limit)),
+            ])
+    }
+
+    /// The next pairs whose app record is to be read by itself.
+    package func toRecheck(after id: Int64, now: Timestamp, limit: Int) throws -> [Pair] {
+        try select(
+            """
+            sync_id = ? AND recheck_at IS NOT NULL AND recheck_at <= ? AND id > ?
+            ORDER BY id LIMIT ?
+            """, [.integer(syncID), .integer(now.milliseconds), .integer(id), .integer(Int64(limit))])
+    }
+
+    package func withIntent(after id: Int64, limit: Int) throws -> [Pair] {
+        try select(
+            "sync_id = ? AND intent_key IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+            [.integer(syncID), .integer(id), .integer(Int64(limit))])
+    }
+
+    /// Inserts a pair that is new (id 0), or writes all columns of one that is not.
+    ///
+    /// - Returns: The pair with its id.
+    @discardableResult
+    package func save(_ pair: Pair) throws -> Pair {
+        var pair = pair
+        if pair.id == 0 {
+            let id = try connection.row(
+                Self.insertion, [.integer(syncID)] + arguments(pair)
+            ) { $0.integer(0) ?? 0 }
+            pair.id = id ?? 0
+        } else {
+            try connection.run(Self.update, arguments(pair) + [.integer(pair.id)])
+        }
+        return pair
+    }
+
+    package func delete(_ pair: Pair) throws {
+        try removeKeys(of: pair)
+        try connection.run("DELETE FROM pair WHERE id = ?", [.integer(pair.id)])
+    }
+
+    /// Notes that a listing named these records, and that nothing else is new about them.
+    package func touch(_ pairs: [Pair], generation: Int64) throws {
+        for pair in pairs {
+            try connection.run(
+                "UPDATE pair SET generation = ? WHERE id = ?",
+                [.integer(generation), .integer(pair.id)])
+        }
+    }
+
+    /// Puts every pair whose record a complete listing did not name under suspicion, but not
+    /// those whose last write the app may not show yet.
+    package func suspectUnseen(before generation: Int64, now: Timestamp) throws {
+        try connection.run(
+            """
+            UPDATE pair SET suspect = 1, recheck_at = ? WHERE sync_id = ? AND app_presence = 1
+            AND generation < ? AND suspect = 0 AND (echo_until IS NULL OR echo_until < ?)
+            """,
+            [
+                .integer(now.milliseconds), .integer(syncID), .integer(generation),
+                .integer(now.milliseconds),
+            ])
+    }
+
+    package func count(_ condition: String, _ arguments: [SQLValue] = []) throws -> Int {
+        Int(
+            try connection.number(
+                "SELECT COUNT(*) FROM pair WHERE sync_id = ? AND \(condition)",
+                [.integer(syncID)] + arguments))
+    }
+
+    /// Makes an app record findable by its keys while it has no living counterpart.
+    package func addKeys(of pair: Pair) throws {
+        for key in pair.appKeys {
+            try connection.run(
+                "INSERT INTO pair_key (sync_id, kind, value, pair_id) VALUES (?, ?, ?, ?)"
+                    + " ON CONFLICT DO NOTHING",
+                [.integer(syncID), .text(key.kind), .text(key.value), .integer(pair.id)])
+        }
+    }
+
+    package func removeKeys(of pair: Pair) throws {
+        for key in pair.appKeys {
+            try connection.run(
+                "DELETE FROM pair_key WHERE sync_id = ? AND kind = ? AND value = ? AND pair_id = ?",
+                [.integer(syncID), .text(key.kind), .text(key.value), .integer(pair.id)])
+        }
+    }
+
+    /// Finds the pairs without living counterpart whose app record has any of these keys.
+    package func owners(of keys: some Collection<MatchKey>) throws -> [MatchKey: Set<Int64>] {
+        var owners: [MatchKey: Set<Int64>] = [:]
+        for (kind, keys) in Dictionary(grouping: keys, by: \.kind) {
+            let places = Array(repeating: "?", count: keys.count).joined(separator: ", ")
+            try connection.each(
+                """
+                SELECT value, pair_id FROM pair_key
+                WHERE sync_id = ? AND kind = ? AND value IN (\(places))
+                """, [.integer(syncID), .text(kind)] + keys.map { .text($0.value) }
+            ) { row in
+                let key = MatchKey(kind: kind, value: row.text(0) ?? "")
+                owners[key, default: []].insert(row.integer(1) ?? 0)
+            }
+        }
+        return owners
+    }
+
+    /// Pairs under a condition; columns of the `pair` table.
+    package func select(_ condition: String, _ arguments: [SQLValue]) throws -> [Pair] {
+        try connection.rows(
+            "SELECT \(Self.columns) FROM pair WHERE \(condition)", arguments, Self.pair)
+    }
+
+    private func select(any column: String, _ ids: [SQLValue]) throws -> [Pair] {
+        if ids.isEmpty { return [] }
+        let places = Array(repeating: "?", count: ids.count).joined(separator: ", ")
+        return try select("sync_id = ? AND \(column) IN (\(places))", [.integer(syncID)] + ids)
+    }
+}
+
+/// How a pair is written down.
+extension PairTable {
+    private func arguments(_ pair: Pair) -> [SQLValue] {
+        let words = pair.state.words
+        return [
+            .optional(pair.crmID?.number), .optional(pair.appID?.text),
+            .integer(pair.appPresence.rawValue), .optional(pair.appVersion),
+            .text(FlatJSON.text(pair.appValues)),
+            .text(FlatJSON.text(pair.appRefusals.mapValues(\.line))),
+            .text(pair.appKeys.map { "\($0.kind)\t\($0.value)" }.joined(separator: "\n")),
+            .optional(pair.appCreatedAt?.milliseconds), .text(FlatJSON.text(pair.crmBase)),
+            .text(FlatJSON.text(pair.appBase)), .integer(pair.hasMet ? 1 : 0),
+            .text(pair.state.kind.rawValue), .optional(words.category), .optional(words.reason),
+            .optional(words.message), .optional(words.otherID), .integer(Int64(pair.attempts)),
+            .optional(pair.workAt?.milliseconds), .optional(pair.changedAt?.milliseconds),
+            .optional(pair.syncedAt?.milliseconds), .integer(pair.generation),
+            .integer(pair.isSuspect ? 1 : 0), .optional(pair.recheckAt?.milliseconds),
+            .integer(pair.appChanged ? 1 : 0), .optional(pair.intent?.key),
+            .optional(pair.intent.map { FlatJSON.text($0.values) }),
+            .optional(pair.intent?.at.milliseconds),
+            .optional(pair.echo.map { FlatJSON.text($0.old) }),
+            .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
+        ]
+    }
+
+    private static func pair(_ row: any SQLRow) throws -> Pair {
+        func values(_ column: Int) throws -> Values {
+            guard let values = FlatJSON.values(row.text(column) ?? "{}") else {
+                throw DatabaseFailure(.failed, "pair \(row.integer(0) ?? 0) is damaged")
+            }
+            return values
+        }
+        func moment(_ column: Int) -> Timestamp? {
+            row.integer(column).map { Timestamp(milliseconds: $0) }
+        }
+        var pair = Pair()
+        pair.id = row.integer(0) ?? 0
+        pair.crmID = row.integer(1).map { RecordID($0) }
+        pair.appID = row.text(2).map { AppRecordID($0) }
+        pair.appPresence = Pair.AppPresence(rawValue: row.integer(3) ?? 0) ?? .absent
+        pair.appVersion = row.text(4)
+        pair.appValues = try values(5)
+        pair.appRefusals = try values(6).mapValues { Refusal(line: $0) }
+        pair.appKeys = (row.text(7) ?? "").split(separator: "\n").map { line in
+            let parts = line.split(separator: "\t", maxSplits: 1, omittingEmptySubsequences: false)
+            return MatchKey(kind: String(parts[0]), value: String(parts.last ?? ""))
+        }
+        pair.appCreatedAt = moment(8)
+        pair.crmBase = try values(9)
+        pair.appBase = try values(10)
+        pair.hasMet = row.integer(11) == 1
+        pair.state = PairState(
+            row.text(12) ?? "", category: row.text(13), reason: row.text(14),
+            message: row.text(15), otherID: row.text(16))
+        pair.attempts = Int(row.integer(17) ?? 0)
+        pair.workAt = moment(18)
+        pair.changedAt = moment(19)
+        pair.syncedAt = moment(20)
+        pair.generation = row.integer(21) ?? 0
+        pair.isSuspect = row.integer(22) == 1
+        pair.recheckAt = moment(23)
+        pair.appChanged = row.integer(24) == 1
+        if let key = row.text(25), let at = moment(27) {
+            pair.intent = Pair.Intent(key: key, values: try values(26), at: at)
+        }
+        if let until = moment(29) { pair.echo = Pair.Echo(old: try values(28), until: until) }
+        pair.isDeletionApproved = row.integer(30) == 1
+        return pair
+    }
+}
+
+extension Refusal {
+    /// `category message`, as kept in the pair.
+    fileprivate var line: String { "\(category.rawValue) \(message)" }
+
+    fileprivate init(line: String) {
+        let parts = line.split(separator: " ", maxSplits: 1)
+        let category = parts.first.flatMap { FailureCategory(rawValue: String($0)) }
+        self.init(category ?? .internal, parts.count > 1 ? String(parts[1]) : "")
+    }
+}
+
+extension PairState {
+    /// The state's data, as the columns beside it.
+    fileprivate var words: (category: String?, reason: String?, message: String?, otherID: String?) {
+        switch self {
+        case .inSync, .pending, .deletedInCRM, .deletedInApp: (nil, nil, nil, nil)
+        case .failed(let refusal):
+            (refusal.category.rawValue, nil, refusal.message, refusal.otherID)
+        case .excluded(let reason): (nil, reason.rawValue, nil, nil)
+        case .ambiguous(let candidates): (nil, nil, candidates, nil)
+        case .awaitingApproval(let side): (nil, side.rawValue, nil, nil)
+        }
+    }
+
+    fileprivate init(
+        _ kind: String, category: String?, reason: String?, message: String?, otherID: String?
+    ) {
+        self =
+            switch PairStateKind(rawValue: kind) ?? .pending {
+            case .inSync: .inSync
+            case .pending: .pending
+            case .failed:
+                .failed(
+                    Refusal(
+                        FailureCategory(rawValue: category ?? "") ?? .internal, message ?? "",
+                        otherID: otherID))
+            case .excluded: .excluded(ExclusionReason(rawValue: reason ?? "") ?? .filter)
+            case .ambiguous: .ambiguous(message ?? "")
+            case .deletedInCRM: .deletedInCRM
+            case .deletedInApp: .deletedInApp
+            case .awaitingApproval: .awaitingApproval(deletedIn: reason == "crm" ? .crm : .app)
+            }
+    }
+}

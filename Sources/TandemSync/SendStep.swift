@@ -1,0 +1,237 @@
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+
+/// Sending writes to the app and recording what came of them.
+extension Cycle {
+    func send(_ outbox: [OutboxItem], _ run: inout CycleRun) async throws {
+        if outbox.isEmpty { return }
+        for chunk in outbox.chunks(of: app.capabilities.writeBatch) {
+            let items = try await stillCurrent(Array(chunk), &run)
+            if items.isEmpty { continue }
+            let outcomes: [WriteOutcome]
+            do {
+                outcomes = try await app.apply(items.map(\.write))
+            } catch {
+                // Nothing of it reached the app, so there is nothing to look up later.
+                try dropIntents(of: outbox, run)
+                throw error
+            }
+            let readBack = try await readings(of: outcomes)
+            let report = try transaction(run) { tx in
+                var step = RecordStep(
+                    step: PlanStep(cycle: self, tx: tx, report: run.report), run: run)
+                for (index, item) in items.enumerated() {
+                    let outcome =
+                        index < outcomes.count ? outcomes[index] : .unknown("the app gave no answer")
+                    try step.record(outcome, of: item, readBack: readBack)
+                }
+                return step.step.report
+            }
+            run.report = report
+        }
+    }
+
+    private func dropIntents(of outbox: [OutboxItem], _ run: CycleRun) throws {
+        try transaction(run) { tx in
+            for item in outbox {
+                guard var pair = try tx.pairs.pair(item.pair.id), pair.intent != nil else { continue }
+                pair.intent = nil
+                try tx.pairs.save(pair)
+            }
+        }
+    }
+
+    /// Where an app cannot write under a condition, the records are read again just before, and
+    /// those that changed are planned anew instead of being written over (P92).
+    private func stillCurrent(_ items: [OutboxItem], _ run: inout CycleRun) async throws
+        -> [OutboxItem]
+    {
+        if app.capabilities.conditionalWrites || tuning.defects.has(.writesUnconditionally) {
+            return items
+        }
+        let ids = items.compactMap { item -> AppRecordID? in
+            if case .create = item.write.kind { return nil }
+            return item.pair.appID
+        }
+        if ids.isEmpty { return items }
+        var readings: [AppRecordID: AppReading] = [:]
+        for chunk in ids.chunks(of: app.capabilities.readBatch) {
+            readings.merge(try await app.read(Array(chunk))) { $1 }
+        }
+        return try transaction(run) { tx in
+            try items.filter { item in
+                guard let id = item.pair.appID, item.pair.appPresence == .present else { return true }
+                guard let reading = readings[id] else { return false }
+                if case .present(let record) = reading {
+                    let now = sync.mapping.crmValues(of: record.values).values
+                    if now.allSatisfy({ item.pair.appValues[$0.key] == $0.value }) { return true }
+                }
+                try note(reading, of: id, run, tx)
+                return false
+            }
+        }
+    }
+
+    /// Reads back what the app accepted without showing what it made of it.
+    private func readings(of outcomes: [WriteOutcome]) async throws -> [AppRecordID: AppReading] {
+        let ids = outcomes.compactMap { outcome -> AppRecordID? in
+            if case .accepted(let id) = outcome { id } else { nil }
+        }
+        var readings: [AppRecordID: AppReading] = [:]
+        for chunk in ids.chunks(of: app.capabilities.readBatch) {
+            // The write itself has happened; if it cannot be read now, it is read later.
+            do { readings.merge(try await app.read(Array(chunk))) { $1 } } catch { break }
+        }
+        return readings
+    }
+}
+
+/// Records the outcomes of one batch of writes inside one transaction.
+struct RecordStep {
+    var step: PlanStep
+    let run: CycleRun
+
+    private var tx: CycleTransaction { step.tx }
+    private var cycle: Cycle { step.cycle }
+
+    mutating func record(
+        _ outcome: WriteOutcome, of item: OutboxItem, readBack: [AppRecordID: AppReading]
+    ) throws {
+        guard var pair = try tx.pairs.pair(item.pair.id) else { return }
+        switch outcome {
+        case .written(let record): try written(record, item, &pair)
+        case .accepted(let id):
+            if case .present(let record) = readBack[id] {
+                try written(record, item, &pair)
+            } else {
+                try acceptedUnseen(id, item, &pair)
+            }
+        case .deleted:
+            step.report.deletedInApp += 1
+            try step.noteUnseen(pair, pair.appValues, on: .app)
+            try tx.journal.note(
+                .delete, on: .app, of: pair, reason: item.reason, before: pair.appValues)
+            try tx.pairs.delete(pair)
+        case .conflict:
+            step.report.count("version-conflict")
+            pair.recheckAt = tx.now
+            try step.fail(
+                pair, Refusal(.versionConflict, "the record changed in the app meanwhile"),
+                afterSeconds: nil)
+        case .gone:
+            pair.isSuspect = true
+            pair.recheckAt = tx.now
+            try tx.pairs.save(pair)
+        case .refused(let refusal):
+            pair.intent = nil
+            try step.fail(pair, refusal)
+        case .unknown(let message):
+            if pair.appID != nil { pair.recheckAt = tx.now }
+            try step.fail(pair, Refusal(.unknownOutcome, message))
+        case .notNow(let category, let message, let afterSeconds):
+            pair.intent = nil
+            try step.fail(pair, Refusal(category, message), afterSeconds: afterSeconds)
+        }
+    }
+
+    /// What the app holds now becomes its base; what was sent becomes the CRM's.
+    private mutating func written(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws {
+        if pair.appID == nil, try !adopt(record, item, &pair) { return }
+        let mapped = cycle.sync.mapping.crmValues(of: record.values)
+        let old = pair.appValues
+        pair.appValues.merge(mapped.values) { $1 }
+        pair.appVersion = record.version
+        pair.hasMet = true
+        pair.intent = nil
+        for (property, value) in item.sent {
+            pair.crmBase[property] = value
+            pair.appBase[property] =
+                cycle.tuning.defects.has(.oneBaseForBoth)
+                ? value : mapped.values[property] ?? value
+        }
+        expectEcho(of: item, old: old, &pair)
+        try journal(item, old: old, pair)
+        try replan(&pair)
+    }
+
+    /// Takes the new record's id into the pair.
+    ///
+    /// - Returns: `false` if another pair has that record already; it was bound there.
+    private func adopt(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws -> Bool {
+        if let other = try tx.pairs.pair(app: record.id) {
+            // It was listed before we knew that it is ours.
+            guard other.crmID == nil else { return false }
+            try tx.pairs.delete(other)
+        }
+        pair.appID = record.id
+        pair.appPresence = .present
+        pair.appCreatedAt = record.createdAt ?? tx.now
+        pair.generation = run.generation
+        let values = cycle.sync.mapping.crmValues(of: record.values).values
+        pair.appKeys = MatchKey.keys(
+            of: cycle.sync.mapping.matchValues(values, app: record.values),
+            object: cycle.sync.object, rules: cycle.sync.match)
+        return true
+    }
+
+    /// Done, but what the app made of it is not known yet: the record is read again, and until
+    /// then what was sent counts as the base of both sides.
+    private mutating func acceptedUnseen(
+        _ id: AppRecordID, _ item: OutboxItem, _ pair: inout Pair
+    ) throws {
+        if pair.appID == nil {
+            let bare = AppRecord(id: id, version: nil, values: [:])
+            if try !adopt(bare, item, &pair) { return }
+        }
+        let old = pair.appValues
+        for (property, value) in item.sent {
+            pair.crmBase[property] = value
+            pair.appBase[property] = value
+            pair.appValues[property] = value
+        }
+        pair.hasMet = true
+        pair.intent = nil
+        pair.recheckAt = tx.now
+        pair.appVersion = nil
+        expectEcho(of: item, old: old, &pair)
+        try journal(item, old: old, pair)
+        try replan(&pair)
+    }
+
+    private func expectEcho(of item: OutboxItem, old: Values, _ pair: inout Pair) {
+        let lag = cycle.app.capabilities.readLagSeconds
+        guard lag > 0 else { return }
+        let written = item.sent.reduce(into: Values()) { $0[$1.key] = old[$1.key] ?? "" }
+        pair.echo = Pair.Echo(old: written, until: tx.now + .seconds(lag))
+    }
+
+    private mutating func journal(_ item: OutboxItem, old: Values, _ pair: Pair) throws {
+        let isCreate = if case .create = item.write.kind { true } else { false }
+        if isCreate { step.report.createdInApp += 1 } else { step.report.updatedInApp += 1 }
+        try tx.journal.note(
+            isCreate ? .create : .update, on: .app, of: pair, reason: item.reason,
+            before: item.sent.reduce(into: [:]) { $0[$1.key] = old[$1.key] ?? "" },
+            after: item.sent)
+    }
+
+    /// Looks once more, because either side may have moved while the write was under way.
+    private mutating func replan(_ pair: inout Pair) throws {
+        let record = try pair.crmID.flatMap { try tx.crm.record($0) }
+        if cycle.tuning.defects.has(.basesOnLaterValues), let record {
+            pair.crmBase.merge(cycle.sync.mapping.view(of: record.properties)) { $1 }
+        }
+        let plan = Planner(cycle.sync).plan(step.view(of: pair, record))
+        for (property, decision) in plan.decisions where decision.movesBases {
+            pair.crmBase[property] = decision.crm.now
+            pair.appBase[property] = decision.app.now
+        }
+        guard plan.actions.isEmpty else {
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+            return
+        }
+        try step.conclude(&pair, plan, hasWritten: true)
+    }
+}

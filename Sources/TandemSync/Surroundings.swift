@@ -1,0 +1,81 @@
+package import TandemCore
+package import TandemModel
+
+/// The world as the engine sees it: time and chance, handed in.
+package struct Surroundings: Sendable {
+    package let now: @Sendable () -> Timestamp
+    /// A number from 0 to 1 that spreads retries; never part of a decision.
+    package let jitter: @Sendable () -> Double
+
+    package init(
+        now: @escaping @Sendable () -> Timestamp, jitter: @escaping @Sendable () -> Double
+    ) {
+        self.now = now
+        self.jitter = jitter
+    }
+}
+
+/// Sizes and limits of a cycle, and in debug builds its defects.
+package struct Tuning: Sendable {
+    package var rails = Rails()
+    /// Pairs planned, and changes read, in one transaction.
+    package var batch = 400
+    /// How long a cycle may hold a sync without a sign of life.
+    package var leaseSeconds: Int64 = 120
+    /// The promise: a change is on the other side within this time.
+    package var windowSeconds: Int64 = 600
+    /// The first run stops before it makes more records than this; `nil` for no limit.
+    package var firstActivationLimit: Int?
+    /// How often an app that does not report deletions is listed from the start.
+    package var sweepSeconds: Int64 = 6 * 3_600
+    /// Reads the next batch while the last one is recorded.
+    package var readsAhead = true
+    package var defects: Defects = []
+
+    package init() {}
+}
+
+/// Known mistakes that can be put back into the engine, to show that the simulation finds them.
+///
+/// Release builds have no defects: there ``has(_:)`` is always false.
+package struct Defects: OptionSet, Hashable, Sendable {
+    package let rawValue: Int
+    package init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// P24: the base of the written side is what was sent, not what the app made of it.
+    package static let oneBaseForBoth = Defects(rawValue: 1 << 0)
+    /// P26: an old value read after a write is taken for an edit.
+    package static let believesStaleReads = Defects(rawValue: 1 << 1)
+    /// P27: changes of every sync are skipped, not only the sync's own.
+    package static let skipsEverySync = Defects(rawValue: 1 << 2)
+    /// P33: the CRM base is read again after the write, so an edit made meanwhile looks synced.
+    package static let basesOnLaterValues = Defects(rawValue: 1 << 3)
+    /// P36: a field that was not read counts as cleared.
+    package static let missingIsEmpty = Defects(rawValue: 1 << 4)
+    /// P42: a create without answer is sent again under a new key, unasked.
+    package static let repeatsCreates = Defects(rawValue: 1 << 5)
+    /// P46: the first of several candidates is taken.
+    package static let guessesMatches = Defects(rawValue: 1 << 6)
+    /// P52: records are created before the whole app was observed.
+    package static let createsBeforeObserving = Defects(rawValue: 1 << 7)
+    /// P58: an edit of the survivor makes a deleted record anew.
+    package static let recreatesDeleted = Defects(rawValue: 1 << 8)
+    /// P61: a record that was not listed counts as deleted.
+    package static let absenceIsDeletion = Defects(rawValue: 1 << 9)
+    /// P77: writes do not depend on the version that was read.
+    package static let writesUnconditionally = Defects(rawValue: 1 << 10)
+    /// P81: a transient failure ends the work on the record.
+    package static let dropsFailures = Defects(rawValue: 1 << 11)
+    /// P5: the cursor is stored before its page is.
+    package static let cursorBeforePage = Defects(rawValue: 1 << 12)
+    /// P45: a second claim on a bound record makes another record.
+    package static let ignoresBound = Defects(rawValue: 1 << 13)
+
+    package func has(_ defect: Defects) -> Bool {
+        #if DEFECTS
+            contains(defect)
+        #else
+            false
+        #endif
+    }
+}

@@ -1,0 +1,147 @@
+package import TandemDatabase
+
+/// The tables of the sync engine.
+package enum SyncSchema {
+    package static let migrations = [
+        Migration(
+            "sync-1",
+            [
+                """
+                CREATE TABLE sync (
+                    id {identity},
+                    name TEXT NOT NULL UNIQUE,
+                    object TEXT NOT NULL,
+                    is_on {integer} NOT NULL CHECK (is_on IN (0, 1)),
+                    is_initial {integer} NOT NULL CHECK (is_initial IN (0, 1)),
+                    settings TEXT NOT NULL,
+                    fields TEXT NOT NULL,
+                    cursor TEXT,
+                    generation {integer} NOT NULL,
+                    crm_sequence {integer},
+                    account TEXT,
+                    read_at {integer},
+                    swept_at {integer},
+                    finding TEXT,
+                    finding_text TEXT,
+                    finding_digest TEXT,
+                    acknowledged TEXT,
+                    problem_category TEXT,
+                    problem_text TEXT,
+                    problem_at {integer},
+                    lease_holder TEXT,
+                    lease_token {integer} NOT NULL,
+                    lease_until {integer} NOT NULL
+                ) {strict}
+                """,
+                """
+                CREATE TABLE pair (
+                    id {identity},
+                    sync_id {integer} NOT NULL REFERENCES sync(id),
+                    crm_id {integer},
+                    app_id TEXT,
+                    app_presence {integer} NOT NULL CHECK (app_presence IN (0, 1, 2)),
+                    app_version TEXT,
+                    app_values TEXT NOT NULL,
+                    app_refusals TEXT NOT NULL,
+                    app_keys TEXT NOT NULL,
+                    app_created_at {integer},
+                    crm_base TEXT NOT NULL,
+                    app_base TEXT NOT NULL,
+                    has_met {integer} NOT NULL CHECK (has_met IN (0, 1)),
+                    state TEXT NOT NULL CHECK (state IN ('in-sync', 'pending', 'failed', 'excluded',
+                        'ambiguous', 'deleted-in-crm', 'deleted-in-app', 'awaiting-approval')),
+                    category TEXT,
+                    reason TEXT,
+                    message TEXT,
+                    other_id TEXT,
+                    attempts {integer} NOT NULL,
+                    work_at {integer},
+                    changed_at {integer},
+                    synced_at {integer},
+                    generation {integer} NOT NULL,
+                    suspect {integer} NOT NULL CHECK (suspect IN (0, 1)),
+                    recheck_at {integer},
+                    app_changed {integer} NOT NULL CHECK (app_changed IN (0, 1)),
+                    intent_key TEXT,
+                    intent_values TEXT,
+                    intent_at {integer},
+                    echo TEXT,
+                    echo_until {integer},
+                    approved {integer} NOT NULL CHECK (approved IN (0, 1)),
+                    UNIQUE (sync_id, crm_id),
+                    UNIQUE (sync_id, app_id),
+                    CHECK (crm_id IS NOT NULL OR app_id IS NOT NULL),
+                    CHECK ((state = 'failed') = (category IS NOT NULL)),
+                    CHECK ((app_id IS NULL) = (app_presence = 0))
+                ) {strict}
+                """,
+                "CREATE INDEX pair_work ON pair (sync_id, work_at, id) WHERE work_at IS NOT NULL",
+                """
+                CREATE INDEX pair_recheck ON pair (sync_id, recheck_at) WHERE recheck_at IS NOT NULL
+                """,
+                "CREATE INDEX pair_intent ON pair (sync_id) WHERE intent_key IS NOT NULL",
+                """
+                CREATE TABLE pair_key (
+                    sync_id {integer} NOT NULL,
+                    kind TEXT NOT NULL,
+                    value TEXT NOT NULL,
+                    pair_id {integer} NOT NULL,
+                    PRIMARY KEY (sync_id, kind, value, pair_id)
+                ) {clustered}
+                """,
+                """
+                CREATE TABLE run (
+                    id {identity},
+                    sync_id {integer} NOT NULL,
+                    started_at {integer} NOT NULL,
+                    ended_at {integer},
+                    read {integer} NOT NULL,
+                    created_in_crm {integer} NOT NULL,
+                    updated_in_crm {integer} NOT NULL,
+                    created_in_app {integer} NOT NULL,
+                    updated_in_app {integer} NOT NULL,
+                    deleted_in_crm {integer} NOT NULL,
+                    deleted_in_app {integer} NOT NULL,
+                    failed {integer} NOT NULL
+                ) {strict}
+                """,
+                "CREATE INDEX run_by_sync ON run (sync_id, id)",
+                """
+                CREATE TABLE journal (
+                    id {identity},
+                    run_id {integer} NOT NULL,
+                    sync_id {integer} NOT NULL,
+                    pair_id {integer} NOT NULL,
+                    at {integer} NOT NULL,
+                    kind TEXT NOT NULL,
+                    side TEXT NOT NULL CHECK (side IN ('crm', 'app')),
+                    crm_id {integer},
+                    app_id TEXT,
+                    reason TEXT NOT NULL,
+                    before_values TEXT NOT NULL,
+                    after_values TEXT NOT NULL
+                ) {strict}
+                """,
+                "CREATE INDEX journal_by_pair ON journal (pair_id, id)",
+                """
+                CREATE TABLE lag (
+                    sync_id {integer} NOT NULL,
+                    bucket {integer} NOT NULL,
+                    records {integer} NOT NULL,
+                    PRIMARY KEY (sync_id, bucket)
+                ) {clustered}
+                """,
+                """
+                CREATE TABLE missed (
+                    id {identity},
+                    sync_id {integer} NOT NULL,
+                    pair_id {integer} NOT NULL,
+                    changed_at {integer} NOT NULL,
+                    synced_at {integer} NOT NULL,
+                    cause TEXT NOT NULL
+                ) {strict}
+                """,
+                "CREATE INDEX missed_by_sync ON missed (sync_id, id)",
+            ])
+    ]
+}

@@ -1,0 +1,181 @@
+package import TandemDatabase
+package import TandemModel
+
+/// What the store remembers of one sync between cycles.
+package struct SyncState: Hashable, Sendable {
+    package let id: Int64
+    package let name: SyncName
+    package let isOn: Bool
+    /// Until both sides have been observed completely once.
+    package let isInitial: Bool
+    package let cursor: Cursor?
+    package let generation: Int64
+    /// The last change of the CRM feed that is in the pairs; `nil` before the first walk.
+    package let crmSequence: Int64?
+    package let account: String?
+    /// When the last successful listing of the app began.
+    package let readAt: Timestamp?
+    /// When the last listing that can prove absence began.
+    package let sweptAt: Timestamp?
+    /// Why a rail stopped the sync.
+    package let finding: Finding?
+    package let problem: Problem?
+
+    package struct Finding: Hashable, Sendable {
+        package let kind: String
+        package let text: String
+        /// Names exactly what was found, so that only that is let through.
+        package let digest: String
+    }
+
+    package struct Problem: Hashable, Sendable {
+        package let category: FailureCategory
+        package let text: String
+        package let at: Timestamp
+    }
+}
+
+/// The `sync` table, inside a transaction.
+package struct SyncTable {
+    let connection: any SQLConnection
+
+    package init(_ connection: any SQLConnection) { self.connection = connection }
+
+    package func state(_ name: SyncName) throws -> SyncState? {
+        try connection.row(
+            """
+            SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
+            finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
+            swept_at
+            FROM sync WHERE name = ?
+            """, [.text(name.text)], Self.state)
+    }
+
+    private static func state(_ row: any SQLRow) -> SyncState {
+        func moment(_ column: Int) -> Timestamp? {
+            row.integer(column).map { Timestamp(milliseconds: $0) }
+        }
+        let finding = row.text(9).map { kind in
+            SyncState.Finding(kind: kind, text: row.text(10) ?? "", digest: row.text(11) ?? "")
+        }
+        let problem = row.text(12).map { category in
+            SyncState.Problem(
+                category: FailureCategory(rawValue: category) ?? .internal,
+                text: row.text(13) ?? "", at: moment(14) ?? Timestamp(milliseconds: 0))
+        }
+        return SyncState(
+            id: row.integer(0) ?? 0, name: SyncName(row.text(1) ?? ""),
+            isOn: row.integer(2) == 1, isInitial: row.integer(3) == 1,
+            cursor: row.text(4).map { Cursor($0) }, generation: row.integer(5) ?? 0,
+            crmSequence: row.integer(6), account: row.text(7), readAt: moment(8), sweptAt: moment(15),
+            finding: finding, problem: problem)
+    }
+
+    /// Registers a sync, or takes over changed settings of one that is known.
+    ///
+    /// Changed settings wake every pair, so that all are planned again; the fields whose mapping
+    /// changed lose their bases and follow the first-meeting rules.
+    package func adopt(_ settings: SyncSettings) throws -> SyncState {
+        let fields: [PropertyName: String] = Dictionary(
+            settings.mapping.fields.map { ($0.crm, $0.fingerprint) },
+            uniquingKeysWith: { first, _ in first })
+        let known = try connection.row(
+            "SELECT settings, fields FROM sync WHERE name = ?", [.text(settings.name.text)]
+        ) { ($0.text(0) ?? "", FlatJSON.values($0.text(1) ?? "{}") ?? [:]) }
+        if let (print, oldFields) = known {
+            if print != settings.fingerprint { try replan(settings, fields, instead: oldFields) }
+        } else {
+            try connection.run(
+                """
+                INSERT INTO sync (name, object, is_on, is_initial, settings, fields, generation,
+                lease_token, lease_until) VALUES (?, ?, 1, 1, ?, ?, 0, 0, 0)
+                """,
+                [
+                    .text(settings.name.text), .text(settings.object.text),
+                    .text(settings.fingerprint), .text(FlatJSON.text(fields)),
+                ])
+        }
+        guard let state = try state(settings.name) else {
+            throw DatabaseFailure(.failed, "sync \(settings.name) was not registered")
+        }
+        return state
+    }
+
+    private func replan(
+        _ settings: SyncSettings, _ fields: [PropertyName: String],
+        instead old: [PropertyName: String]
+    ) throws {
+        let changed = fields.keys.filter { fields[$0] != old[$0] }
+        guard let state = try state(settings.name) else { return }
+        let pairs = PairTable(connection: connection, syncID: state.id)
+        var last: Int64 = 0
+        while case let batch = try pairs.select(
+            "sync_id = ? AND id > ? ORDER BY id LIMIT 500", [.integer(state.id), .integer(last)]),
+            let end = batch.last
+        {
+            for var pair in batch {
+                for field in changed {
+                    pair.crmBase[field] = nil
+                    pair.appBase[field] = nil
+                }
+                pair.wake(changedAt: nil)
+                try pairs.save(pair)
+            }
+            last = end.id
+        }
+        try connection.run(
+            "UPDATE sync SET settings = ?, fields = ? WHERE id = ?",
+            [.text(settings.fingerprint), .text(FlatJSON.text(fields)), .integer(state.id)])
+    }
+
+    func set(_ column: String, _ value: SQLValue, of id: Int64) throws {
+        try connection.run("UPDATE sync SET \(column) = ? WHERE id = ?", [value, .integer(id)])
+    }
+
+    /// Stops a sync for a reason that a person has to judge.
+    func stop(_ id: Int64, _ finding: SyncState.Finding) throws {
+        try set("finding", .text(finding.kind), of: id)
+        try set("finding_text", .text(finding.text), of: id)
+        try set("finding_digest", .text(finding.digest), of: id)
+    }
+
+    /// Whether a person let exactly this finding through.
+    func isAcknowledged(_ digest: String, of id: Int64) throws -> Bool {
+        try connection.number(
+            "SELECT COUNT(*) FROM sync WHERE id = ? AND acknowledged = ?",
+            [.integer(id), .text(digest)]) == 1
+    }
+
+    func clearFinding(_ id: Int64) throws {
+        for column in ["finding", "finding_text", "finding_digest"] {
+            try set(column, .null, of: id)
+        }
+    }
+
+    /// Lets the present finding through, and no other.
+    ///
+    /// - Returns: `false` if there is none.
+    package func acknowledge(_ name: SyncName) throws -> Bool {
+        try connection.run(
+            """
+            UPDATE sync SET acknowledged = finding_digest, finding = NULL, finding_text = NULL,
+            finding_digest = NULL WHERE name = ? AND finding_digest IS NOT NULL
+            """, [.text(name.text)]) == 1
+    }
+
+    /// - Returns: `false` if the sync is not known to the store.
+    package func turn(on isOn: Bool, _ name: SyncName) throws -> Bool {
+        try connection.run(
+            "UPDATE sync SET is_on = ? WHERE name = ?", [.integer(isOn ? 1 : 0), .text(name.text)])
+            == 1
+    }
+
+    /// Forgets a sync and its pairs; no record is touched.
+    package func remove(_ name: SyncName) throws -> Bool {
+        guard let id = try state(name)?.id else { return false }
+        for table in ["pair", "pair_key", "run", "journal", "lag", "missed"] {
+            try connection.run("DELETE FROM \(table) WHERE sync_id = ?", [.integer(id)])
+        }
+        return try connection.run("DELETE FROM sync WHERE id = ?", [.integer(id)]) == 1
+    }
+}

@@ -1,0 +1,26 @@
+/// What the simulated app and its world can do to us (pitfalls.md §2).
+package enum Fault: String, Hashable, Sendable, CaseIterable {
+    // Values that the app rewrites or refuses.
+    case trims, changesCase = "changes-case", reformatsPhones = "reformats-phones", truncates
+    case rejectsOption = "rejects-option", requiresField = "requires-field"
+    case limitsLength = "limits-length", uniqueEmail = "unique-email"
+    case automation, omitsField = "omits-field"
+    // Reading.
+    case staleRead = "stale-read", searchLag = "search-lag", coarseTime = "coarse-time"
+    case equalTimes = "equal-times", clockSkew = "clock-skew", clockJump = "clock-jump"
+    case pageDuplicate = "page-duplicate", pageDrift = "page-drift"
+    case missingInListing = "missing-in-listing", resultCap = "result-cap"
+    case cursorExpired = "cursor-expired", versionless, versionNoise = "version-noise"
+    case readOutage = "read-outage", partialRead = "partial-read"
+    // Records that come and go.
+    case undelete, mergedAway = "merged-away", recreated, wiped
+    // Writing.
+    case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"
+    case partialBatch = "partial-batch", rateLimit = "rate-limit", retryAfter = "retry-after"
+    case serverError = "server-error", tokenExpired = "token-expired"
+    case permissionLost = "permission-lost"
+    // Our own side.
+    case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
+    case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"
+    case restart
+}

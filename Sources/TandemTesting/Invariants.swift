@@ -1,0 +1,137 @@
+import Synchronization
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+import TandemSync
+
+/// The invariants of pitfalls.md §1, checked on a world that has become quiet.
+extension SimWorld {
+    func checkInvariants() throws {
+        try store.database.read { connection in
+            let reader = store.reader(in: connection)
+            let records = try reader.records(of: object, after: RecordID(0), limit: 10_000)
+            let living = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
+            var lost: Set<String> = []
+            for (index, sync) in settings.enumerated() {
+                guard let state = try SyncTable(connection).state(sync.name) else { continue }
+                let pairs = try PairTable(connection: connection, syncID: state.id)
+                    .select("sync_id = ? ORDER BY id", [.integer(state.id)])
+                for entry in try journal(of: state.id, in: connection) where entry.kind == .conflict {
+                    lost.formUnion(entry.before.values.compactMap(Oracle.token))
+                }
+                for pair in pairs { check(pair, sync, servers[index], living) }
+                checkCoverage(pairs, sync, servers[index], living)
+                checkServer(servers[index], sync)
+            }
+            checkLoss(living, conflicts: lost)
+            try checkReasons(connection)
+        }
+    }
+
+    private func violate(_ invariant: String, _ text: String) {
+        violations.append("\(invariant): \(text)")
+    }
+
+    /// I3: every pair is in a listed state, and pairs in sync agree under the mapping.
+    private func check(
+        _ pair: Pair, _ sync: SyncSettings, _ server: SimServer, _ living: [RecordID: CRMRecord]
+    ) {
+        let name = "\(sync.name) pair \(pair.id) (\(pair.crmID?.number ?? 0), \(pair.appID?.text ?? "-"))"
+        if pair.state == .pending { return violate("I3", "\(name) is still pending") }
+        if case .failed(let refusal) = pair.state, refusal.category.isTransient {
+            return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")
+        }
+        guard pair.state == .inSync, let id = pair.crmID, let record = living[id] else {
+            if pair.state == .inSync { violate("I3", "\(name) is in sync without a CRM record") }
+            return
+        }
+        guard let app = server.with({ state, _ in state.records[pair.appID ?? ""] }), !app.isDeleted
+        else { return violate("I12", "\(name) is in sync with a record that is gone") }
+        let mapped = sync.mapping.crmValues(of: app.values)
+        let crm = sync.mapping.view(of: record.properties)
+        for field in sync.mapping.fields {
+            guard let now = mapped.values[field.crm] else { continue }
+            // A field that the app kept to itself, in the listing and in the read, is not known.
+            let isOmitted = pair.appValues[field.crm] == nil
+                && server.with { state, _ in state.profile.faults.contains(.omitsField) }
+            if now != pair.appValues[field.crm] && !isOmitted {
+                violate("I12", "\(name) \(field.crm): app has `\(now)`, we read `\(pair.appValues[field.crm] ?? "-")`")
+            }
+            let isBothWays = sync.direction == .both && field.direction == .both && field.rule == .overwrite
+            let ours = crm[field.crm] ?? ""
+            if !isBothWays || sync.blanks == .keep && (ours.isEmpty || now.isEmpty) { continue }
+            let taken = server.with { state, _ in state.normalised(field.app, ours) }
+            if !field.type.equal(taken, now) && !field.type.equal(ours, now) {
+                violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
+            }
+        }
+    }
+
+    /// I6, I11, I12: every record is known once; nothing that we made is an orphan.
+    private func checkCoverage(
+        _ pairs: [Pair], _ sync: SyncSettings, _ server: SimServer, _ living: [RecordID: CRMRecord]
+    ) {
+        let known = Dictionary(grouping: pairs, by: { $0.appID ?? "" })
+        let bound = Set(pairs.filter { $0.appPresence != .absent && $0.crmID != nil }.compactMap(\.appID))
+        for (id, record) in server.with({ state, _ in state.records }) where !record.isDeleted {
+            if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }
+            if record.isOurs && !bound.contains(id) {
+                violate("I6", "\(sync.name) made app record \(id) and lost it")
+            }
+        }
+        let crm = Set(pairs.compactMap(\.crmID))
+        for id in living.keys where !crm.contains(id) {
+            violate("I12", "\(sync.name) never saw CRM record \(id)")
+        }
+    }
+
+    /// I8, I9: what is not mapped is as it was; nothing was deleted unless it was to be.
+    private func checkServer(_ server: SimServer, _ sync: SyncSettings) {
+        let (records, deletes, isReliable, redundant) = server.with { state, _ in
+            let disturbing: Set<Fault> = [.lostAfter, .staleRead, .omitsField]
+            return (
+                state.records, state.deletes, state.profile.faults.isDisjoint(with: disturbing),
+                state.redundantWrites
+            )
+        }
+        for (id, record) in records where !(record.values["unmapped"] ?? "").hasPrefix("u") {
+            violate("I8", "\(server.name) \(id): the unmapped field changed")
+        }
+        if sync.deletions == .track && deletes > 0 {
+            violate("I9", "\(server.name): \(deletes) records were deleted")
+        }
+        // An app that answers truly and at once is never told what it already has, and a value
+        // never returns to where it came from.
+        if isReliable, server.with({ state, _ in state.profile.answersWithRecord }),
+            crash.state.withLock({ $0.inApp + $0.inStore }) == 0, let first = redundant.first
+        {
+            violate("I2/I10", "\(server.name) was told what it had: \(first)")
+        }
+    }
+
+    /// I1: every edit is somewhere, or was answered, or is in the conflict log.
+    private func checkLoss(_ living: [RecordID: CRMRecord], conflicts: Set<String>) {
+        var present = conflicts
+        for record in living.values { present.formUnion(record.properties.values.compactMap(Oracle.token)) }
+        for server in servers {
+            for record in server.with({ state, _ in state.records }).values where !record.isDeleted {
+                present.formUnion(record.values.values.compactMap(Oracle.token))
+            }
+        }
+        for (token, place) in oracle.open.sorted(by: { $0.key < $1.key }) where !present.contains(token) {
+            violate("I1", "edit t\(token) at \(place) is lost")
+        }
+    }
+
+    /// I16: each write of the reports has its entry with a reason.
+    private func checkReasons(_ connection: any SQLConnection) throws {
+        let entries = try connection.number(
+            "SELECT COUNT(*) FROM journal WHERE kind IN ('create', 'update', 'delete') AND reason <> ''")
+        let writes = reports.reduce(0) { $0 + $1.writes }
+        let died = crash.state.withLock { $0.inApp + $0.inStore } > 0
+        if !died && entries != Int64(writes) {
+            violate("I16", "\(writes) writes, but \(entries) journal entries with a reason")
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import TandemModel
+
+/// Remembers every edit of every user, to find out afterwards whether one was lost (I1).
+///
+/// Each edit writes a value with a number of its own. An edit is *answered* when somebody who
+/// saw it wrote something else over it, deleted the record, or left it behind in a merge.
+struct Oracle {
+    private(set) var open: [String: String] = [:]
+
+    /// Somebody who saw `old` wrote `new` at `place`.
+    mutating func note(old: String, new: String, at place: String) {
+        if let token = Self.token(old), token != Self.token(new) { open[token] = nil }
+        if let token = Self.token(new) { open[token] = place }
+    }
+
+    /// The number in a value: the digits behind a `t`, or a run of at least six digits.
+    static func token(_ value: String) -> String? {
+        var digits = ""
+        var isMarked = false
+        for character in value.lowercased() + " " {
+            if character.isASCII && character.isNumber {
+                digits.append(character)
+            } else if isMarked && !digits.isEmpty || digits.count >= 6 {
+                return digits
+            } else if character != " " || isMarked {
+                isMarked = character == "t"
+                digits = ""
+            }
+        }
+        return nil
+    }
+}

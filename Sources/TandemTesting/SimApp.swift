@@ -1,0 +1,172 @@
+import TandemCore
+package import TandemModel
+
+/// The adapter of the simulated app: written as a careful adapter of a real app would be.
+package struct SimApp: App {
+    let server: SimServer
+    /// Called before each call with its name: users act, or the process dies.
+    let onCall: @Sendable (String) throws(AppError) -> Void
+
+    package var capabilities: AppCapabilities {
+        let profile = server.with { state, _ in state.profile }
+        return AppCapabilities(
+            conditionalWrites: profile.conditional, createSafety: profile.safety,
+            readBatch: 7, writeBatch: 3, readLagSeconds: profile.readLagSeconds,
+            reportsDeletions: profile.style != .times)
+    }
+
+    package func profile() async throws(AppError) -> AppProfile {
+        try reach("profile")
+        return AppProfile(account: server.name, summary: "simulated", fields: [])
+    }
+
+    package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
+        try reach("changes")
+        let (style, isExpired, now) = server.with { state, now in
+            (
+                state.profile.style, cursor != nil && state.strikes(.cursorExpired),
+                state.stamp(now)
+            )
+        }
+        if isExpired { throw .cursorExpired("the cursor is too old") }
+        guard let cursor, style != .listing else { return SimListing(app: self, since: nil) }
+        if style == .times {
+            guard let time = TimeCursor(cursor) else { throw .cursorExpired("not a cursor") }
+            // The app's clock went back behind what was read: times prove nothing any more.
+            if now < time.floor.milliseconds { throw .cursorExpired("the app's clock went back") }
+        }
+        return SimListing(app: self, since: cursor)
+    }
+
+    package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
+        try reach("read")
+        return server.with { state, now in
+            var readings: [AppRecordID: AppReading] = [:]
+            for id in ids where !state.strikes(.partialRead) {
+                readings[id] = state.shown(id, now: now).map { .present($0) } ?? .gone
+            }
+            return readings
+        }
+    }
+
+    package func find(key: String, values: [AppField: String], since: Timestamp)
+        async throws(AppError) -> [AppRecord]
+    {
+        try reach("find")
+        return server.with { state, now in
+            let found = state.living.filter { id in
+                guard let record = state.records[id] else { return false }
+                if case .search(let lag) = state.profile.safety {
+                    let isIndexed = record.createdAt - state.offset + lag * 1_000 <= now
+                    if !isIndexed { state.counts[.searchLag, default: 0] += 1 }
+                    let isRecent = record.createdAt - state.offset
+                        >= since.milliseconds - state.profile.granularity
+                    let fields: [AppField] = ["mail", "first", "last"]
+                    return isIndexed && isRecent && record.isOurs
+                        && fields.allSatisfy {
+                            (record.values[$0] ?? "").lowercased()
+                                == state.normalised($0, values[$0] ?? "").lowercased()
+                        }
+                }
+                return record.key == key
+            }
+            return found.compactMap { state.shown($0, now: now) }
+        }
+    }
+
+    package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
+        try reach("apply")
+        let throttle = server.with { state, _ -> AppError? in
+            if state.strikes(.rateLimit) {
+                let seconds: Int64? = state.strikes(.retryAfter, rate: 0.5) ? 90 : nil
+                return .tryLater(.rateLimit, "429", afterSeconds: seconds)
+            }
+            return state.strikes(.serverError) ? .tryLater(.appUnavailable, "503", afterSeconds: nil) : nil
+        }
+        if let throttle { throw throttle }
+        return writes.map { write in server.with { state, now in state.perform(write, now: now) } }
+    }
+
+    /// Everything that can happen to a call before it does anything.
+    func reach(_ call: String) throws(AppError) {
+        try onCall(call)
+        let refusal = server.with { state, now -> AppError? in
+            if state.outageUntil > now && !state.isQuiet {
+                return .askOperator(.permission, "403", remedy: "Give the account its rights back.")
+            }
+            if state.strikes(.permissionLost, rate: state.profile.rate / 8) {
+                state.outageUntil = now + 120_000
+                return .askOperator(.permission, "403", remedy: "Give the account its rights back.")
+            }
+            if state.strikes(.tokenExpired, rate: state.profile.rate / 3) {
+                return .tryLater(.authentication, "401", afterSeconds: nil)
+            }
+            if call != "apply" && state.strikes(.readOutage, rate: state.profile.rate / 3) {
+                return .tryLater(.appUnavailable, "timeout", afterSeconds: nil)
+            }
+            return nil
+        }
+        if let refusal { throw refusal }
+    }
+}
+
+extension SimServer.State {
+    /// Carries out one write, and perhaps forgets to say so.
+    mutating func perform(_ write: AppWrite, now: Int64) -> WriteOutcome {
+        writeCalls += 1
+        if strikes(.lostBefore) { return .unknown("timeout") }
+        if strikes(.partialBatch) { return .notNow(.rateLimit, "limit within the batch", afterSeconds: 20) }
+        let outcome: WriteOutcome
+        switch write.kind {
+        case .create(let key): outcome = create(key, write.values, now: now)
+        case .update(let id, let version): outcome = update(id, version, write.values, now: now)
+        case .delete(let id, let version): outcome = delete(id, version, now: now)
+        }
+        if strikes(.lostAfter) { return .unknown("timeout") }
+        return outcome
+    }
+
+    private mutating func create(_ key: String, _ values: [AppField: String], now: Int64) -> WriteOutcome {
+        if profile.safety == .clientID, let known = shown(AppRecordID(key), now: now) {
+            return .written(known)
+        }
+        if let refusal = refusal(of: values, for: nil) { return .refused(refusal) }
+        let own = profile.safety == .clientID ? AppRecordID(key) : nil
+        let id = insert(values, id: own, key: key, isOurs: true, now: now)
+        return answer(id, now: now)
+    }
+
+    private mutating func update(
+        _ id: AppRecordID, _ version: String?, _ values: [AppField: String], now: Int64
+    ) -> WriteOutcome {
+        guard let record = records[id], !record.isDeleted else { return .gone }
+        if profile.conditional, let version, version != "\(record.version)" { return .conflict }
+        if let refusal = refusal(of: values, for: id) { return .refused(refusal) }
+        if values.allSatisfy({ record.values[$0.key] ?? "" == $0.value }) {
+            redundantWrites.append("\(id): \(values)")
+        }
+        change(id, values, isOurs: true, now: now)
+        return answer(id, now: now)
+    }
+
+    private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome {
+        guard let record = records[id], !record.isDeleted else { return .deleted }
+        if profile.conditional, let version, version != "\(record.version)" { return .conflict }
+        deletes += 1
+        records[id]?.isDeleted = true
+        log.append((id, true))
+        return .deleted
+    }
+
+    /// The reply to a write shows what the app made of it, or only that it was done.
+    private mutating func answer(_ id: AppRecordID, now: Int64) -> WriteOutcome {
+        guard profile.answersWithRecord, let record = records[id] else { return .accepted(id) }
+        let values = Self.face(of: record.values)
+        let isVersionless = profile.faults.contains(.versionless) && !profile.conditional
+        return .written(
+            AppRecord(
+                id: id, version: isVersionless ? nil : "\(record.version)", values: values,
+                createdAt: Timestamp(milliseconds: record.createdAt),
+                modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset)))
+    }
+}

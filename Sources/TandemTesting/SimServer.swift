@@ -1,0 +1,252 @@
+import Synchronization
+import TandemCore
+package import TandemModel
+
+/// The world's clock; moves only when it is told to.
+package final class SimClock: Sendable {
+    private let time = Mutex<Int64>(1_700_000_000_000)
+    package init() {}
+    package var now: Timestamp { Timestamp(milliseconds: time.withLock { $0 }) }
+    package func advance(milliseconds: Int64) { time.withLock { $0 += milliseconds } }
+}
+
+/// What kind of app a seed has drawn.
+package struct SimProfile: Hashable, Sendable {
+    package enum Style: String, Hashable, Sendable, CaseIterable {
+        /// Changes since a token, with deletions.
+        case feed
+        /// Changes since a time, without deletions.
+        case times
+        /// Everything, every time.
+        case listing
+    }
+    var style: Style
+    var faults: Set<Fault>
+    /// How often a fault strikes when it could.
+    var rate: Double
+    var conditional: Bool
+    var safety: CreateSafety
+    var showsValues: Bool
+    var answersWithRecord: Bool
+    var pageSize: Int
+    var granularity: Int64
+    var skew: Int64
+
+    init(random: inout SplitMix) {
+        style = random.pick(Style.allCases)
+        faults = Set(Fault.allCases.filter { _ in random.chance(0.35) })
+        rate = random.pick([0.03, 0.1, 0.25])
+        conditional = random.chance(0.6)
+        safety = random.pick([.clientID, .lookupByKey, .search(lagSeconds: 20)])
+        showsValues = random.chance(0.5)
+        answersWithRecord = random.chance(0.7)
+        pageSize = 1 + random.below(5)
+        granularity = faults.contains(.coarseTime) ? random.pick([1_000, 60_000]) : 1
+        skew = faults.contains(.clockSkew) ? Int64(random.below(600_000)) - 300_000 : 0
+    }
+
+    var readLagSeconds: Int64 { faults.contains(.staleRead) ? 30 : 0 }
+}
+
+/// A third-party app in memory that behaves as badly as its profile says.
+package final class SimServer: Sendable {
+    struct Record {
+        var values: [AppField: String]
+        var version: Int
+        var createdAt: Int64
+        var modifiedAt: Int64
+        var isDeleted = false
+        var key: String?
+        var isOurs: Bool
+        /// What reads still show, and until when.
+        var stale: (values: [AppField: String], version: Int, until: Int64)?
+    }
+
+    /// An edit that somebody made in the app, for the oracle.
+    struct Edit {
+        let id: AppRecordID
+        let field: AppField
+        let old: String
+        let new: String
+    }
+
+    struct State {
+        var random: SplitMix
+        var profile: SimProfile
+        var records: [AppRecordID: Record] = [:]
+        var log: [(id: AppRecordID, isDeleted: Bool)] = []
+        var counts: [Fault: Int] = [:]
+        var edits: [Edit] = []
+        var nextID = 0
+        var offset: Int64
+        var isQuiet = false
+        var outageUntil: Int64 = 0
+        var writeCalls = 0
+        var deletes = 0
+        var redundantWrites: [String] = []
+        var hasWrittenOver: [String] = []
+    }
+
+    package let name: String
+    let clock: SimClock
+    let state: Mutex<State>
+
+    package init(name: String, seed: UInt64, clock: SimClock, profile: SimProfile) {
+        self.name = name
+        self.clock = clock
+        state = Mutex(State(random: SplitMix(seed: seed), profile: profile, offset: profile.skew))
+    }
+
+    /// Runs `work` on the server's state with the world's time.
+    func with<Value>(_ work: (inout State, Int64) -> Value) -> Value {
+        let now = clock.now.milliseconds
+        return state.withLock { state in work(&state, now) }
+    }
+}
+
+/// What happens inside the app.
+extension SimServer.State {
+    /// Whether a fault of the profile strikes now; counted if it does.
+    mutating func strikes(_ fault: Fault, rate: Double? = nil) -> Bool {
+        guard !isQuiet, profile.faults.contains(fault), random.chance(rate ?? profile.rate) else {
+            return false
+        }
+        counts[fault, default: 0] += 1
+        return true
+    }
+
+    /// A property of the profile that always holds; counted when it mattered.
+    mutating func holds(_ fault: Fault, when matters: Bool) -> Bool {
+        guard profile.faults.contains(fault), matters else { return false }
+        counts[fault, default: 0] += 1
+        return true
+    }
+
+    func stamp(_ now: Int64) -> Int64 {
+        let time = now + offset
+        return time - time % profile.granularity
+    }
+
+    /// What the app makes of a value it is given.
+    mutating func normalised(_ field: AppField, _ value: String) -> String {
+        var value = value
+        if holds(.trims, when: value != value.trimmed) { value = value.trimmed }
+        if field == "first", holds(.changesCase, when: value != value.uppercased()) {
+            value = value.uppercased()
+        }
+        if field == "tel" {
+            let plain = value.filter { $0.isNumber || $0 == "+" }
+            if holds(.reformatsPhones, when: plain != value) { value = plain }
+        }
+        if field == "town", holds(.truncates, when: value.count > 12) {
+            value = String(value.prefix(12))
+        }
+        return value
+    }
+
+    /// Why the app refuses these values; `nil` if it takes them.
+    mutating func refusal(of values: [AppField: String], for id: AppRecordID?) -> Refusal? {
+        if let stage = values["stage"], stage == "Won", holds(.rejectsOption, when: true) {
+            return Refusal(.optionUnknown, "stage: no option Won")
+        }
+        if let last = values["last"] ?? (id == nil ? "" : nil), last.isEmpty,
+            holds(.requiresField, when: true)
+        {
+            return Refusal(.requiredField, "last is required")
+        }
+        if let title = values["title"], title.count > 30, holds(.limitsLength, when: true) {
+            return Refusal(.invalidValue, "title is too long")
+        }
+        if let mail = values["mail"], !mail.isEmpty, profile.faults.contains(.uniqueEmail) {
+            let other = records.first { entry in
+                entry.key != id && !entry.value.isDeleted
+                    && entry.value.values["mail"]?.lowercased() == mail.lowercased()
+            }
+            if let other, holds(.uniqueEmail, when: true) {
+                return Refusal(.duplicateInApp, "mail is taken", otherID: other.key.text)
+            }
+        }
+        return nil
+    }
+
+    mutating func insert(
+        _ values: [AppField: String], id: AppRecordID?, key: String?, isOurs: Bool, now: Int64
+    ) -> AppRecordID {
+        nextID += 1
+        // Ids do not sort by age, so that insertions land in the middle of listings.
+        let id = id ?? AppRecordID("r\((nextID &* 7_919) % 1_000)-\(nextID)")
+        let taken = values.reduce(into: [AppField: String]()) { $0[$1.key] = normalised($1.key, $1.value) }
+        var record = SimServer.Record(
+            values: taken, version: 1, createdAt: stamp(now), modifiedAt: stamp(now), key: key,
+            isOurs: isOurs)
+        record.values["unmapped"] = record.values["unmapped"] ?? "u\(nextID) "
+        records[id] = record
+        log.append((id, false))
+        return id
+    }
+
+    /// Changes a living record; what the app makes of the values is what it keeps.
+    mutating func change(_ id: AppRecordID, _ values: [AppField: String], isOurs: Bool, now: Int64) {
+        guard var record = records[id] else { return }
+        let old = (record.values, record.version)
+        for (field, value) in values { record.values[field] = normalised(field, value) }
+        record.version += 1
+        record.modifiedAt = stamp(now)
+        record.stale = nil
+        if isOurs, strikes(.staleRead, rate: 0.5) {
+            record.stale = (old.0, old.1, now + 25_000)
+        }
+        records[id] = record
+        log.append((id, false))
+        if isOurs, strikes(.automation) {
+            edit(id, "title", to: "auto t\(90_000 + log.count)", now: now)
+        }
+    }
+
+    /// Somebody in the app, or a rule of the app, edits a field.
+    mutating func edit(_ id: AppRecordID, _ field: AppField, to value: String, now: Int64) {
+        guard let record = records[id], !record.isDeleted else { return }
+        let kept = normalised(field, value)
+        edits.append(.init(id: id, field: field, old: record.values[field] ?? "", new: kept))
+        change(id, [field: value], isOurs: false, now: now)
+    }
+
+    mutating func remove(_ id: AppRecordID) {
+        guard let record = records[id], !record.isDeleted else { return }
+        for (field, value) in record.values {
+            edits.append(.init(id: id, field: field, old: value, new: ""))
+        }
+        records[id]?.isDeleted = true
+        log.append((id, true))
+    }
+
+    /// A record as a read shows it now.
+    ///
+    /// - Parameter rate: How often it leaves a field out.
+    mutating func shown(_ id: AppRecordID, now: Int64, rate: Double? = nil) -> AppRecord? {
+        guard let record = records[id], !record.isDeleted else { return nil }
+        var values = record.values
+        var version = record.version
+        if let stale = record.stale, stale.until > now {
+            (values, version) = (stale.values, stale.version)
+        }
+        values = Self.face(of: values)
+        if strikes(.omitsField, rate: rate) { values["title"] = nil }
+        let hasNoise = strikes(.versionNoise)
+        let isVersionless = profile.faults.contains(.versionless) && !profile.conditional
+        if isVersionless { counts[.versionless, default: 0] += 1 }
+        return AppRecord(
+            id: id,
+            version: isVersionless ? nil : hasNoise && !profile.conditional ? "\(version)*" : "\(version)",
+            values: values, createdAt: Timestamp(milliseconds: record.createdAt),
+            modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset))
+    }
+
+    /// The fields a read shows; one that was never filled is blank.
+    static func face(of values: [AppField: String]) -> [AppField: String] {
+        let fields: [AppField] = ["mail", "first", "last", "tel", "org", "title", "town", "stage"]
+        return fields.reduce(into: [:]) { $0[$1] = values[$1] ?? "" }
+    }
+
+    var living: [AppRecordID] { records.filter { !$0.value.isDeleted }.keys.sorted() }
+}

@@ -1,0 +1,241 @@
+import TandemCRM
+import TandemDatabase
+import TandemModel
+
+/// The people who work in the CRM and in the apps.
+extension SimWorld {
+    /// One thing that somebody does somewhere.
+    func actRandomly(onApp: Bool = true) {
+        let server = random.pick(servers)
+        switch random.below(onApp ? 17 : 6) {
+        case 0: createInCRM()
+        case 1, 2, 3: editInCRM()
+        case 4: random.chance(0.5) ? deleteInCRM() : editInCRM()
+        case 5: random.chance(0.5) ? restoreInCRM() : editInCRM()
+        case 6, 7: createInApp(server)
+        case 8, 9, 10, 11: editInApp(server)
+        case 12: deleteInApp(server)
+        case 13: undelete(server)
+        case 14: mergeInApp(server)
+        case 15: recreateInApp(server)
+        default: createSameOnBoth(server)
+        }
+    }
+
+    private var textProperties: [PropertyName] {
+        object == .contacts
+            ? ["email", "firstname", "lastname", "phone", "company", "jobtitle", "city"]
+            : ["name", "domain", "phone", "industry", "description", "city", "state"]
+    }
+
+    /// Users like to change the same few fields.
+    private func someProperty() -> PropertyName {
+        random.chance(0.7) ? random.pick(["phone", "city"]) : random.pick(textProperties)
+    }
+
+    private func appField(_ property: PropertyName) -> AppField {
+        settings[0].mapping.fields.first { $0.crm == property }?.app ?? "none"
+    }
+
+    /// A fresh value that fits the property, in a form that apps like to rewrite.
+    private func value(_ property: PropertyName) -> String {
+        let token = nextToken()
+        switch property {
+        case "email": return random.chance(0.5) ? "\(token)@Example.org" : "\(token)@example.org"
+        case "domain": return "\(token).example.com"
+        case "phone": return "+46 (70) \(1_000_000 + self.token)"
+        case "jobtitle", "description":
+            return random.chance(0.1) ? "\(token) of a very long and winding title" : "Title \(token)"
+        default:
+            return random.pick(["\(token)", " \(token) ", "\(token) Åsa", "\(token) with a tail"])
+        }
+    }
+
+    private func draft(_ share: Double) -> Values {
+        var values: Values = [:]
+        for property in textProperties where random.chance(share) { values[property] = value(property) }
+        let key: PropertyName = object == .contacts ? "email" : "name"
+        if random.chance(0.85) { values[key] = value(key) }
+        if object == .contacts && random.chance(0.3) {
+            values["lifecyclestage"] = random.pick(["lead", "customer"])
+        }
+        return values
+    }
+
+    private func inCRM(_ what: String, _ work: (CRMReader, CRMWriter) throws -> Void) {
+        do {
+            try userStore.database.write { connection in
+                try work(
+                    userStore.reader(in: connection),
+                    userStore.writer(in: connection, now: clock.now, origin: .user))
+            }
+            say("CRM user: \(what)")
+        } catch is CRMError {
+            say("CRM user: \(what), refused")
+        } catch {
+            violations.append("the CRM store failed a user: \(error)")
+        }
+    }
+
+    private func someRecord(_ reader: CRMReader, areArchived: Bool = false) throws -> CRMRecord? {
+        let all = try reader.records(
+            of: object, after: RecordID(0), limit: 500, areArchived: areArchived)
+        return all.isEmpty ? nil : random.pick(all)
+    }
+
+    private func createInCRM() { create(draft(0.5)) }
+
+    private func create(_ values: Values) {
+        inCRM("creates \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") { _, writer in
+            let id = try writer.create(object, values)
+            for value in values.values { oracle.note(old: "", new: value, at: "CRM \(id)") }
+        }
+    }
+
+    private func editInCRM() {
+        let property = someProperty()
+        let value = random.chance(0.12) ? "" : value(property)
+        inCRM("sets \(property) to `\(value)`") { reader, writer in
+            guard let record = try someRecord(reader) else { return }
+            try writer.update(record.id, [property: value])
+            let old = record.properties[property] ?? ""
+            oracle.note(old: old, new: value, at: "CRM \(record.id) \(property)")
+        }
+    }
+
+    private func deleteInCRM() {
+        inCRM("deletes a record") { reader, writer in
+            guard let record = try someRecord(reader) else { return }
+            try writer.archive(record.id)
+            for value in record.properties.values { oracle.note(old: value, new: "", at: "bin") }
+        }
+    }
+
+    private func restoreInCRM() {
+        inCRM("restores a record") { reader, writer in
+            guard let record = try someRecord(reader, areArchived: true) else { return }
+            try writer.restore(record.id)
+        }
+    }
+
+    private func appValues(_ values: Values) -> [AppField: String] {
+        values.reduce(into: [:]) { fields, entry in
+            guard let field = settings[0].mapping.fields.first(where: { $0.crm == entry.key }) else { return }
+            fields[field.app] = field.options.isEmpty ? entry.value : field.options[entry.value] ?? "New"
+        }
+    }
+
+    private func createInApp(_ server: SimServer, _ values: Values? = nil) {
+        let values = appValues(values ?? draft(0.5))
+        let id = server.with { state, now -> AppRecordID? in
+            if state.refusal(of: values, for: nil) != nil { return nil }
+            let id = state.insert(values, id: nil, key: nil, isOurs: false, now: now)
+            for (field, value) in values {
+                state.edits.append(
+                    .init(id: id, field: field, old: "", new: state.records[id]?.values[field] ?? value))
+            }
+            return id
+        }
+        collectEdits()
+        if let id { say("\(server.name) user: creates \(id)") }
+    }
+
+    private func editInApp(_ server: SimServer) {
+        let property = someProperty()
+        let field = appField(property)
+        let value = random.chance(0.12) ? "" : value(property)
+        let pick = random.next()
+        let id = server.with { state, now -> AppRecordID? in
+            let ids = state.living
+            guard !ids.isEmpty else { return nil }
+            let id = ids[Int(pick % UInt64(ids.count))]
+            if state.refusal(of: [field: value], for: id) != nil { return nil }
+            state.edit(id, field, to: value, now: now)
+            return id
+        }
+        collectEdits()
+        if let id { say("\(server.name) user: sets \(field) of \(id) to `\(value)`") }
+    }
+
+    private func deleteInApp(_ server: SimServer) {
+        let pick = random.next()
+        let id = server.with { state, _ -> AppRecordID? in
+            guard !state.living.isEmpty else { return nil }
+            let id = state.living[Int(pick % UInt64(state.living.count))]
+            state.remove(id)
+            return id
+        }
+        collectEdits()
+        if let id { say("\(server.name) user: deletes \(id)") }
+    }
+
+    private func undelete(_ server: SimServer) {
+        let id = server.with { state, now -> AppRecordID? in
+            guard let id = state.records.filter({ $0.value.isDeleted }).keys.min(),
+                state.strikes(.undelete, rate: 0.6)
+            else { return nil }
+            let values = state.records[id]?.values ?? [:]
+            if state.refusal(of: values, for: id) != nil { return nil }
+            state.records[id]?.isDeleted = false
+            state.change(id, [:], isOurs: false, now: now)
+            return id
+        }
+        if let id { say("\(server.name) user: brings back \(id)") }
+    }
+
+    /// Two records become one of them, which keeps its own values.
+    private func mergeInApp(_ server: SimServer) {
+        let pick = random.next()
+        let ids = server.with { state, _ -> [AppRecordID] in
+            let ids = state.living
+            guard ids.count > 2, state.strikes(.mergedAway, rate: 0.5) else { return [] }
+            let loser = Int(pick % UInt64(ids.count))
+            state.remove(ids[loser])
+            return [ids[loser], ids[(loser + 1) % ids.count]]
+        }
+        collectEdits()
+        if ids.count == 2 { say("\(server.name) user: merges \(ids[0]) into \(ids[1])") }
+    }
+
+    /// Deletes a record and makes one with the same key.
+    private func recreateInApp(_ server: SimServer) {
+        let pick = random.next()
+        let id = server.with { state, now -> AppRecordID? in
+            let ids = state.living
+            guard !ids.isEmpty, state.strikes(.recreated, rate: 0.6) else { return nil }
+            let id = ids[Int(pick % UInt64(ids.count))]
+            let values = state.records[id]?.values ?? [:]
+            state.remove(id)
+            let kept = values.filter { ["mail", "first", "last", "org"].contains($0.key) }
+            let new = state.insert(kept, id: nil, key: nil, isOurs: false, now: now)
+            for (field, value) in kept {
+                state.edits.append(.init(id: new, field: field, old: "", new: value))
+            }
+            return new
+        }
+        collectEdits()
+        if let id { say("\(server.name) user: makes a deleted record anew as \(id)") }
+    }
+
+    private func createSameOnBoth(_ server: SimServer) {
+        var values = draft(0.6)
+        create(values)
+        for property in ["phone", "city"] as [PropertyName] where random.chance(0.5) {
+            values[property] = value(property)
+        }
+        createInApp(server, values)
+    }
+
+    /// Tells the oracle what was edited inside the apps.
+    func collectEdits() {
+        for server in servers {
+            let edits = server.with { state, _ in
+                defer { state.edits = [] }
+                return state.edits
+            }
+            for edit in edits where edit.field != "unmapped" {
+                oracle.note(old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import Synchronization
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+import TandemSync
+
+/// The whole simulated world of one seed: a CRM store, one or two apps, users, faults.
+final class SimWorld {
+    let seed: UInt64
+    var random: SplitMix
+    let clock = SimClock()
+    let crash = SimCrash()
+    let path: String
+    let object: ObjectName
+    let defects: Defects
+    var servers: [SimServer] = []
+    var settings: [SyncSettings] = []
+    var oracle = Oracle()
+    var story: [String] = []
+    var counts: [Fault: Int] = [:]
+    var decisions: [String: Int] = [:]
+    var violations: [String] = []
+    var reports: [CycleReport] = []
+    /// What an app held before it was wiped.
+    var wiped: [Int: [AppRecordID: SimServer.Record]] = [:]
+    var token = 0
+    var isQuiet = false
+    private var file: SQLiteDatabase
+    private(set) var store: CRMStore
+    /// Users write here: their process does not die with the daemon's.
+    var userStore: CRMStore
+
+    init(seed: UInt64, template: String, path: String, defects: Defects) throws {
+        self.seed = seed
+        self.path = path
+        self.defects = defects
+        random = SplitMix(seed: seed)
+        object = random.chance(0.8) ? .contacts : .companies
+        try copyFile(from: template, to: path)
+        file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
+        store = try CRMStore(database: CrashingDatabase(base: file, crash: crash))
+        userStore = try CRMStore(database: file)
+        let appCount = random.chance(0.35) ? 2 : 1
+        for index in 0..<appCount {
+            let profile = SimProfile(random: &random)
+            servers.append(
+                SimServer(
+                    name: "app\(index)", seed: random.next(), clock: clock, profile: profile))
+            settings.append(drawSettings(index))
+        }
+        say("seed \(seed): \(object), \(servers.map { describe($0) }.joined(separator: " and "))")
+    }
+
+    func close() { try? file.close() }
+
+    func say(_ line: String) { story.append("\(clock.now)  \(line)") }
+
+    func count(_ fault: Fault) { counts[fault, default: 0] += 1 }
+
+    func nextToken() -> String {
+        token += 1
+        return "t\(token)"
+    }
+
+    private func describe(_ server: SimServer) -> String {
+        let profile = server.with { state, _ in state.profile }
+        let faults = profile.faults.map(\.rawValue).sorted().joined(separator: " ")
+        return "\(server.name) (\(profile.style.rawValue), \(profile.safety): \(faults))"
+    }
+
+    func drawSettings(_ index: Int) -> SyncSettings {
+        let onlyUS = Filter.any([.condition("city", .known(true)), .condition("lastname", .known(true))])
+        return SyncSettings(
+            name: SyncName("sync\(index)"), connection: ConnectionName("app\(index)"), app: "sim",
+            mapping: SimMapping.mapping(object, random: &random),
+            direction: random.chance(0.7) ? .both : random.pick([.toCRM, .toApp]),
+            winner: random.pick([.crm, .app]), requiresEmail: object == .contacts && random.chance(0.5),
+            filterToApp: random.chance(0.2) ? onlyUS : nil,
+            filterToCRM: random.chance(0.2) ? onlyUS : nil,
+            onLeavingFilter: random.chance(0.8) ? .keep : .exclude,
+            deletions: random.chance(0.7) ? .track : .propagate,
+            blanks: random.pick([.keep, .clear]))
+    }
+
+    /// Closes the store and opens it again, as a new process would.
+    func restart() throws {
+        try? file.close()
+        file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
+        crash.state.withLock { $0.isDead = false }
+        store = try CRMStore(database: CrashingDatabase(base: file, crash: crash))
+        userStore = try CRMStore(database: file)
+    }
+}
+
+/// Running cycles.
+extension SimWorld {
+    func cycle(_ index: Int, isFull: Bool = false) async throws -> CycleReport? {
+        var tuning = Tuning()
+        tuning.rails.deletedRecords = 4
+        tuning.rails.deletedShare = 0.6
+        tuning.rails.changedRecords = 8
+        tuning.batch = 4
+        tuning.leaseSeconds = 30
+        tuning.sweepSeconds = 600
+        tuning.readsAhead = false
+        tuning.defects = defects
+        let clock = clock
+        // Users act while the cycle runs, through this one unchecked door: the simulation is a
+        // single line of execution, so nothing ever runs beside it.
+        nonisolated(unsafe) let world = self
+        let app = SimApp(server: servers[index]) { call throws(AppError) in
+            try world.during(call, index)
+        }
+        let cycle = Cycle(
+            sync: settings[index], app: app, store: store,
+            surroundings: Surroundings(now: { clock.now }, jitter: { 0.5 }), tuning: tuning,
+            holder: "sim")
+        do {
+            let report = try await cycle.run(isFull: isFull)
+            note(report)
+            return report
+        } catch where crash.state.withLock({ $0.isDead }) {
+            say("\(settings[index].name): the process died")
+            return nil
+        }
+    }
+
+    private func note(_ report: CycleReport) {
+        reports.append(report)
+        for (decision, count) in report.decisions { decisions[decision, default: 0] += count }
+        let stop = report.stop.map { "; stopped: \($0)" } ?? ""
+        let kinds = report.decisions.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+        say(
+            "\(report.sync): read \(report.read), wrote \(report.writes) (\(kinds.joined(separator: ", ")))\(stop)"
+        )
+    }
+
+    /// What happens at a call to the app: the process may die, and users may act.
+    private func during(_ call: String, _ index: Int) throws(AppError) {
+        if crash.step(inStore: false) { throw .tryLater(.appUnavailable, "the process died", afterSeconds: nil) }
+        if isQuiet || !random.chance(0.08) { return }
+        let conditional = servers[index].with { state, _ in state.profile.conditional }
+        count(.editDuringCycle)
+        // An app without conditions cannot protect an edit made between our last look and our
+        // write; nobody could, so the simulation does not ask for it.
+        actRandomly(onApp: conditional || call != "apply")
+    }
+}
