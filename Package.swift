@@ -51,9 +51,12 @@ let package = Package(
         .target(name: "TandemHTTP", dependencies: ["CCurl"], swiftSettings: strict),
         .target(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
-        .target(name: "AppCSV", dependencies: ["TandemModel", crypto], swiftSettings: strict),
+        .target(name: "TandemCSV", swiftSettings: strict),
         .target(
-            name: "TandemReport", dependencies: ["TandemModel", "TandemSync"],
+            name: "AppCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
+            swiftSettings: strict),
+        .target(
+            name: "TandemReport", dependencies: ["TandemModel", "TandemCRM", "TandemCSV", "TandemDatabase", "TandemSync"],
             swiftSettings: strict),
         .target(
             name: "TandemTesting",
@@ -63,7 +66,7 @@ let package = Package(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "AppCardDAV", "AppCSV", "TandemReport", "TandemTesting",
+                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "TandemReport", "TandemTesting",
                 arguments, yams, logging, lifecycle,
             ],
             swiftSettings: strict),

@@ -128,7 +128,7 @@ extension CRMWriter {
     private func checked(_ values: Values, of object: ObjectName) throws(CRMError) -> Values {
         let properties = try schema.properties(of: object)
         var checked: Values = [:]
-        for (name, value) in values {
+        for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             guard let property = properties[name] else { throw unknown(name, of: object) }
             if property.isReadOnly { throw .readOnly(name) }
             checked[name] = try property.accepted(value)

@@ -108,6 +108,8 @@ package struct AppWrite: Hashable, Sendable {
 package enum WriteOutcome: Hashable, Sendable {
     /// Done; the record as the app holds it now.
     case written(AppRecord)
+    /// The create met the record that an earlier sending of it had made; nothing was written.
+    case exists(AppRecord)
     /// Done; what the app made of it must be read back.
     case accepted(AppRecordID)
     case deleted

@@ -54,6 +54,18 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         }
     }
 
+    /// Whether a value read back looks like what an app makes of the one it was given (trimmed,
+    /// cut, in other case or punctuation, dropped) rather than like somebody's edit.
+    ///
+    /// Needed only where a read-back cannot be told from a later read; a wrong guess shows as an
+    /// edit of the app, which is carried and journaled.
+    package static func looksRewritten(_ sent: String, as held: String) -> Bool {
+        func letters(_ text: String) -> [Character] {
+            text.lowercased().filter { $0.isLetter || $0.isNumber }.map(\.self)
+        }
+        return letters(sent).starts(with: letters(held))
+    }
+
     /// Splits a multi-valued text at `;`, without blanks and empty parts.
     package static func parts(_ text: String) -> [String] {
         text.split(separator: ";").map { String($0).trimmed }.filter { !$0.isEmpty }

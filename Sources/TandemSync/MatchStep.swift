@@ -29,8 +29,8 @@ private struct Matcher {
     let cycle: Cycle
     let tx: CycleTransaction
     var counts: [String: Int] = [:]
-    /// Pairs of this batch that were taken up by another one.
-    private var absorbed: Set<Int64> = []
+    /// Pairs that were bound or taken up by another one; what the batch holds of them is old.
+    private var placed: Set<Int64> = []
     private var owners: [MatchKey: Set<RecordID>]
     private var claims: [MatchKey: Set<Int64>]
 
@@ -43,7 +43,7 @@ private struct Matcher {
     }
 
     mutating func place(_ pair: Pair) throws {
-        if absorbed.contains(pair.id) || pair.intent != nil { return }
+        if placed.contains(pair.id) || pair.intent != nil { return }
         if pair.isAppAlone {
             try placeApp(pair)
         } else if pair.appID == nil {
@@ -148,7 +148,7 @@ private struct Matcher {
     private func rivals(of pair: Pair, for keys: Set<MatchKey>) throws -> [Pair] {
         let known = keys.allSatisfy { claims[$0] != nil } ? claims : try tx.pairs.owners(of: keys)
         let ids = keys.reduce(into: Set<Int64>()) { $0.formUnion(known[$1] ?? []) }
-        return try ids.subtracting([pair.id]).subtracting(absorbed).sorted().compactMap { id in
+        return try ids.subtracting([pair.id]).subtracting(placed).sorted().compactMap { id in
             guard let rival = try tx.pairs.pair(id), rival.isAppAlone else { return nil }
             return rival
         }
@@ -182,9 +182,10 @@ private struct Matcher {
         if let other = try tx.pairs.pair(crm: id) {
             if other.appPresence == .gone || pair.crmID != nil { kind = .rebind }
             pair.changedAt = [pair.changedAt, other.changedAt].compactMap(\.self).min()
-            absorbed.insert(other.id)
+            placed.insert(other.id)
             try tx.pairs.delete(other)
         }
+        placed.insert(pair.id)
         try tx.pairs.removeKeys(of: pair)
         pair.crmID = id
         pair.hasMet = false

@@ -9,10 +9,11 @@ extension Cycle {
     /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
     ///   missing that it looks like an accident.
     func observeApp(_ run: inout CycleRun, isFull: Bool) async throws {
-        let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(tuning.sweepSeconds)
+        let period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
+        let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
         let startsAnew =
             isFull || run.state.isInitial || run.state.cursor == nil
-            || (!app.capabilities.reportsDeletions && surroundings.now() >= sweepAt)
+            || surroundings.now() >= sweepAt
         if startsAnew { try await checkAccount(run) }
         do {
             try await list(since: startsAnew ? nil : run.state.cursor, &run)
@@ -66,7 +67,9 @@ extension Cycle {
         for try await readings in readings(of: news) {
             run.report.read += readings.count
             try transaction(run) { tx in
-                for (id, reading) in readings { try note(reading, of: id, run, tx) }
+                for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
+                    try note(reading, of: id, run, tx)
+                }
             }
         }
         run.report.read += page.records.count + page.unreadable.count
@@ -139,7 +142,7 @@ extension Cycle {
                 : try await app.read(ids)
             run.report.count("point-read")
             try transaction(run) { tx in
-                for (id, reading) in readings {
+                for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
                     guard reading == .gone else {
                         try note(reading, of: id, run, tx)
                         continue
@@ -256,6 +259,7 @@ extension Cycle {
             pair.recheckAt = echo.until
         } else {
             pair.appPresence = .gone
+            pair.appRefusals = [:]
             pair.isSuspect = false
             pair.recheckAt = nil
             pair.echo = nil

@@ -275,8 +275,10 @@ extension PlanStep {
     /// - Returns: Whether a write waits for the app; `false` if the pair failed.
     private mutating func post(create pair: inout Pair, _ values: Values) throws -> Bool {
         let fields = mapping.appFields(for: values, current: [:], isCreate: true)
-        if let missing = fields.refusals.values.first(where: { $0.category == .requiredField }) {
-            try fail(pair, missing)
+        let missing = fields.refusals.sorted { $0.key < $1.key }
+            .first { $0.value.category == .requiredField }
+        if let missing {
+            try fail(pair, missing.value)
             return false
         }
         let sent = values.filter { fields.refusals[$0.key] == nil }

@@ -102,6 +102,9 @@ struct RecordStep {
         guard var pair = try tx.pairs.pair(item.pair.id) else { return }
         switch outcome {
         case .written(let record): try written(record, item, &pair)
+        case .exists(let record):
+            step.report.count("create-repeated")
+            try cycle.adopt(record, by: pair, run, tx)
         case .accepted(let id):
             if case .present(let record) = readBack[id] {
                 try written(record, item, &pair)
@@ -136,7 +139,10 @@ struct RecordStep {
         }
     }
 
-    /// What the app holds now becomes its base; what was sent becomes the CRM's.
+    /// What the app made of a value becomes its base; what was sent becomes the CRM's.
+    ///
+    /// The record may show more than our write: a rule of the app, or somebody quick, may have
+    /// edited it since, and that must stay visible as an edit.
     private mutating func written(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws {
         if pair.appID == nil, try !adopt(record, item, &pair) { return }
         let mapped = cycle.sync.mapping.crmValues(of: record.values)
@@ -146,10 +152,11 @@ struct RecordStep {
         pair.hasMet = true
         pair.intent = nil
         for (property, value) in item.sent {
+            let held = mapped.values[property] ?? value
             pair.crmBase[property] = value
-            pair.appBase[property] =
-                cycle.tuning.defects.has(.oneBaseForBoth)
-                ? value : mapped.values[property] ?? value
+            pair.appValues[property] = held
+            pair.appBase[property] = cycle.baseAfter(sending: value, holding: held)
+            if cycle.tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = value }
         }
         expectEcho(of: item, old: old, &pair)
         try journal(item, old: old, pair)

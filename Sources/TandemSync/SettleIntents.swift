@@ -8,8 +8,6 @@ extension Cycle {
     /// sent again: a record found this way is the pair's own and no stranger.
     func settleIntents(_ run: inout CycleRun) async throws {
         if tuning.defects.has(.repeatsCreates) { return try forgetIntents(run) }
-        // A repeat under the same id meets the first record, so there is nothing to ask.
-        if app.capabilities.createSafety == .clientID { return }
         var last: Int64 = 0
         while true {
             let open = try transaction(run) { tx in try tx.pairs.withIntent(after: last, limit: 50) }
@@ -40,8 +38,13 @@ extension Cycle {
                 Refusal(.unknownOutcome, "the answer to the create was lost; the app is asked again"),
                 now: tx.now, jitter: 0, afterSeconds: lag + 1)
             try tx.pairs.save(pair)
-        case (0, _):
+        case (0, .search):
             pair.intent = nil
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        case (0, .clientID), (0, .lookupByKey):
+            // Sent again under the same key. The intent keeps what was sent first: should that
+            // arrive after all, an older base shows our newer value as an edit, never the reverse.
             pair.wake(changedAt: nil)
             try tx.pairs.save(pair)
         default:
@@ -57,11 +60,24 @@ extension Cycle {
     func adopt(_ record: AppRecord, by pair: Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
         try note(.present(record), of: record.id, run, tx)
         guard var app = try tx.pairs.pair(app: record.id), let intent = pair.intent else { return }
+        guard app.crmID == nil else {
+            var pair = pair
+            pair.intent = nil
+            pair.fail(
+                Refusal(
+                    .duplicateInApp, "app record \(record.id) is bound to another CRM record",
+                    otherID: record.id.text),
+                now: tx.now, jitter: 0, afterSeconds: nil)
+            try tx.pairs.save(pair)
+            return
+        }
         try tx.pairs.delete(pair)
         try tx.pairs.removeKeys(of: app)
         app.crmID = pair.crmID
         app.crmBase = intent.values
-        app.appBase = intent.values
+        app.appBase = intent.values.reduce(into: [:]) { base, sent in
+            base[sent.key] = baseAfter(sending: sent.value, holding: app.appValues[sent.key])
+        }
         app.hasMet = true
         app.changedAt = pair.changedAt
         app.wake(changedAt: nil)
@@ -69,6 +85,13 @@ extension Cycle {
         try tx.journal.note(
             .bind, on: .app, of: app, reason: "found by the key of a create without answer",
             after: intent.values)
+    }
+
+    /// The app's base for a value that was sent, where what the app shows may have been edited
+    /// since: what it made of the value, or the value itself, so that the edit shows.
+    func baseAfter(sending sent: String, holding held: String?) -> String {
+        guard let held, ValueType.looksRewritten(sent, as: held) else { return sent }
+        return held
     }
 
     private func forgetIntents(_ run: CycleRun) throws {

@@ -74,7 +74,8 @@ package struct SyncTable {
     /// Registers a sync, or takes over changed settings of one that is known.
     ///
     /// Changed settings wake every pair, so that all are planned again; the fields whose mapping
-    /// changed lose their bases and follow the first-meeting rules.
+    /// changed lose their bases and follow the first-meeting rules, and so do values that the
+    /// old direction kept apart.
     package func adopt(_ settings: SyncSettings) throws -> SyncState {
         let fields: [PropertyName: String] = Dictionary(
             settings.mapping.fields.map { ($0.crm, $0.fingerprint) },
@@ -83,7 +84,11 @@ package struct SyncTable {
             "SELECT settings, fields FROM sync WHERE name = ?", [.text(settings.name.text)]
         ) { ($0.text(0) ?? "", FlatJSON.values($0.text(1) ?? "{}") ?? [:]) }
         if let (print, oldFields) = known {
-            if print != settings.fingerprint { try replan(settings, fields, instead: oldFields) }
+            if print != settings.fingerprint {
+                // The direction is the first word of the fingerprint.
+                let isWider = settings.direction == .both && !print.hasPrefix("both|")
+                try replan(settings, fields, instead: oldFields, isWider: isWider)
+            }
         } else {
             try connection.run(
                 """
@@ -103,7 +108,7 @@ package struct SyncTable {
 
     private func replan(
         _ settings: SyncSettings, _ fields: [PropertyName: String],
-        instead old: [PropertyName: String]
+        instead old: [PropertyName: String], isWider: Bool
     ) throws {
         let changed = fields.keys.filter { fields[$0] != old[$0] }
         guard let state = try state(settings.name) else { return }
@@ -114,9 +119,12 @@ package struct SyncTable {
             let end = batch.last
         {
             for var pair in batch {
-                for field in changed {
-                    pair.crmBase[field] = nil
-                    pair.appBase[field] = nil
+                for field in settings.mapping.fields {
+                    let isApart = !field.type.equal(
+                        pair.crmBase[field.crm] ?? "", pair.appBase[field.crm] ?? "")
+                    guard changed.contains(field.crm) || isWider && isApart else { continue }
+                    pair.crmBase[field.crm] = nil
+                    pair.appBase[field.crm] = nil
                 }
                 pair.wake(changedAt: nil)
                 try pairs.save(pair)

@@ -17,8 +17,9 @@ extension SimWorld {
                 guard let state = try SyncTable(connection).state(sync.name) else { continue }
                 let pairs = try PairTable(connection: connection, syncID: state.id)
                     .select("sync_id = ? ORDER BY id", [.integer(state.id)])
-                for entry in try journal(of: state.id, in: connection) where entry.kind == .conflict {
-                    lost.formUnion(entry.before.values.compactMap(Oracle.token))
+                for entry in try journal(of: state.id, in: connection) {
+                    tell(entry, of: sync)
+                    if entry.kind == .conflict { lost.formUnion(entry.before.values.compactMap(Oracle.token)) }
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
                 checkCoverage(pairs, sync, servers[index], living)
@@ -27,6 +28,16 @@ extension SimWorld {
             checkLoss(living, conflicts: lost)
             try checkReasons(connection)
         }
+    }
+
+    private func tell(_ entry: JournalEntry, of sync: SyncSettings) {
+        func list(_ values: Values) -> String {
+            values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+        }
+        let ids = "\(entry.crmID?.number ?? 0)/\(entry.appID?.text ?? "-")"
+        story.append(
+            "\(entry.at)  journal of \(sync.name): \(entry.kind.rawValue) \(ids) in \(entry.side.rawValue), "
+                + "\(entry.reason): \(list(entry.before)) -> \(list(entry.after))")
     }
 
     private func violate(_ invariant: String, _ text: String) {
@@ -58,6 +69,8 @@ extension SimWorld {
             if now != pair.appValues[field.crm] && !isOmitted {
                 violate("I12", "\(name) \(field.crm): app has `\(now)`, we read `\(pair.appValues[field.crm] ?? "-")`")
             }
+            // What the app drops when it is given it is known to differ, and is not a clearing.
+            if isOmitted || now.isEmpty && pair.appBase[field.crm] == "" { continue }
             let isBothWays = sync.direction == .both && field.direction == .both && field.rule == .overwrite
             let ours = crm[field.crm] ?? ""
             if !isBothWays || sync.blanks == .keep && (ours.isEmpty || now.isEmpty) { continue }

@@ -20,8 +20,10 @@ struct Oracle {
         for character in value.lowercased() + " " {
             if character.isASCII && character.isNumber {
                 digits.append(character)
-            } else if isMarked && !digits.isEmpty || digits.count >= 6 {
+            } else if isMarked && !digits.isEmpty {
                 return digits
+            } else if digits.count >= 6 {
+                return String(digits.suffix(7))
             } else if character != " " || isMarked {
                 isMarked = character == "t"
                 digits = ""

@@ -128,7 +128,7 @@ extension SimServer.State {
 
     private mutating func create(_ key: String, _ values: [AppField: String], now: Int64) -> WriteOutcome {
         if profile.safety == .clientID, let known = shown(AppRecordID(key), now: now) {
-            return .written(known)
+            return .exists(known)
         }
         if let refusal = refusal(of: values, for: nil) { return .refused(refusal) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil

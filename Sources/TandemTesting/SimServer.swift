@@ -158,12 +158,11 @@ extension SimServer.State {
             return Refusal(.invalidValue, "title is too long")
         }
         if let mail = values["mail"], !mail.isEmpty, profile.faults.contains(.uniqueEmail) {
-            let other = records.first { entry in
-                entry.key != id && !entry.value.isDeleted
-                    && entry.value.values["mail"]?.lowercased() == mail.lowercased()
+            let other = living.first { other in
+                other != id && records[other]?.values["mail"]?.lowercased() == mail.lowercased()
             }
             if let other, holds(.uniqueEmail, when: true) {
-                return Refusal(.duplicateInApp, "mail is taken", otherID: other.key.text)
+                return Refusal(.duplicateInApp, "mail is taken", otherID: other.text)
             }
         }
         return nil
@@ -209,6 +208,10 @@ extension SimServer.State {
         let kept = normalised(field, value)
         edits.append(.init(id: id, field: field, old: record.values[field] ?? "", new: kept))
         change(id, [field: value], isOurs: false, now: now)
+        // Nobody can find by search what was renamed before the answer to its create came.
+        if case .search = profile.safety, ["mail", "first", "last"].contains(field) {
+            records[id]?.isOurs = false
+        }
     }
 
     mutating func remove(_ id: AppRecordID) {
@@ -217,7 +220,17 @@ extension SimServer.State {
             edits.append(.init(id: id, field: field, old: value, new: ""))
         }
         records[id]?.isDeleted = true
+        records[id]?.isOurs = false
         log.append((id, true))
+    }
+
+    /// Brings back what was there before the app was wiped.
+    mutating func restore(_ backup: [AppRecordID: SimServer.Record], now: Int64) {
+        for (id, record) in backup.sorted(by: { $0.key < $1.key }) where !record.isDeleted {
+            records[id]?.isDeleted = false
+            records[id]?.isOurs = false
+            change(id, [:], isOurs: false, now: now)
+        }
     }
 
     /// A record as a read shows it now.

@@ -17,7 +17,7 @@ extension SimWorld {
         case 12: deleteInApp(server)
         case 13: undelete(server)
         case 14: mergeInApp(server)
-        case 15: recreateInApp(server)
+        case 15: random.chance(0.5) ? recreateInApp(server) : createTwins(server)
         default: createSameOnBoth(server)
         }
     }
@@ -62,14 +62,15 @@ extension SimWorld {
         return values
     }
 
-    private func inCRM(_ what: String, _ work: (CRMReader, CRMWriter) throws -> Void) {
+    /// Lets a CRM user work on a record; `work` gives the record's id if there was one.
+    private func inCRM(_ what: String, _ work: (CRMReader, CRMWriter) throws -> RecordID?) {
         do {
-            try userStore.database.write { connection in
+            let id = try userStore.database.write { connection in
                 try work(
                     userStore.reader(in: connection),
                     userStore.writer(in: connection, now: clock.now, origin: .user))
             }
-            say("CRM user: \(what)")
+            if let id { say("CRM user: record \(id): \(what)") }
         } catch is CRMError {
             say("CRM user: \(what), refused")
         } catch {
@@ -86,35 +87,39 @@ extension SimWorld {
     private func createInCRM() { create(draft(0.5)) }
 
     private func create(_ values: Values) {
-        inCRM("creates \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") { _, writer in
+        inCRM("created with \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") { _, writer in
             let id = try writer.create(object, values)
             for value in values.values { oracle.note(old: "", new: value, at: "CRM \(id)") }
+            return id
         }
     }
 
     private func editInCRM() {
         let property = someProperty()
         let value = random.chance(0.12) ? "" : value(property)
-        inCRM("sets \(property) to `\(value)`") { reader, writer in
-            guard let record = try someRecord(reader) else { return }
+        inCRM("\(property) set to `\(value)`") { reader, writer in
+            guard let record = try someRecord(reader) else { return nil }
             try writer.update(record.id, [property: value])
             let old = record.properties[property] ?? ""
             oracle.note(old: old, new: value, at: "CRM \(record.id) \(property)")
+            return record.id
         }
     }
 
     private func deleteInCRM() {
-        inCRM("deletes a record") { reader, writer in
-            guard let record = try someRecord(reader) else { return }
+        inCRM("deleted") { reader, writer in
+            guard let record = try someRecord(reader) else { return nil }
             try writer.archive(record.id)
             for value in record.properties.values { oracle.note(old: value, new: "", at: "bin") }
+            return record.id
         }
     }
 
     private func restoreInCRM() {
-        inCRM("restores a record") { reader, writer in
-            guard let record = try someRecord(reader, areArchived: true) else { return }
+        inCRM("restored") { reader, writer in
+            guard let record = try someRecord(reader, areArchived: true) else { return nil }
             try writer.restore(record.id)
+            return record.id
         }
     }
 
@@ -223,6 +228,15 @@ extension SimWorld {
         for property in ["phone", "city"] as [PropertyName] where random.chance(0.5) {
             values[property] = value(property)
         }
+        createInApp(server, values)
+    }
+
+    /// Two CRM records that one app record fits equally well.
+    private func createTwins(_ server: SimServer) {
+        let keys: [PropertyName] = object == .contacts ? ["firstname", "lastname", "company"] : ["name"]
+        let values = keys.reduce(into: Values()) { $0[$1] = nextToken() }
+        create(values)
+        create(values)
         createInApp(server, values)
     }
 

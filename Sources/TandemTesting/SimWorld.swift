@@ -103,6 +103,7 @@ extension SimWorld {
         tuning.batch = 4
         tuning.leaseSeconds = 30
         tuning.sweepSeconds = 600
+        tuning.auditSeconds = 6_000
         tuning.readsAhead = false
         tuning.defects = defects
         let clock = clock

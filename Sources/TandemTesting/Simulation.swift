@@ -85,7 +85,7 @@ extension SimWorld {
                 state.offset += state.offset > 1_000_000 ? -3_600_000 : 3_600_000
             }
         }
-        if server.with({ state, _ in state.strikes(.wiped, rate: 0.05) }) {
+        if wiped[index] == nil, server.with({ state, _ in state.strikes(.wiped, rate: 0.05) }) {
             wiped[index] = server.with { state, _ in
                 let backup = state.records
                 for id in state.living {
@@ -97,12 +97,7 @@ extension SimWorld {
             say("\(server.name) is wiped")
         } else if let backup = wiped[index] {
             wiped[index] = nil
-            server.with { state, now in
-                for (id, record) in backup where !record.isDeleted {
-                    state.records[id]?.isDeleted = false
-                    state.change(id, [:], isOurs: false, now: now)
-                }
-            }
+            server.with { state, now in state.restore(backup, now: now) }
             say("\(server.name) is restored")
         }
         if server.with({ state, _ in state.strikes(.settingsChanged, rate: 0.08) }) {
@@ -134,12 +129,7 @@ extension SimWorld {
         }
         for index in wiped.keys.sorted() {
             guard let backup = wiped[index] else { continue }
-            servers[index].with { state, now in
-                for (id, record) in backup where !record.isDeleted {
-                    state.records[id]?.isDeleted = false
-                    state.change(id, [:], isOurs: false, now: now)
-                }
-            }
+            servers[index].with { state, now in state.restore(backup, now: now) }
         }
         for _ in 0..<cycles {
             clock.advance(milliseconds: 5_400_000)

@@ -50,7 +50,9 @@ package struct SimulationSuite: Sendable {
         faults.merge(outcome.faults) { $0 + $1 }
         decisions.merge(outcome.decisions) { $0 + $1 }
         problems += outcome.violations.map { "seed \(outcome.seed): \($0)" }
-        if outcome.story != again.story { problems.append("I14: seed \(outcome.seed) told two stories") }
+        if let (first, second) = zip(outcome.story, again.story).first(where: { $0 != $1 }) {
+            problems.append("seed \(outcome.seed): I14: two stories: \(first) / \(second)")
+        }
     }
 
     private mutating func add(_ other: SimulationSuite) {
