@@ -21,6 +21,8 @@ let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let lifecycle: Target.Dependency = .product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let signals: Target.Dependency = .product(
+    name: "UnixSignals", package: "swift-service-lifecycle")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 // Arrows point down only; design.md §7 is the table behind this list.
@@ -67,7 +69,7 @@ let package = Package(
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
                 "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "TandemReport", "TandemTesting",
-                arguments, yams, logging, lifecycle,
+                arguments, yams, logging, lifecycle, signals,
             ],
             swiftSettings: strict),
     ]

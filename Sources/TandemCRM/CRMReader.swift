@@ -1,10 +1,12 @@
 package import TandemCore
-import TandemDatabase
+package import TandemDatabase
 package import TandemModel
 
 /// Reads the CRM store inside a transaction.
 package struct CRMReader {
     let connection: any SQLConnection
+
+    package init(in connection: any SQLConnection) { self.connection = connection }
 
     private static let columns =
         "id, object, properties, created_at, updated_at, archived_at"
@@ -103,6 +105,17 @@ package struct CRMReader {
             """
         return try connection.rows(
             sql, [.integer(sequence), .text(object.text), .integer(Int64(limit))], Self.change)
+    }
+
+    /// Whether anybody but `origin` changed a record of an object since.
+    package func hasChange(of object: ObjectName, after sequence: Int64, notBy origin: Origin) throws
+        -> Bool
+    {
+        let sql = """
+            SELECT 1 FROM change WHERE sequence > ? AND object = ? AND origin <> ? LIMIT 1
+            """
+        return try connection.number(
+            sql, [.integer(sequence), .text(object.text), .text(origin.text)]) == 1
     }
 
     /// The history of one record, oldest first.

@@ -31,7 +31,7 @@ package struct CRMStore: Sendable {
     }
 
     package func reader(in connection: any SQLConnection) -> CRMReader {
-        CRMReader(connection: connection)
+        CRMReader(in: connection)
     }
 
     /// - Parameters:

@@ -12,7 +12,7 @@ package struct CRMWriter {
     let now: Timestamp
     let origin: Origin
 
-    private var reader: CRMReader { CRMReader(connection: connection) }
+    private var reader: CRMReader { CRMReader(in: connection) }
 
     /// Makes a record; blank values are left out.
     ///

@@ -25,6 +25,8 @@ package enum AppReading: Hashable, Sendable {
     case present(AppRecord)
     /// Proven absent: the app itself said that it has no such record (404, 410).
     case gone
+    /// The record is of a kind that is not synced, such as a distribution list: left alone.
+    case foreign(version: String?)
     /// The record is there, but cannot be understood, or must not be seen.
     case unreadable(Refusal, version: String?)
 }

@@ -58,10 +58,15 @@ package struct Cycle: Sendable {
             try transaction(run) { tx in try tx.syncs.stop(tx.syncID, stop.finding) }
         } catch is Lease.Lost {
             run.report.stop = .isBusy
+        } catch is Interruption {
+            run.report.stop = .isStopping
         }
         return try end(run)
     }
 }
+
+/// The process is to end; what was committed so far stays.
+struct Interruption: Error {}
 
 /// One run of a cycle: what it holds and what it has done so far.
 struct CycleRun {
@@ -149,6 +154,11 @@ extension Cycle {
             """,
             [.integer(report.endedAt.milliseconds)] + counts.map { .integer(Int64($0)) }
                 + [.integer(report.run)])
+    }
+
+    /// Leaves between two batches if the process is to end.
+    func leaveIfStopping() throws {
+        if surroundings.isStopping() { throw Interruption() }
     }
 
     /// Runs `work` in one transaction that only the holder of the lease can commit.

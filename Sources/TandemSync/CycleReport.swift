@@ -26,6 +26,8 @@ package struct CycleReport: Hashable, Sendable {
         case isBusy
         /// A rail found something that a person must judge.
         case finding(String)
+        /// The process is to end.
+        case isStopping
         case app(AppError)
     }
 

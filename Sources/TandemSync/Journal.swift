@@ -46,11 +46,22 @@ struct Journal {
 
 /// Reads the journal of a whole sync, oldest first.
 package func journal(of syncID: Int64, in connection: any SQLConnection) throws -> [JournalEntry] {
+    try entries("sync_id", syncID, connection)
+}
+
+/// Reads the journal of one run, oldest first.
+package func journal(ofRun runID: Int64, in connection: any SQLConnection) throws -> [JournalEntry] {
+    try entries("run_id", runID, connection)
+}
+
+private func entries(_ column: String, _ id: Int64, _ connection: any SQLConnection) throws
+    -> [JournalEntry]
+{
     try connection.rows(
         """
         SELECT kind, side, crm_id, app_id, reason, before_values, after_values, at FROM journal
-        WHERE sync_id = ? ORDER BY id
-        """, [.integer(syncID)]
+        WHERE \(column) = ? ORDER BY id
+        """, [.integer(id)]
     ) { row in
         JournalEntry(
             kind: JournalEntry.Kind(rawValue: row.text(0) ?? "") ?? .update,

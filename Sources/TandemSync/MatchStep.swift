@@ -52,7 +52,7 @@ private struct Matcher {
     }
 
     private mutating func placeApp(_ pair: Pair) throws {
-        if pair.appRefusals[""] != nil { return }
+        if pair.appRefusals[""] != nil || pair.isForeign { return }
         let subject = pair.subject
         switch try decision(for: pair) {
         case .bind(let id, let key):

@@ -42,6 +42,7 @@ extension Cycle {
         let listing = try await app.changes(since: cursor)
         var provesAbsence = false
         while let page = try await listing.next() {
+            try leaveIfStopping()
             try await record(page, &run)
             provesAbsence = provesAbsence || page.provesAbsence
             // Defect P52 plans what it has while the listing still runs.
@@ -65,6 +66,7 @@ extension Cycle {
         var news = try transaction(run) { tx in try unknownVersions(page.sightings, run, tx) }
         news += partial(page.records)
         for try await readings in readings(of: news) {
+            try leaveIfStopping()
             run.report.read += readings.count
             try transaction(run) { tx in
                 for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
@@ -174,6 +176,17 @@ extension Cycle {
         case .present(let record): _ = try note(record, in: known, run, tx)
         case .gone:
             if let known { try suspect(known, tx) }
+        case .foreign(let version):
+            var pair = known ?? Pair()
+            pair.appID = id
+            pair.appPresence = .present
+            pair.appVersion = version
+            pair.isForeign = true
+            pair.generation = run.generation
+            pair.isSuspect = false
+            pair.recheckAt = nil
+            pair.settle(.excluded(.filter))
+            try tx.pairs.save(pair)
         case .unreadable(let refusal, let version):
             var pair = known ?? Pair()
             pair.appID = id
@@ -218,6 +231,7 @@ extension Cycle {
         }
         pair.appID = record.id
         pair.appPresence = .present
+        pair.isForeign = false
         pair.appVersion = record.version
         pair.appValues = values
         pair.appRefusals = mapped.refusals

@@ -30,6 +30,8 @@ package struct Pair: Hashable, Sendable {
     package var appID: AppRecordID?
     package var appPresence = AppPresence.absent
     package var appVersion: String?
+    /// The app's record is of a kind that is not synced.
+    package var isForeign = false
     /// What was last read of the app's record, in CRM names.
     package var appValues: Values = [:]
     /// Fields of it that were not understood; under `""` the whole record.

@@ -17,7 +17,7 @@ package struct PairTable {
         "app_keys", "app_created_at", "crm_base", "app_base", "has_met", "state", "category",
         "reason", "message", "other_id", "attempts", "work_at", "changed_at", "synced_at",
         "generation", "suspect", "recheck_at", "app_changed", "intent_key", "intent_values",
-        "intent_at", "echo", "echo_until", "approved",
+        "intent_at", "echo", "echo_until", "approved", "app_foreign",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -209,6 +209,7 @@ extension PairTable {
             .optional(pair.intent?.at.milliseconds),
             .optional(pair.echo.map { FlatJSON.text($0.old) }),
             .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
+            .integer(pair.isForeign ? 1 : 0),
         ]
     }
 
@@ -254,6 +255,7 @@ extension PairTable {
         }
         if let until = moment(29) { pair.echo = Pair.Echo(old: try values(28), until: until) }
         pair.isDeletionApproved = row.integer(30) == 1
+        pair.isForeign = row.integer(31) == 1
         return pair
     }
 }

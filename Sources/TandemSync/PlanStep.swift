@@ -20,6 +20,7 @@ extension Cycle {
         let holdsNew = try newcomersWait(run)
         var last: (Timestamp, Int64)?
         while true {
+            try leaveIfStopping()
             let (end, outbox, report) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)
                 let records = try tx.crm.records(due.compactMap(\.crmID))
@@ -56,6 +57,11 @@ struct PlanStep {
     private var mapping: ObjectMapping { cycle.sync.mapping }
 
     mutating func carryOut(_ pair: Pair, record: CRMRecord?) throws {
+        if pair.isForeign && pair.appPresence == .present {
+            var pair = pair
+            pair.settle(.excluded(.filter))
+            return _ = try tx.pairs.save(pair)
+        }
         if let refusal = pair.appRefusals[""] {
             return try fail(pair, refusal)
         }

@@ -6,12 +6,16 @@ package struct Surroundings: Sendable {
     package let now: @Sendable () -> Timestamp
     /// A number from 0 to 1 that spreads retries; never part of a decision.
     package let jitter: @Sendable () -> Double
+    /// Whether the process is to end: a cycle then leaves after the batch in hand.
+    package let isStopping: @Sendable () -> Bool
 
     package init(
-        now: @escaping @Sendable () -> Timestamp, jitter: @escaping @Sendable () -> Double
+        now: @escaping @Sendable () -> Timestamp, jitter: @escaping @Sendable () -> Double,
+        isStopping: @escaping @Sendable () -> Bool = { false }
     ) {
         self.now = now
         self.jitter = jitter
+        self.isStopping = isStopping
     }
 }
 

@@ -41,6 +41,7 @@ package enum SyncSchema {
                     app_id TEXT,
                     app_presence {integer} NOT NULL CHECK (app_presence IN (0, 1, 2)),
                     app_version TEXT,
+                    app_foreign {integer} NOT NULL CHECK (app_foreign IN (0, 1)),
                     app_values TEXT NOT NULL,
                     app_refusals TEXT NOT NULL,
                     app_keys TEXT NOT NULL,
@@ -123,6 +124,7 @@ package enum SyncSchema {
                 ) {strict}
                 """,
                 "CREATE INDEX journal_by_pair ON journal (pair_id, id)",
+                "CREATE INDEX journal_by_run ON journal (run_id, id)",
                 """
                 CREATE TABLE lag (
                     sync_id {integer} NOT NULL,

@@ -136,6 +136,14 @@ package struct SyncTable {
             [.text(settings.fingerprint), .text(FlatJSON.text(fields)), .integer(state.id)])
     }
 
+    /// When the next pair of a sync is to be planned by itself; `nil` if none waits.
+    package func nextWork(of name: SyncName) throws -> Timestamp? {
+        guard let state = try state(name), state.isOn, state.finding == nil else { return nil }
+        return try connection.row(
+            "SELECT MIN(work_at) FROM pair WHERE sync_id = ? AND work_at > 0", [.integer(state.id)]
+        ) { $0.integer(0).map { Timestamp(milliseconds: $0) } } ?? nil
+    }
+
     func set(_ column: String, _ value: SQLValue, of id: Int64) throws {
         try connection.run("UPDATE sync SET \(column) = ? WHERE id = ?", [value, .integer(id)])
     }

@@ -5,5 +5,11 @@ struct Tandem: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tandem",
         abstract: "Keeps a CRM store and third-party apps the same, in both directions.",
-        subcommands: [SimulateCommand.self])
+        version: "0.1.0",
+        subcommands: [
+            InitCommand.self, CheckCommand.self, SyncCommand.self, ServeCommand.self,
+            StatusCommand.self, RecordsCommand.self, ReportCommand.self, ResyncDeletedCommand.self,
+            RetryCommand.self, AcknowledgeCommand.self, TurnOffCommand.self, TurnOnCommand.self,
+            RemoveCommand.self, CRMCommand.self, AppsCommand.self, SimulateCommand.self,
+        ])
 }

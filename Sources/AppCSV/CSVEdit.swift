@@ -1,0 +1,90 @@
+import TandemCSV
+import TandemModel
+
+/// A new version of the file in the making.
+struct CSVEdit {
+    private let app: CSVApp
+    private let table: CSVTable
+    private let places: [AppRecordID: Int]
+    /// New cells of changed rows; `nil` for deleted ones.
+    private var changed: [Int: [String]?] = [:]
+    private var added: [AppRecordID: [String]] = [:]
+    private var order: [AppRecordID] = []
+
+    init(app: CSVApp, table: CSVTable) {
+        self.app = app
+        self.table = table
+        places = app.named(table).places
+    }
+
+    var isChanged: Bool { !changed.isEmpty || !added.isEmpty }
+
+    mutating func perform(_ write: AppWrite) -> WriteOutcome {
+        switch write.kind {
+        case .create(let key): create(key, write.values)
+        case .update(let id, let version): update(id, version, write.values)
+        case .delete(let id, let version): delete(id, version)
+        }
+    }
+
+    private mutating func create(_ key: String, _ values: [AppField: String]) -> WriteOutcome {
+        let id = app.newID(key, values)
+        if let place = places[id] { return .exists(app.record(id, table.rows[place], table)) }
+        var all = values
+        all[AppField(app.idColumn)] = id.text
+        let cells = table.fields.map { all[$0] ?? "" }
+        if added[id] == nil { order.append(id) }
+        added[id] = cells
+        return .written(record(id, cells))
+    }
+
+    private mutating func update(
+        _ id: AppRecordID, _ version: String?, _ values: [AppField: String]
+    ) -> WriteOutcome {
+        guard let place = places[id] else { return .gone }
+        let row = table.rows[place]
+        if let version, version != app.version(of: table.bytes[row.range]) { return .conflict }
+        var cells = row.cells + Array(repeating: "", count: max(0, table.header.count - row.cells.count))
+        for (column, field) in table.fields.enumerated() {
+            if let value = values[field] { cells[column] = value }
+        }
+        changed[place] = .some(cells)
+        return .written(record(id, cells))
+    }
+
+    private mutating func delete(_ id: AppRecordID, _ version: String?) -> WriteOutcome {
+        guard let place = places[id] else { return .deleted }
+        if let version, version != app.version(of: table.bytes[table.rows[place].range]) { return .conflict }
+        changed[place] = .some(nil)
+        return .deleted
+    }
+
+    private func record(_ id: AppRecordID, _ cells: [String]) -> AppRecord {
+        let bytes = Array(table.format.line(cells).utf8.dropLast(table.format.lineEnd.utf8.count))
+        let row = CSVParser.Row(cells: cells, line: 0, range: 0..<0)
+        let plain = app.record(id, row, table)
+        return AppRecord(id: id, version: app.version(of: bytes[...]), values: plain.values)
+    }
+
+    /// The whole new file: untouched rows as they were, changed ones in their place, new ones last.
+    var content: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(table.bytes.count + added.count * 100)
+        let end = Array(table.format.lineEnd.utf8)
+        var from = 0
+        for (place, cells) in changed.sorted(by: { $0.key < $1.key }) {
+            let range = table.rows[place].range
+            bytes += table.bytes[from..<range.lowerBound]
+            from = range.upperBound
+            if let cells {
+                bytes += table.format.line(cells).utf8.dropLast(end.count)
+            } else if table.bytes[from...].starts(with: end) {
+                from += end.count
+            }
+        }
+        bytes += table.bytes[from...]
+        if let last = bytes.last, last != UInt8(ascii: "\n"), !added.isEmpty { bytes += end }
+        for id in order { bytes += table.format.line(added[id] ?? []).utf8 }
+        return bytes
+    }
+}

@@ -1,0 +1,155 @@
+import Synchronization
+import TandemHTTP
+package import TandemModel
+
+/// One address book of a CardDAV server (RFC 6352).
+///
+/// Ids are the paths of the cards, versions their ETags. Listings use `sync-collection`
+/// (RFC 6578) where the server has it, else the collection's ctag and all ETags.
+package struct CardDAVApp: App {
+    package struct Settings: Hashable, Sendable {
+        /// A server, a user's address, or an address book; `https` if nothing else is said.
+        package var url: String
+        package var username: String?
+        package var password: String?
+        /// The display name or last path part of the book, where there are several.
+        package var addressBook: String?
+        package var caFile: String?
+        package var timeoutSeconds: Int
+
+        package init(
+            url: String, username: String? = nil, password: String? = nil,
+            addressBook: String? = nil, caFile: String? = nil, timeoutSeconds: Int = 60
+        ) {
+            self.url = url
+            self.username = username
+            self.password = password
+            self.addressBook = addressBook
+            self.caFile = caFile
+            self.timeoutSeconds = timeoutSeconds
+        }
+    }
+
+    /// Cards in one multiget, and requests in flight.
+    private static let multiget = 100
+    private static let inFlight = 4
+
+    let connection: DAVConnection
+    private let discovery: AddressBookDiscovery
+
+    /// - Throws: ``AppError`` if the address is neither a host name nor an `http(s)` URL.
+    package init(_ settings: Settings) throws(AppError) {
+        connection = DAVConnection(settings)
+        discovery = try AddressBookDiscovery(settings, connection)
+    }
+
+    package var capabilities: AppCapabilities {
+        AppCapabilities(
+            conditionalWrites: true, createSafety: .clientID, readBatch: 400, writeBatch: 100)
+    }
+
+    func book() async throws(AppError) -> AddressBook { try await discovery.book() }
+
+    package func profile() async throws(AppError) -> AppProfile {
+        let book = try await book()
+        let way = book.hasSync ? "sync-collection" : "ctag and ETags"
+        return AppProfile(
+            account: book.url, summary: "address book `\(book.name)`, read by \(way)",
+            fields: VCard.fields)
+    }
+
+    package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
+        CardListing(app: self, book: try await book(), since: cursor)
+    }
+
+    package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
+        var readings: [AppRecordID: AppReading] = [:]
+        for (id, card) in try await cards(ids) { readings[id] = card.reading(id) }
+        return readings
+    }
+
+    /// What the server has for a path.
+    struct Card: Sendable {
+        let etag: String?
+        let text: String?
+
+        func reading(_ id: AppRecordID) -> AppReading {
+            guard let text else { return .gone }
+            do {
+                let card = try VCard(text)
+                if card.isGroup { return .foreign(version: etag) }
+                return .present(AppRecord(id: id, version: etag, values: card.values))
+            } catch {
+                return .unreadable(
+                    Refusal(.invalidValue, "the card \(id) is not read: \(error.reason)"), version: etag)
+            }
+        }
+    }
+
+    /// Fetches cards, a hundred a request and several requests at a time.
+    func cards(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: Card] {
+        let book = try await book()
+        let chunks = stride(from: 0, to: ids.count, by: Self.multiget).map {
+            Array(ids[$0..<min($0 + Self.multiget, ids.count)])
+        }
+        let results = await mapped(chunks) { chunk async -> Result<[AppRecordID: Card], AppError> in
+            do throws(AppError) {
+                return .success(try await multiget(chunk, in: book))
+            } catch { return .failure(error) }
+        }
+        var cards: [AppRecordID: Card] = [:]
+        for result in results { cards.merge(try result.get()) { $1 } }
+        return cards
+    }
+
+    /// Applies `work` to each item, at most ``inFlight`` at a time; results in order.
+    func mapped<Item: Sendable, Value: Sendable>(
+        _ items: [Item], _ work: @escaping @Sendable (Item) async -> Value
+    ) async -> [Value] {
+        await withTaskGroup(of: (Int, Value).self) { group in
+            var next = 0
+            func start() {
+                guard next < items.count else { return }
+                let (place, item) = (next, items[next])
+                group.addTask { (place, await work(item)) }
+                next += 1
+            }
+            for _ in 0..<Self.inFlight { start() }
+            var values: [(Int, Value)] = []
+            for await value in group {
+                values.append(value)
+                start()
+            }
+            return values.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    private func multiget(_ ids: [AppRecordID], in book: AddressBook) async throws(AppError)
+        -> [AppRecordID: Card]
+    {
+        let response = try await connection.report(book.url, DAVBody.multiget(ids.map(\.text)))
+        guard response.status == 207, let reply = DAVReply(response.body) else {
+            throw .tryLater(
+                .appUnavailable, "\(book.url) answers \(response.status) to a multiget",
+                afterSeconds: nil)
+        }
+        var cards: [AppRecordID: Card] = [:]
+        for item in reply.items {
+            let id = book.id(of: item.href)
+            if let text = item.texts["address-data"], item.status == 200 {
+                cards[id] = Card(etag: item.texts["getetag"], text: text)
+            } else if item.status == 404 || item.status == 410 {
+                cards[id] = Card(etag: nil, text: nil)
+            }
+        }
+        return cards
+    }
+
+    package func find(key: String, values: [AppField: String], since: Timestamp)
+        async throws(AppError) -> [AppRecord]
+    {
+        let id = try await book().newID(key)
+        guard case .present(let record) = try await cards([id])[id]?.reading(id) else { return [] }
+        return [record]
+    }
+}

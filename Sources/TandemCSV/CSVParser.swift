@@ -1,0 +1,112 @@
+/// Splits bytes into rows of cells as they come in, with memory for one row.
+package struct CSVParser: Sendable {
+    /// One row, and the line of the file it begins on, counted from 1.
+    package struct Row: Hashable, Sendable {
+        package let cells: [String]
+        package let line: Int
+        /// The bytes of the row without its line end, from the start of the input.
+        package let range: Range<Int>
+
+        package init(cells: [String], line: Int, range: Range<Int>) {
+            self.cells = cells
+            self.line = line
+            self.range = range
+        }
+    }
+
+    /// What keeps a file from being read.
+    package enum Problem: Error, Hashable, Sendable {
+        /// The quote opened on this line is never closed.
+        case openQuote(line: Int)
+        /// A row longer than the limit, most likely after a stray quote.
+        case tooLong(line: Int)
+    }
+
+    /// The longest row, in bytes.
+    package static let limit = 1 << 20
+
+    private let delimiter: UInt8
+    private var cells: [String] = []
+    private var cell: [UInt8] = []
+    private var isQuoted = false
+    private var wasQuoted = false
+    private var line = 1
+    private var rowLine = 1
+    private var quoteLine = 1
+    private var place: Int
+    private var rowStart: Int
+    private var isAfterReturn = false
+
+    /// - Parameter start: How many bytes (a byte order mark) stand before the first row.
+    package init(delimiter: UInt8, start: Int = 0) {
+        self.delimiter = delimiter
+        place = start
+        rowStart = start
+    }
+
+    /// Takes in more bytes and hands out the rows that they complete; empty lines are skipped.
+    ///
+    /// - Throws: ``Problem/tooLong(line:)``, or what `row` throws.
+    package mutating func take(
+        _ bytes: some Sequence<UInt8>, row: (Row) throws -> Void
+    ) throws {
+        for byte in bytes {
+            if isQuoted { takeQuoted(byte) } else { try takePlain(byte, row) }
+            place += 1
+            if place - rowStart > Self.limit { throw Problem.tooLong(line: rowLine) }
+        }
+    }
+
+    /// Ends the input: a last row without line end counts.
+    ///
+    /// - Throws: ``Problem/openQuote(line:)``, or what `row` throws.
+    package mutating func finish(row: (Row) throws -> Void) throws {
+        if isQuoted { throw Problem.openQuote(line: quoteLine) }
+        try endRow(at: place, row)
+    }
+
+    private mutating func takeQuoted(_ byte: UInt8) {
+        if byte == UInt8(ascii: "\"") {
+            isQuoted = false
+            wasQuoted = true
+        } else {
+            if byte == UInt8(ascii: "\n") { line += 1 }
+            cell.append(byte)
+        }
+    }
+
+    private mutating func takePlain(_ byte: UInt8, _ row: (Row) throws -> Void) throws {
+        switch byte {
+        case UInt8(ascii: "\"") where wasQuoted:
+            // A doubled quote inside quotes.
+            cell.append(byte)
+            isQuoted = true
+            wasQuoted = false
+        case UInt8(ascii: "\"") where cell.isEmpty:
+            isQuoted = true
+            quoteLine = line
+        case delimiter: endCell()
+        case UInt8(ascii: "\n"):
+            try endRow(at: isAfterReturn ? place - 1 : place, row)
+            line += 1
+            rowLine = line
+            rowStart = place + 1
+        case UInt8(ascii: "\r"): break
+        default: cell.append(byte)
+        }
+        isAfterReturn = byte == UInt8(ascii: "\r")
+    }
+
+    private mutating func endCell() {
+        cells.append(String(decoding: cell, as: UTF8.self))
+        cell.removeAll(keepingCapacity: true)
+        wasQuoted = false
+    }
+
+    private mutating func endRow(at end: Int, _ row: (Row) throws -> Void) throws {
+        if cells.isEmpty && cell.isEmpty && !wasQuoted { return }
+        endCell()
+        try row(Row(cells: cells, line: rowLine, range: rowStart..<max(end, rowStart)))
+        cells.removeAll(keepingCapacity: true)
+    }
+}

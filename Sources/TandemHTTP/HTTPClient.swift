@@ -1,0 +1,73 @@
+import Foundation
+
+/// HTTP over libcurl: many requests at once, connections kept, limits on everything.
+package struct HTTPClient: Sendable {
+    package struct Options: Hashable, Sendable {
+        /// For a whole request; connecting alone may take 15 s.
+        package var timeoutSeconds: Int
+        /// The largest answer.
+        package var maximumBytes: Int
+        /// A file of certificate authorities in place of the system's.
+        package var caFile: String?
+
+        package init(timeoutSeconds: Int = 60, maximumBytes: Int = 256 << 20, caFile: String? = nil) {
+            self.timeoutSeconds = timeoutSeconds
+            self.maximumBytes = maximumBytes
+            self.caFile = caFile
+        }
+    }
+
+    private static let maximumRedirects = 5
+    private let options: Options
+
+    package init(_ options: Options = Options()) { self.options = options }
+
+    /// Sends a request and follows redirects; method and body stay the same.
+    ///
+    /// - Parameter credentials: Shown to the host of the request and to no other: a redirect to
+    ///   another host, port or from `https` to `http` goes without them.
+    /// - Returns: The last answer, whatever its status.
+    /// - Throws: ``HTTPFailure``.
+    package func send(_ request: HTTPRequest, credentials: HTTPCredentials?) async throws(HTTPFailure)
+        -> HTTPResponse
+    {
+        var url = request.url
+        var shown = credentials
+        for _ in 0...Self.maximumRedirects {
+            let hop = HTTPRequest(request.method, url, headers: request.headers, body: request.body)
+            let response = try await exchange(hop, shown)
+            guard [301, 302, 307, 308].contains(response.status),
+                let location = response.header("Location")
+            else { return response }
+            guard let next = Self.absolute(location, from: url) else {
+                throw .badRedirect("the server redirects to \(location)")
+            }
+            if !Self.isSameOrigin(next, url) { shown = nil }
+            url = next
+        }
+        throw .badRedirect("more than \(Self.maximumRedirects) redirects")
+    }
+
+    private func exchange(_ request: HTTPRequest, _ credentials: HTTPCredentials?)
+        async throws(HTTPFailure) -> HTTPResponse
+    {
+        let options = options
+        let result = await withCheckedContinuation { continuation in
+            CurlLoop.shared.submit(Transfer(request, options, credentials, continuation))
+        }
+        return try result.get()
+    }
+
+    /// Resolves a reference against an address (RFC 3986); `nil` unless it ends at `http(s)`.
+    package static func absolute(_ reference: String, from base: String) -> String? {
+        guard let base = URL(string: base), let url = URL(string: reference, relativeTo: base),
+            ["http", "https"].contains(url.scheme ?? "")
+        else { return nil }
+        return url.absoluteString
+    }
+
+    private static func isSameOrigin(_ one: String, _ two: String) -> Bool {
+        guard let one = URL(string: one), let two = URL(string: two) else { return false }
+        return one.scheme == two.scheme && one.host == two.host && one.port == two.port
+    }
+}

@@ -1,0 +1,37 @@
+package import TandemModel
+
+/// An app that is read for real and written in thought only, for previews.
+package struct RecordingApp: App {
+    private let base: any App
+
+    package init(_ base: any App) { self.base = base }
+
+    package var capabilities: AppCapabilities { base.capabilities }
+
+    package func profile() async throws(AppError) -> AppProfile { try await base.profile() }
+
+    package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
+        try await base.changes(since: cursor)
+    }
+
+    package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
+        try await base.read(ids)
+    }
+
+    package func find(key: String, values: [AppField: String], since: Timestamp)
+        async throws(AppError) -> [AppRecord]
+    {
+        try await base.find(key: key, values: values, since: since)
+    }
+
+    package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
+        writes.map { write in
+            switch write.kind {
+            case .create(let key):
+                .written(AppRecord(id: AppRecordID(key), version: nil, values: write.values))
+            case .update(let id, _): .written(AppRecord(id: id, version: nil, values: write.values))
+            case .delete: .deleted
+            }
+        }
+    }
+}

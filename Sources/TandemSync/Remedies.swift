@@ -1,0 +1,108 @@
+package import TandemCRM
+import TandemCore
+package import TandemDatabase
+package import TandemModel
+
+/// What a person can do about records that are stuck or gone; the next cycle carries it out.
+package struct Remedies {
+    private let store: CRMStore
+    private let connection: any SQLConnection
+    private let now: Timestamp
+
+    package init(store: CRMStore, connection: any SQLConnection, now: Timestamp) {
+        self.store = store
+        self.connection = connection
+        self.now = now
+    }
+
+    /// What came of a request for some records of a sync.
+    package struct Outcome: Hashable, Sendable {
+        package var done = 0
+        /// Records that could not be helped, with the reason.
+        package var refused: [String] = []
+
+        package init() {}
+    }
+
+    /// Makes deleted records of one side exist again: a CRM record comes back from the bin under
+    /// its old id (or is made anew once the bin was emptied), an app record gets a new id.
+    ///
+    /// - Parameter records: CRM or app ids; `nil` for all.
+    package func resync(deletedIn side: Side, of syncID: Int64, records: Set<String>?) throws -> Outcome {
+        let state: PairStateKind = side == .crm ? .deletedInCRM : .deletedInApp
+        var outcome = Outcome()
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        for var pair in try select(state, nil, records, in: pairs) {
+            do {
+                if side == .crm { try restoreInCRM(&pair, pairs) } else { pair.forgetApp() }
+                pair.wake(changedAt: nil)
+                try pairs.save(pair)
+                outcome.done += 1
+            } catch let error as CRMError {
+                outcome.refused.append("record \(pair.crmID?.description ?? "-"): \(error)")
+            }
+        }
+        return outcome
+    }
+
+    private func restoreInCRM(_ pair: inout Pair, _ pairs: PairTable) throws {
+        let record = try pair.crmID.flatMap { try store.reader(in: connection).record($0) }
+        if let record {
+            guard record.archivedAt != nil else { return }
+            try store.writer(in: connection, now: now, origin: .user).restore(record.id)
+        } else {
+            pair.crmID = nil
+            pair.crmBase = [:]
+            pair.appBase = [:]
+            pair.hasMet = false
+        }
+    }
+
+    /// Has failed records tried again in the next cycle.
+    package func retry(
+        _ syncID: Int64, category: FailureCategory?, records: Set<String>?
+    ) throws -> Outcome {
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        var outcome = Outcome()
+        for var pair in try select(.failed, category, records, in: pairs) {
+            pair.wake(changedAt: nil)
+            if pair.appID != nil { pair.recheckAt = now }
+            try pairs.save(pair)
+            outcome.done += 1
+        }
+        return outcome
+    }
+
+    private func select(
+        _ state: PairStateKind, _ category: FailureCategory?, _ records: Set<String>?,
+        in pairs: PairTable
+    ) throws -> [Pair] {
+        let found = try pairs.select(
+            "sync_id = ? AND state = ? AND (? IS NULL OR category = ?) ORDER BY id",
+            [
+                .integer(pairs.syncID), .text(state.rawValue), .optional(category?.rawValue),
+                .optional(category?.rawValue),
+            ])
+        guard let records else { return found }
+        return found.filter { pair in
+            records.contains(pair.crmID?.description ?? "") || records.contains(pair.appID?.text ?? "")
+        }
+    }
+}
+
+extension Pair {
+    /// The app's record is to be made anew, as if it had never been there.
+    fileprivate mutating func forgetApp() {
+        appID = nil
+        appPresence = .absent
+        appVersion = nil
+        appValues = [:]
+        appRefusals = [:]
+        appKeys = []
+        crmBase = [:]
+        appBase = [:]
+        hasMet = false
+        echo = nil
+        recheckAt = nil
+    }
+}

@@ -1,0 +1,286 @@
+import ArgumentParser
+import FoundationEssentials
+import TandemCRM
+import TandemDatabase
+import TandemModel
+
+struct CRMCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "crm", abstract: "Work with the records of the CRM store.",
+        subcommands: [
+            CRMList.self, CRMShow.self, CRMCreate.self, CRMUpdate.self, CRMDelete.self,
+            CRMRestore.self, CRMImport.self, CRMExport.self, CRMProperties.self,
+        ])
+}
+
+/// A record as `--json` prints it.
+struct RecordDocument: Encodable {
+    let id: String
+    let object: String
+    let properties: [String: String]
+    let createdAt: String
+    let updatedAt: String
+    let archived: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case id, object, properties, archived
+        case createdAt = "created_at"
+        case updatedAt = "updated_at"
+    }
+
+    init(_ record: CRMRecord) {
+        id = record.id.description
+        object = record.object.text
+        properties = record.properties.reduce(into: [:]) { $0[$1.key.text] = $1.value }
+        createdAt = record.createdAt.description
+        updatedAt = record.updatedAt.description
+        archived = record.archivedAt != nil
+    }
+}
+
+/// Turns `name=value` words into values.
+///
+/// - Throws: ``CommandFailure`` for a word without `=`, or a name given twice.
+func assignments(_ words: [String]) throws -> Values {
+    var values: Values = [:]
+    for word in words {
+        guard let sign = word.firstIndex(of: "="), sign != word.startIndex else {
+            throw CommandFailure.usage("`\(word)`: expected property=value")
+        }
+        let name = PropertyName(String(word[..<sign]))
+        guard values.updateValue(String(word[word.index(after: sign)...]), forKey: name) == nil else {
+            throw CommandFailure.usage("`\(name)` is given twice")
+        }
+    }
+    return values
+}
+
+extension World {
+    /// Reads the CRM store as a command does.
+    func reading<Value>(_ work: (CRMReader) throws -> Value) throws -> Value {
+        try database.read { try work(store.reader(in: $0)) }
+    }
+
+    /// Writes the CRM store as its user.
+    func writing<Value>(_ work: (CRMReader, CRMWriter) throws -> Value) throws -> Value {
+        try database.write { connection in
+            try work(
+                store.reader(in: connection),
+                store.writer(in: connection, now: World.now, origin: .user))
+        }
+    }
+
+    /// - Throws: ``CRMError/unknownObject(_:nearest:)``.
+    func object(_ name: String) throws -> ObjectName {
+        _ = try store.schema.properties(of: ObjectName(name))
+        return ObjectName(name)
+    }
+}
+
+struct CRMCreate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "create", abstract: "Make a record; prints its id.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "contacts, companies, deals, tickets, products, or a custom object.") var object: String
+    @Argument(help: "property=value, as many as there are.") var values: [String] = []
+
+    func run() async throws {
+        try await reporting {
+            let values = try assignments(values)
+            let world = try shared.world()
+            let object = try world.object(object)
+            let record = try world.writing { reader, writer in
+                try reader.record(writer.create(object, values))
+            }
+            guard let record else { return }
+            if shared.json { return try Terminal.printJSON(RecordDocument(record)) }
+            Terminal.write("\(record.id)\n")
+        }
+    }
+}
+
+struct CRMUpdate: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "update", abstract: "Change properties of a record.",
+        discussion: "`property=` without a value clears it.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Argument(help: "An id, or an email address, or a domain.") var record: String
+    @Argument(help: "property=value, as many as there are.") var values: [String]
+
+    func run() async throws {
+        try await reporting {
+            let values = try assignments(values)
+            let world = try shared.world()
+            let object = try world.object(object)
+            let name = record
+            let updated = try world.writing { reader, writer in
+                let found = try reader.resolve(name, in: object)
+                try writer.update(found.id, values)
+                return try reader.record(found.id)
+            }
+            if shared.json, let updated { try Terminal.printJSON(RecordDocument(updated)) }
+        }
+    }
+}
+
+struct CRMShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one record.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Argument(help: "An id, or an email address, or a domain.") var record: String
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let object = try world.object(object)
+            let found = try world.reading { try $0.resolve(record, in: object) }
+            if shared.json { return try Terminal.printJSON(RecordDocument(found)) }
+            var table = TextTable(["PROPERTY", "VALUE"])
+            table.add(["id", found.id.description])
+            for (name, value) in found.properties.sorted(by: { $0.key < $1.key }) {
+                table.add([name.text, value.replacing("\n", with: " ")])
+            }
+            table.add(["created", found.createdAt.description])
+            table.add(["updated", found.updatedAt.description])
+            if let archivedAt = found.archivedAt { table.add(["in the bin since", archivedAt.description]) }
+            Terminal.write(table.text)
+        }
+    }
+}
+
+struct CRMList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List records of an object.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Option(help: "Only records with property=value; may be repeated.") var `where`: [String] = []
+    @Option(help: "At most so many.") var limit = 100
+    @Flag(help: "Those in the bin.") var archived = false
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit takes a number above 0.") }
+    }
+
+    func run() async throws {
+        try await reporting {
+            let wanted = try assignments(`where`)
+            let world = try shared.world()
+            let object = try world.object(object)
+            for name in wanted.keys { _ = try world.store.schema.property(name, of: object) }
+            var found: [CRMRecord] = []
+            try world.reading { reader in
+                var last = RecordID(0)
+                while found.count < limit {
+                    let batch = try reader.records(
+                        of: object, after: last, limit: 500, areArchived: archived)
+                    guard let end = batch.last else { break }
+                    last = end.id
+                    found += batch.filter { record in
+                        wanted.allSatisfy { record.properties[$0.key, default: ""] == $0.value }
+                    }
+                }
+            }
+            let shown = found.prefix(limit)
+            if shared.json { return try Terminal.printJSON(["results": shown.map(RecordDocument.init)]) }
+            show(Array(shown), object)
+        }
+    }
+
+    private func show(_ records: [CRMRecord], _ object: ObjectName) {
+        let usual: [ObjectName: [PropertyName]] = [
+            .contacts: ["email", "firstname", "lastname", "company", "phone"],
+            .companies: ["name", "domain", "city", "country"],
+            .deals: ["dealname", "amount", "dealstage"], .tickets: ["subject", "hs_pipeline_stage"],
+            .products: ["name", "hs_sku", "price"],
+        ]
+        let used = Set(records.flatMap { $0.properties.keys }).sorted()
+        let columns = usual[object] ?? Array(used.prefix(5))
+        var table = TextTable(["ID"] + columns.map { $0.text.uppercased() })
+        for record in records {
+            table.add(
+                [record.id.description]
+                    + columns.map { (record.properties[$0] ?? "").replacing("\n", with: " ") })
+        }
+        Terminal.write(table.text)
+    }
+}
+
+struct CRMDelete: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Move a record to the bin, where it stays for 90 days.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Argument(help: "An id, or an email address, or a domain.") var record: String
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let object = try world.object(object)
+            try world.writing { reader, writer in
+                try writer.archive(reader.resolve(record, in: object).id)
+            }
+        }
+    }
+}
+
+struct CRMRestore: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "restore", abstract: "Bring a record back from the bin, under its id.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Argument(help: "The id.") var record: String
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let object = try world.object(object)
+            try world.writing { reader, writer in
+                try writer.restore(reader.resolve(record, in: object).id)
+            }
+        }
+    }
+}
+
+struct CRMProperties: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "properties", abstract: "List the properties of an object, or add one.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Option(help: "Add a property of this name.") var add: String?
+    @Option(help: "Its type: string, number, bool, date, datetime, enumeration, ….") var type = "string"
+    @Option(help: "Its label; the name if none is given.") var label: String?
+    @Option(help: "The options of an enumeration, with commas between.") var options: String?
+    @Flag(help: "Make the object itself.") var newObject = false
+
+    private struct Row: Encodable {
+        let name: String
+        let label: String
+        let type: String
+        let options: [String]
+    }
+
+    func run() async throws {
+        try await reporting {
+            let type = try word(type, "--type", ValueType.self) ?? .string
+            let world = try shared.world()
+            var store = world.store
+            if add != nil || newObject {
+                let property = add.map { name in
+                    PropertyDefinition(
+                        PropertyName(name), label ?? name, type,
+                        options: (options ?? "").split(separator: ",").map { String($0).trimmed })
+                }
+                store = try store.adding(property, to: ObjectName(object), isNewObject: newObject)
+            }
+            let rows = try store.schema.properties(of: ObjectName(object)).values
+                .sorted { $0.name < $1.name }
+                .map { Row(name: $0.name.text, label: $0.label, type: $0.type.rawValue, options: $0.options) }
+            if shared.json { return try Terminal.printJSON(["properties": rows]) }
+            var table = TextTable(["NAME", "LABEL", "TYPE", "OPTIONS"])
+            for row in rows { table.add([row.name, row.label, row.type, row.options.joined(separator: ", ")]) }
+            Terminal.write(table.text)
+        }
+    }
+}

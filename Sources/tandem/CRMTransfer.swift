@@ -1,0 +1,255 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import TandemCRM
+import TandemCSV
+import TandemDatabase
+import TandemModel
+
+struct CRMImport: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import", abstract: "Import records from a CSV file.",
+        discussion: """
+            Columns are headed by property names or labels, in any order. Rows that are refused \
+            go to FILE.rejects.csv with their line and the reason; the others are imported.
+            """)
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Argument(help: "The file.", completion: .file(extensions: ["csv"])) var file: String
+    @Option(help: "Update records found by email or id instead of making new ones.") var updateBy: String?
+
+    enum Key: String, CaseIterable {
+        case email, id
+    }
+
+    func run() async throws {
+        try await reporting {
+            let key = try word(updateBy, "--update-by", Key.self)
+            let world = try shared.world()
+            let object = try world.object(object)
+            let importer = try Importer(world: world, object: object, file: file, key: key)
+            let result = try importer.run()
+            if shared.json {
+                try Terminal.printJSON(result)
+            } else {
+                Terminal.write("\(result.created) created, \(result.updated) updated, \(result.rejected) rejected\n")
+                if result.rejected > 0 { Terminal.complain("The rejected rows are in \(result.rejects).") }
+            }
+            if result.rejected > 0 { throw ExitCode(3) }
+        }
+    }
+}
+
+/// Imports one file, in transactions of some hundred rows, with memory for one of them.
+final class Importer {
+    struct Result: Encodable {
+        var created = 0
+        var updated = 0
+        var rejected = 0
+        var rejects = ""
+    }
+
+    private static let batch = 500
+    private let world: World
+    private let object: ObjectName
+    private let file: String
+    private let key: CRMImport.Key?
+    private var columns: [PropertyName?] = []
+    private var idColumn: Int?
+    private var waiting: [CSVParser.Row] = []
+    private var result = Result()
+    private var rejects: AtomicFile?
+    private var header: [String] = []
+
+    init(world: World, object: ObjectName, file: String, key: CRMImport.Key?) throws {
+        if key == .email && object != .contacts {
+            throw CommandFailure.usage("--update-by email is for contacts; use --update-by id")
+        }
+        self.world = world
+        self.object = object
+        self.file = file
+        self.key = key
+    }
+
+    func run() throws -> Result {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        var chunk = Self.read(descriptor)
+        let format = CSVFormat(guessing: chunk)
+        let start = format.hasMark ? CSVFormat.mark.count : 0
+        var parser = CSVParser(delimiter: format.delimiter, start: start)
+        do {
+            var skip = start
+            while !chunk.isEmpty {
+                try parser.take(chunk[skip...]) { try take($0) }
+                skip = 0
+                chunk = Self.read(descriptor)
+            }
+            try parser.finish { try take($0) }
+        } catch let problem as CSVParser.Problem {
+            try flush()
+            throw CommandFailure.failed(
+                "\(file): \(problem.sentence); \(result.created + result.updated) rows before it are imported")
+        }
+        if header.isEmpty { throw CommandFailure.failed("\(file) is empty; expected a line of headers") }
+        try flush()
+        try rejects?.commit()
+        Terminal.progress("")
+        return result
+    }
+
+    private static func read(_ descriptor: Int32) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 1 << 18) { buffer, count in
+            count = max(0, Glibc.read(descriptor, buffer.baseAddress, buffer.count))
+        }
+    }
+
+    private func take(_ row: CSVParser.Row) throws {
+        if header.isEmpty { return try takeHeader(row) }
+        waiting.append(row)
+        if waiting.count == Self.batch { try flush() }
+    }
+
+    private func takeHeader(_ row: CSVParser.Row) throws {
+        header = row.cells.map(\.trimmed)
+        let properties = try world.store.schema.properties(of: object)
+        let byLabel = Dictionary(
+            properties.values.map { ($0.label.lowercased(), $0.name) }, uniquingKeysWith: { first, _ in first })
+        for (index, name) in header.enumerated() {
+            let word = name.lowercased()
+            if word == "id" || word == "record id" {
+                idColumn = index
+                columns.append(nil)
+            } else if let property = properties[PropertyName(word)]?.name ?? byLabel[word] {
+                if columns.contains(property) {
+                    throw CommandFailure.failed("\(file): two columns stand for `\(property)`")
+                }
+                columns.append(property)
+            } else {
+                let known = properties.keys.map(\.text) + properties.values.map(\.label)
+                throw CommandFailure.failed(
+                    "\(file): no property is called `\(name)`\(suggestion(for: name, in: known)); "
+                        + "`tandem crm properties \(object)` lists them")
+            }
+        }
+        if key == .id && idColumn == nil {
+            throw CommandFailure.failed("\(file): --update-by id needs a column `id`")
+        }
+        if key == .email && !columns.contains("email") {
+            throw CommandFailure.failed("\(file): --update-by email needs a column `email`")
+        }
+    }
+
+    private func flush() throws {
+        let rows = waiting
+        waiting = []
+        let refused = try world.database.write { connection in
+            let writer = world.store.writer(in: connection, now: World.now, origin: .import)
+            let reader = world.store.reader(in: connection)
+            return try rows.compactMap { row -> (CSVParser.Row, String)? in
+                do {
+                    try put(row, reader, writer)
+                    return nil
+                } catch let error as CRMError {
+                    return (row, error.description)
+                } catch let error as CommandFailure {
+                    return (row, error.description)
+                }
+            }
+        }
+        for (row, reason) in refused { try reject(row, reason) }
+        Terminal.progress("\(result.created + result.updated + result.rejected) rows")
+    }
+
+    private func put(_ row: CSVParser.Row, _ reader: CRMReader, _ writer: CRMWriter) throws {
+        guard row.cells.count == header.count else {
+            throw CommandFailure.failed(
+                "it has \(row.cells.count) cells, the header \(header.count); quote commas inside cells")
+        }
+        var values: Values = [:]
+        for (column, cell) in zip(columns, row.cells) {
+            if let column { values[column] = cell }
+        }
+        if let known = try target(row, values, reader) {
+            try writer.update(known, values)
+            result.updated += 1
+        } else {
+            _ = try writer.create(object, values)
+            result.created += 1
+        }
+    }
+
+    /// The record that a row updates; `nil` if it makes a new one.
+    private func target(_ row: CSVParser.Row, _ values: Values, _ reader: CRMReader) throws -> RecordID? {
+        switch key {
+        case .none: return nil
+        case .id:
+            let text = idColumn.map { row.cells[$0].trimmed } ?? ""
+            return text.isEmpty ? nil : try reader.resolve(text, in: object).id
+        case .email:
+            let email = values["email"]?.trimmed ?? ""
+            if email.isEmpty { return nil }
+            do { return try reader.resolve(email, in: object).id } catch CRMError.notFound { return nil }
+        }
+    }
+
+    private func reject(_ row: CSVParser.Row, _ reason: String) throws {
+        let path = file + ".rejects.csv"
+        if rejects == nil {
+            rejects = try AtomicFile(path)
+            rejects?.write(CSVFormat().line(["line", "reason"] + header))
+        }
+        result.rejected += 1
+        result.rejects = path
+        rejects?.write(CSVFormat().line(["\(row.line)", reason] + row.cells))
+    }
+}
+
+extension CSVParser.Problem {
+    var sentence: String {
+        switch self {
+        case .openQuote(let line): "the quote opened on line \(line) is never closed"
+        case .tooLong(let line): "the row on line \(line) is longer than a megabyte; is a quote missing?"
+        }
+    }
+}
+
+struct CRMExport: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write all living records of an object as CSV.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The object.") var object: String
+    @Option(help: "The file to write; standard output if none is named.", completion: .file())
+    var output: String?
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let object = try world.object(object)
+            guard let output else { return try export(world, object) { Terminal.write($0) } }
+            let file = try AtomicFile(output)
+            try export(world, object) { file.write($0) }
+            try file.commit()
+        }
+    }
+
+    private func export(_ world: World, _ object: ObjectName, to sink: (String) -> Void) throws {
+        let names = try world.store.schema.properties(of: object).keys.sorted()
+        let format = CSVFormat()
+        sink(format.line(["id"] + names.map(\.text)))
+        try world.reading { reader in
+            var last = RecordID(0)
+            while case let batch = try reader.records(of: object, after: last, limit: 500),
+                let end = batch.last
+            {
+                for record in batch {
+                    sink(format.line([record.id.description] + names.map { record.properties[$0] ?? "" }))
+                }
+                last = end.id
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import FoundationEssentials
+import TandemModel
+import Yams
+
+/// What the configuration file says, checked as far as it can be without asking anybody.
+struct Configuration {
+    let path: String
+    let store: String
+    let windowSeconds: Int64
+    let pollSeconds: Int64
+    let connections: [ConnectionName: Connection]
+    let syncs: [SyncSettings]
+
+    /// One account in one app, as configured.
+    struct Connection {
+        let name: ConnectionName
+        let app: String
+        /// Everything else that is said about it, secrets filled in.
+        let values: [String: String]
+    }
+
+    /// The file cannot be used; the text has a line for each problem.
+    struct Invalid: Error {
+        let report: String
+    }
+
+    /// Where the configuration is: `--config`, `$TANDEM_CONFIG`, `./tandem.yaml`,
+    /// `/etc/tandem/tandem.yaml`.
+    static func find(_ option: String?) throws(Invalid) -> String {
+        let environment = ProcessInfo.processInfo.environment["TANDEM_CONFIG"]
+        if let named = option ?? environment {
+            if FileManager.default.isReadableFile(atPath: named) { return named }
+            throw Invalid(report: "\(named):1: cannot be read; `tandem init` writes a new one")
+        }
+        let usual = ["tandem.yaml", "/etc/tandem/tandem.yaml"]
+        if let found = usual.first(where: { FileManager.default.isReadableFile(atPath: $0) }) {
+            return found
+        }
+        throw Invalid(
+            report: "tandem.yaml:1: there is no configuration here; `tandem init` writes one, "
+                + "or name one with --config")
+    }
+
+    static func read(_ path: String) throws(Invalid) -> Configuration {
+        guard let data = FileManager.default.contents(atPath: path),
+            let text = String(validating: data, as: UTF8.self)
+        else { throw Invalid(report: "\(path):1: cannot be read as UTF-8") }
+        let problems = Problems(file: path)
+        let root: Node?
+        do { root = try Yams.compose(yaml: text) } catch {
+            throw Invalid(report: "\(path):\(Self.line(of: error)): not YAML: \(Self.words(of: error))")
+        }
+        guard let root else { throw Invalid(report: "\(path):1: the file is empty") }
+        let configuration = ConfigurationReader(path: path, problems: problems).configuration(root)
+        guard let configuration, problems.lines.isEmpty else { throw Invalid(report: problems.report) }
+        return configuration
+    }
+
+    static func line(of error: any Error) -> Int {
+        switch error as? YamlError {
+        case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _):
+            mark.line
+        default: 1
+        }
+    }
+
+    static func words(of error: any Error) -> String {
+        switch error as? YamlError {
+        case .scanner(_, let problem, _, _), .parser(_, let problem, _, _),
+            .composer(_, let problem, _, _):
+            problem
+        default: "\(error)"
+        }
+    }
+}
+
+/// Reads the configuration's node tree.
+struct ConfigurationReader {
+    let path: String
+    let problems: Problems
+
+    private var folder: String {
+        path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : ""
+    }
+
+    private func absolute(_ text: String) -> String { text.hasPrefix("/") ? text : folder + text }
+
+    func configuration(_ root: Node) -> Configuration? {
+        let known = ["store", "window", "poll", "mappings", "http", "connections", "syncs"]
+        guard let reader = YAMLReader(root, what: "configuration", known: known, problems: problems)
+        else { return nil }
+        if let http = reader["http"] {
+            problems.add(http, "`http`: this version serves no HTTP; leave it out")
+        }
+        let window = reader.seconds("window", in: 10...86_400) ?? 600
+        let poll = reader.seconds("poll", in: 1...86_400) ?? 60
+        if poll > window {
+            problems.add(reader["poll"] ?? root, "`poll` is longer than `window`; a change would come late")
+        }
+        let store = reader.text("store") ?? "tandem.db"
+        if store.hasPrefix("postgres") {
+            problems.add(reader["store"], "`store`: this version keeps its store in SQLite; expected a path")
+        }
+        let library = MappingLibrary(extra: reader.text("mappings").map(absolute))
+        let connections = connections(reader)
+        let syncs = syncs(reader, connections, library)
+        return Configuration(
+            path: path, store: absolute(store), windowSeconds: window, pollSeconds: poll,
+            connections: connections, syncs: syncs)
+    }
+
+    private func connections(_ reader: YAMLReader) -> [ConnectionName: Configuration.Connection] {
+        guard let node = reader["connections"],
+            let list = YAMLReader(node, what: "connections", known: nil, problems: problems)
+        else { return [:] }
+        var connections: [ConnectionName: Configuration.Connection] = [:]
+        for name in list.keys {
+            guard let node = list[name],
+                let app = YAMLReader(node, what: name, known: nil, problems: problems)?
+                    .requiredText("app", example: "carddav"), !app.isEmpty
+            else { continue }
+            guard let kind = AppKind(rawValue: app) else {
+                let kinds = AppKind.allCases.map(\.rawValue)
+                problems.add(
+                    node, "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
+                        + suggestion(for: app, in: kinds))
+                continue
+            }
+            guard let keys = YAMLReader(
+                node, what: name, known: ["app"] + kind.connectionKeys, problems: problems)
+            else { continue }
+            var values: [String: String] = [:]
+            for key in keys.keys where key != "app" {
+                if let text = keys.text(key), let value = secret(text, at: keys[key]) {
+                    values[key] = kind.pathKeys.contains(key) ? absolute(value) : value
+                }
+            }
+            for key in kind.requiredKeys where keys[key] == nil {
+                problems.add(node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
+            }
+            connections[ConnectionName(name)] = .init(
+                name: ConnectionName(name), app: app, values: values)
+        }
+        return connections
+    }
+
+    /// Fills in `${NAME}` from a systemd credential or the environment and `@path` from a file.
+    private func secret(_ text: String, at node: Node?) -> String? {
+        if text.hasPrefix("@") {
+            let path = absolute(String(text.dropFirst()))
+            if let data = FileManager.default.contents(atPath: path) {
+                return String(decoding: data, as: UTF8.self).trimmed
+            }
+            problems.add(node, "cannot read the secret in \(path)")
+            return nil
+        }
+        guard text.hasPrefix("${"), text.hasSuffix("}") else { return text }
+        let name = String(text.dropFirst(2).dropLast())
+        let environment = ProcessInfo.processInfo.environment
+        if let folder = environment["CREDENTIALS_DIRECTORY"],
+            let data = FileManager.default.contents(atPath: "\(folder)/\(name)")
+        {
+            return String(decoding: data, as: UTF8.self).trimmed
+        }
+        if let value = environment[name] { return value }
+        problems.add(
+            node, "the secret `\(name)` is missing: set it in the environment, or as a systemd credential")
+        return nil
+    }
+
+    private func syncs(
+        _ reader: YAMLReader, _ connections: [ConnectionName: Configuration.Connection],
+        _ library: MappingLibrary
+    ) -> [SyncSettings] {
+        guard let node = reader["syncs"],
+            let list = YAMLReader(node, what: "syncs", known: nil, problems: problems)
+        else { return [] }
+        var syncs: [SyncSettings] = []
+        var places: [String: String] = [:]
+        for name in list.keys {
+            guard let node = list[name],
+                let sync = SyncReader(
+                    name: name, node: node, connections: connections, library: library,
+                    problems: problems
+                ).settings()
+            else { continue }
+            let place = "\(sync.connection)/\(sync.object)"
+            if let other = places.updateValue(name, forKey: place) {
+                problems.add(
+                    node, "`\(name)` and `\(other)` sync the same \(sync.object) of `\(sync.connection)`")
+            }
+            syncs.append(sync)
+        }
+        return syncs
+    }
+}

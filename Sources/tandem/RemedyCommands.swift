@@ -1,0 +1,206 @@
+import ArgumentParser
+import TandemDatabase
+import TandemModel
+import TandemSync
+
+struct ResyncDeletedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "resync-deleted",
+        abstract: "Re-create on one side what was deleted there.",
+        discussion: """
+            A CRM record comes back from the bin under its old id; an app record gets a new id. \
+            Name the records with --record, or take --all.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The syncs to look in; all if none is named.")
+    var syncs: [String] = []
+
+    @Option(name: .customLong("in"), help: "The side on which the records were deleted: crm or app.")
+    var side: String
+
+    @Option(help: "The CRM or app id of a record; may be repeated.")
+    var record: [String] = []
+
+    @Flag(help: "Every record deleted on that side.")
+    var all = false
+
+    func validate() throws {
+        guard all != !record.isEmpty else {
+            throw ValidationError("Name the records with --record, or take --all.")
+        }
+    }
+
+    func run() async throws {
+        try await reporting {
+            let side = try word(side, "--in", Side.self) ?? .crm
+            let world = try shared.world()
+            let chosen = try world.syncs(syncs)
+            let records = all ? nil : Set(record)
+            let outcome = try helped(chosen, in: world) { remedies, id in
+                try remedies.resync(deletedIn: side, of: id, records: records)
+            }
+            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            try show(outcome, verb: "re-created", json: shared.json)
+        }
+    }
+}
+
+struct RetryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "retry", abstract: "Try failed records again now.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The syncs to look in; all if none is named.")
+    var syncs: [String] = []
+
+    @Option(help: "Only failures of this category.")
+    var category: String?
+
+    @Option(help: "Only this record, by CRM or app id; may be repeated.")
+    var record: [String] = []
+
+    func run() async throws {
+        try await reporting {
+            let category = try word(category, "--category", FailureCategory.self)
+            let world = try shared.world()
+            let chosen = try world.syncs(syncs)
+            let outcome = try helped(chosen, in: world) { remedies, id in
+                try remedies.retry(id, category: category, records: record.isEmpty ? nil : Set(record))
+            }
+            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            try show(outcome, verb: "tried again", json: shared.json)
+        }
+    }
+}
+
+/// Applies a remedy to each of the syncs that the store knows.
+private func helped(
+    _ syncs: [SyncSettings], in world: World, _ help: (Remedies, Int64) throws -> Remedies.Outcome
+) throws -> Remedies.Outcome {
+    try world.database.write { connection in
+        var all = Remedies.Outcome()
+        let remedies = Remedies(store: world.store, connection: connection, now: World.now)
+        for sync in syncs {
+            guard let state = try SyncTable(connection).state(sync.name) else { continue }
+            let outcome = try help(remedies, state.id)
+            all.done += outcome.done
+            all.refused += outcome.refused
+        }
+        return all
+    }
+}
+
+/// Runs a cycle of each sync, so that the remedy takes effect now; a daemon that holds a sync
+/// does it in its next cycle.
+private func runCycles(_ syncs: [SyncSettings], in world: World) async throws {
+    for sync in syncs {
+        let cycle = Cycle(
+            sync: try world.effective(sync), app: try world.app(for: sync), store: world.store,
+            surroundings: world.surroundings(), tuning: world.tuning, holder: World.holder)
+        let report = try await cycle.run()
+        if let stop = report.stop { Terminal.complain("\(sync.name): \(stop.sentence)") }
+    }
+}
+
+private func show(_ outcome: Remedies.Outcome, verb: String, json: Bool) throws {
+    struct Document: Encodable {
+        let done: Int
+        let refused: [String]
+    }
+    if json {
+        try Terminal.printJSON(Document(done: outcome.done, refused: outcome.refused))
+    } else {
+        Terminal.write("\(outcome.done) records \(verb).\n")
+    }
+    for line in outcome.refused { Terminal.complain(line) }
+    if !outcome.refused.isEmpty { throw ExitCode(3) }
+}
+
+struct AcknowledgeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "acknowledge",
+        abstract: "Let exactly the finding through that stopped a sync.",
+        discussion: "`tandem status` shows the finding. Another finding stops the sync again.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The sync.")
+    var sync: String
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let chosen = try world.syncs([sync])[0]
+            let done = try world.database.write { try SyncTable($0).acknowledge(chosen.name) }
+            guard done else { throw CommandFailure.failed("\(sync): nothing waits to be acknowledged.") }
+            Terminal.write("\(sync): the finding is let through in the next cycle.\n")
+        }
+    }
+}
+
+struct TurnOffCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "turn-off", abstract: "Turn syncs off; everything is kept.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The syncs.") var syncs: [String]
+
+    func run() async throws { try await turn(syncs, on: false, shared) }
+}
+
+struct TurnOnCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "turn-on", abstract: "Turn syncs on again; they go on where they stopped.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The syncs.") var syncs: [String]
+
+    func run() async throws { try await turn(syncs, on: true, shared) }
+}
+
+private func turn(_ names: [String], on isOn: Bool, _ shared: SharedOptions) async throws {
+    try await reporting {
+        let world = try shared.world()
+        for sync in try world.syncs(names) {
+            try world.database.write { connection in
+                _ = try SyncTable(connection).adopt(world.effective(sync))
+                _ = try SyncTable(connection).turn(on: isOn, sync.name)
+            }
+            Terminal.write("\(sync.name) is \(isOn ? "on" : "off").\n")
+        }
+    }
+}
+
+struct RemoveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Forget a sync and its pairs; no record is deleted anywhere.",
+        discussion: "Works for a sync that is no longer in the configuration, too.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The sync.")
+    var sync: String
+
+    @Flag(help: "Do not ask.")
+    var yes = false
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            if !yes {
+                guard Terminal.isWatched else {
+                    throw CommandFailure.usage("this forgets every pair of `\(sync)`; add --yes if you mean it")
+                }
+                Terminal.write("Forget every pair of `\(sync)`? No record is deleted. [y/N] ")
+                guard readLine()?.lowercased().hasPrefix("y") == true else {
+                    throw CommandFailure.failed("nothing was removed.")
+                }
+            }
+            let done = try world.database.write { try SyncTable($0).remove(SyncName(sync)) }
+            guard done else { throw CommandFailure.failed("the store knows no sync `\(sync)`.") }
+            Terminal.write("\(sync) is forgotten.\n")
+        }
+    }
+}

@@ -1,0 +1,137 @@
+import AppCSV
+import AppCardDAV
+import FoundationEssentials
+import Glibc
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+import TandemSync
+
+/// Everything a command works with, built from the configuration.
+struct World {
+    let configuration: Configuration
+    let database: SQLiteDatabase
+    let store: CRMStore
+
+    static func open(_ configuration: Configuration) throws -> World {
+        let database = try openDatabase(configuration.store)
+        return World(
+            configuration: configuration, database: database,
+            store: try CRMStore(database: database))
+    }
+
+    private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
+        let database = try SQLiteDatabase(path: path, durability: .power, hasReaders: true)
+        try database.migrate(
+            CRMSchema.migrations + SyncSchema.migrations, filling: SQLiteDatabase.filling)
+        return database
+    }
+
+    static var now: Timestamp {
+        Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000))
+    }
+
+    /// The syncs named, or all of them.
+    ///
+    /// - Throws: ``CommandFailure`` for a name that is not configured.
+    func syncs(_ names: [String]) throws -> [SyncSettings] {
+        if names.isEmpty { return configuration.syncs }
+        let known = configuration.syncs.map(\.name.text)
+        return try names.map { name in
+            if let sync = configuration.syncs.first(where: { $0.name.text == name }) { return sync }
+            throw CommandFailure.usage(
+                "there is no sync `\(name)`\(suggestion(for: name, in: known)); the configuration has "
+                    + (known.isEmpty ? "none" : known.joined(separator: ", ")))
+        }
+    }
+
+    /// The adapter of a sync.
+    func app(for sync: SyncSettings) throws -> any App {
+        guard let connection = configuration.connections[sync.connection],
+            let kind = AppKind(rawValue: connection.app)
+        else { throw CommandFailure.configuration("\(sync.name): no such connection") }
+        switch kind {
+        case .csv: return csv(connection, sync)
+        case .carddav: return try CardDAVApp(settings(of: connection))
+        }
+    }
+
+    private func csv(_ connection: Configuration.Connection, _ sync: SyncSettings) -> CSVApp {
+        let fields = sync.mapping.fields
+        let properties = store.schema.objects[sync.object] ?? [:]
+        let labels = fields.reduce(into: [AppField: String]()) { labels, field in
+            labels[field.app] = properties[field.crm]?.label
+        }
+        let idColumn = connection.values["id-column"] ?? "id"
+        let keys = sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
+        let naturalKey = keys.filter { key in fields.contains { $0.app.text == key } }
+        return CSVApp(
+            path: "\(connection.values["folder"] ?? ".")/\(sync.mapping.appObject).csv",
+            idColumn: idColumn, naturalKey: naturalKey,
+            newColumns: [idColumn] + fields.map(\.app.text), labels: labels)
+    }
+
+    private func settings(of connection: Configuration.Connection) throws -> CardDAVApp.Settings {
+        let values = connection.values
+        let seconds = values["timeout"].flatMap { Int($0) } ?? 60
+        return CardDAVApp.Settings(
+            url: values["url"] ?? "", username: values["username"], password: values["password"],
+            addressBook: values["address-book"], caFile: values["ca-file"], timeoutSeconds: seconds)
+    }
+
+    /// The settings of a sync as they apply to the app as it is: a CSV file syncs the columns it has.
+    func effective(_ sync: SyncSettings) throws -> SyncSettings {
+        guard let file = try app(for: sync) as? CSVApp else { return sync }
+        let columns = try file.fields()
+        var sync = sync
+        sync.mapping.fields.removeAll { !columns.contains($0.app) }
+        return sync
+    }
+
+    func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
+        Surroundings(
+            now: { World.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping)
+    }
+
+    var tuning: Tuning {
+        var tuning = Tuning()
+        tuning.windowSeconds = configuration.windowSeconds
+        return tuning
+    }
+
+    /// Names this process among those that share the store.
+    static let holder = "\(ProcessInfo.processInfo.hostName):\(getpid())"
+
+    /// A copy of the store, for a preview that must not leave a trace.
+    func snapshot(at path: String) throws -> World {
+        try database.copy(to: path)
+        return try World.open(
+            Configuration(
+                path: configuration.path, store: path, windowSeconds: configuration.windowSeconds,
+                pollSeconds: configuration.pollSeconds, connections: configuration.connections,
+                syncs: configuration.syncs))
+    }
+}
+
+/// What ends a command without success; the text says what to do.
+enum CommandFailure: Error, CustomStringConvertible {
+    case usage(String)
+    case configuration(String)
+    case failed(String)
+
+    var description: String {
+        switch self {
+        case .usage(let text), .configuration(let text), .failed(let text): text
+        }
+    }
+
+    /// sysexits.h: 64 is EX_USAGE, 78 is EX_CONFIG.
+    var exitCode: Int32 {
+        switch self {
+        case .usage: 64
+        case .configuration: 78
+        case .failed: 1
+        }
+    }
+}
