@@ -40,7 +40,8 @@ let package = Package(
     targets: [
         .target(name: "TandemModel", swiftSettings: strict),
         .target(name: "TandemCore", dependencies: ["TandemModel"], swiftSettings: strict),
-        .target(name: "TandemDatabase", dependencies: ["TandemModel", grdb], swiftSettings: strict),
+        .target(
+            name: "TandemDatabase", dependencies: ["TandemModel", grdb], swiftSettings: strict),
         .target(
             name: "TandemCRM", dependencies: ["TandemModel", "TandemCore", "TandemDatabase"],
             swiftSettings: strict),
@@ -58,11 +59,16 @@ let package = Package(
             name: "AppCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
             swiftSettings: strict),
         .target(
-            name: "TandemReport", dependencies: ["TandemModel", "TandemCRM", "TandemCSV", "TandemDatabase", "TandemSync"],
+            name: "TandemReport",
+            dependencies: [
+                "TandemModel", "TandemCRM", "TandemCSV", "TandemDatabase", "TandemSync",
+            ],
             swiftSettings: strict),
         .target(
             name: "TandemTesting",
-            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync"],
+            dependencies: [
+                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "tandem",

@@ -51,7 +51,8 @@ package struct CSVApp: App {
 
     package func profile() async throws(AppError) -> AppProfile {
         let table = try CSVTable.read(path, naming: field(of:))
-        let folder = path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+        let folder =
+            path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw .askOperator(
                 .permission, "cannot write in \(folder)",
@@ -59,7 +60,8 @@ package struct CSVApp: App {
         }
         return AppProfile(
             account: path,
-            summary: table.map { "\($0.rows.count) rows" } ?? "no file yet; the first write makes it",
+            summary: table.map { "\($0.rows.count) rows" }
+                ?? "no file yet; the first write makes it",
             fields: table?.fields ?? newColumns.map(field(of:)))
     }
 
@@ -79,7 +81,8 @@ package struct CSVApp: App {
         }
         let rows = named(table)
         return ids.reduce(into: [:]) { readings, id in
-            readings[id] = rows.places[id].map { .present(record(id, table.rows[$0], table)) } ?? .gone
+            readings[id] =
+                rows.places[id].map { .present(record(id, table.rows[$0], table)) } ?? .gone
         }
     }
 
@@ -87,7 +90,9 @@ package struct CSVApp: App {
         async throws(AppError) -> [AppRecord]
     {
         let readings = try await read([newID(key, values)])
-        return readings.values.compactMap { if case .present(let record) = $0 { record } else { nil } }
+        return readings.values.compactMap {
+            if case .present(let record) = $0 { record } else { nil }
+        }
     }
 
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
@@ -134,14 +139,17 @@ package struct CSVApp: App {
 /// Rows as records.
 extension CSVApp {
     /// The rows of a table by id, and those that have none or one that is taken.
-    func named(_ table: CSVTable) -> (places: [AppRecordID: Int], bad: [(id: AppRecordID, why: String)]) {
+    func named(_ table: CSVTable) -> (
+        places: [AppRecordID: Int], bad: [(id: AppRecordID, why: String)]
+    ) {
         var places: [AppRecordID: Int] = [:]
         var bad: [(AppRecordID, String)] = []
         let keys = [idColumn] + naturalKey
         let columns = keys.map { table.fields.firstIndex(of: AppField($0)) }
         for (place, row) in table.rows.enumerated() {
             let candidates = zip(keys, columns).compactMap { key, column -> AppRecordID? in
-                guard let column, column < row.cells.count, !row.cells[column].trimmed.isEmpty else {
+                guard let column, column < row.cells.count, !row.cells[column].trimmed.isEmpty
+                else {
                     return nil
                 }
                 let text = row.cells[column].trimmed
@@ -149,7 +157,11 @@ extension CSVApp {
             }
             guard let id = candidates.first else {
                 let keys = keys.joined(separator: " or ")
-                bad.append((AppRecordID("line:\(row.line)"), "line \(row.line) has no \(keys), so it has no name"))
+                bad.append(
+                    (
+                        AppRecordID("line:\(row.line)"),
+                        "line \(row.line) has no \(keys), so it has no name"
+                    ))
                 continue
             }
             if let first = places[id] {
@@ -207,7 +219,8 @@ struct FileStamp: Equatable {
         inode = isThere ? UInt64(status.st_ino) : 0
         size = isThere ? Int64(status.st_size) : 0
         modifiedNanoseconds =
-            isThere ? Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec) : 0
+            isThere
+            ? Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec) : 0
         permissions = isThere ? UInt32(status.st_mode & 0o777) : 0o600
     }
 }

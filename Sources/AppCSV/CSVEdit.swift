@@ -44,7 +44,8 @@ struct CSVEdit {
         guard let place = places[id] else { return .gone }
         let row = table.rows[place]
         if let version, version != app.version(of: table.bytes[row.range]) { return .conflict }
-        var cells = row.cells + Array(repeating: "", count: max(0, table.header.count - row.cells.count))
+        var cells =
+            row.cells + Array(repeating: "", count: max(0, table.header.count - row.cells.count))
         for (column, field) in table.fields.enumerated() {
             if let value = values[field] { cells[column] = value }
         }
@@ -54,7 +55,9 @@ struct CSVEdit {
 
     private mutating func delete(_ id: AppRecordID, _ version: String?) -> WriteOutcome {
         guard let place = places[id] else { return .deleted }
-        if let version, version != app.version(of: table.bytes[table.rows[place].range]) { return .conflict }
+        if let version, version != app.version(of: table.bytes[table.rows[place].range]) {
+            return .conflict
+        }
         changed[place] = .some(nil)
         return .deleted
     }

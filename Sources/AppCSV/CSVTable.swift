@@ -22,7 +22,8 @@ struct CSVTable {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw .askOperator(
-                .permission, "cannot read \(path)", remedy: "Give the daemon's user the right to read it.")
+                .permission, "cannot read \(path)",
+                remedy: "Give the daemon's user the right to read it.")
         }
         return try CSVTable(Array(data), path: path, naming: naming)
     }
@@ -48,7 +49,9 @@ struct CSVTable {
         header = rows.first?.cells.map(\.trimmed) ?? []
         fields = header.map(naming)
         self.rows = Array(rows.dropFirst())
-        digest = SHA256.hash(data: bytes).map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
-            .joined()
+        digest = SHA256.hash(data: bytes).map {
+            String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)
+        }
+        .joined()
     }
 }

@@ -23,7 +23,9 @@ struct AddressBook: Sendable {
         return id(of: url + String(name) + ".vcf")
     }
 
-    func address(of id: AppRecordID) -> String { HTTPClient.absolute(id.text, from: url) ?? id.text }
+    func address(of id: AppRecordID) -> String {
+        HTTPClient.absolute(id.text, from: url) ?? id.text
+    }
 }
 
 /// Finds the address book behind whatever address the user gave (RFC 6764 §6, RFC 6352 §7).
@@ -94,7 +96,9 @@ final class AddressBookDiscovery: Sendable {
 
     private func home(from reply: DAVReply, at url: String) async throws(AppError) -> String {
         let item = reply.items.first
-        if let home = item?.hrefs["addressbook-home-set"] { return HTTPClient.absolute(home, from: url) ?? home }
+        if let home = item?.hrefs["addressbook-home-set"] {
+            return HTTPClient.absolute(home, from: url) ?? home
+        }
         guard let principal = item?.hrefs["current-user-principal"],
             let address = HTTPClient.absolute(principal, from: url)
         else {
@@ -105,7 +109,8 @@ final class AddressBookDiscovery: Sendable {
         let (second, place) = try await connection.propfind(address, depth: 0, Self.properties)
         guard let home = second.items.first?.hrefs["addressbook-home-set"] else {
             throw .askOperator(
-                .notFound, "\(address) has no address books", remedy: "Correct `url` or `username`.")
+                .notFound, "\(address) has no address books", remedy: "Correct `url` or `username`."
+            )
         }
         return HTTPClient.absolute(home, from: place) ?? home
     }
@@ -119,7 +124,9 @@ final class AddressBookDiscovery: Sendable {
     }
 
     private func choose(_ books: [AddressBook], _ home: String) throws(AppError) -> AddressBook {
-        let fitting = books.filter { wanted == nil || $0.name == wanted || Self.lastPart($0.url) == wanted }
+        let fitting = books.filter {
+            wanted == nil || $0.name == wanted || Self.lastPart($0.url) == wanted
+        }
         if let only = fitting.first, fitting.count == 1 { return only }
         let names = books.map { "`\(Self.lastPart($0.url))` (\($0.name))" }.joined(separator: ", ")
         if books.isEmpty {

@@ -81,7 +81,8 @@ package struct CardDAVApp: App {
                 return .present(AppRecord(id: id, version: etag, values: card.values))
             } catch {
                 return .unreadable(
-                    Refusal(.invalidValue, "the card \(id) is not read: \(error.reason)"), version: etag)
+                    Refusal(.invalidValue, "the card \(id) is not read: \(error.reason)"),
+                    version: etag)
             }
         }
     }

@@ -30,7 +30,8 @@ final class CardListing: ChangeListing {
 
     /// One answer of `sync-collection`; a cut one (507 for the collection itself) is gone on from.
     private func syncCollection(_ token: String) async throws(AppError) -> ChangePage {
-        let response = try await app.connection.report(book.url, DAVBody.syncCollection(token: token))
+        let response = try await app.connection.report(
+            book.url, DAVBody.syncCollection(token: token))
         guard let reply = DAVReply(response.body), response.status == 207 else {
             if (400..<500).contains(response.status) && !token.isEmpty {
                 throw .cursorExpired("the server no longer knows our sync token")

@@ -28,7 +28,8 @@ extension CardDAVApp {
         let put = await put(card, id, [("If-None-Match", "*")], book)
         guard case .conflict = put else { return put }
         // An earlier sending of this create has arrived after all.
-        guard let known = try? await cards([id])[id], case .present(let record) = known.reading(id) else {
+        guard let known = try? await cards([id])[id], case .present(let record) = known.reading(id)
+        else {
             return .unknown("\(id) is there already and cannot be read")
         }
         return .exists(record)
@@ -39,7 +40,8 @@ extension CardDAVApp {
         _ book: AddressBook
     ) async -> WriteOutcome {
         guard let present else {
-            return .notNow(.appUnavailable, "the server gave no answer for \(id)", afterSeconds: nil)
+            return .notNow(
+                .appUnavailable, "the server gave no answer for \(id)", afterSeconds: nil)
         }
         guard let text = present.text else { return .gone }
         guard version == nil || present.etag == version else { return .conflict }

@@ -71,12 +71,16 @@ final class DAVConnection: Sendable {
         let response = try await request(
             HTTPRequest(
                 "PROPFIND", url,
-                headers: [("Depth", "\(depth)"), ("Content-Type", "application/xml; charset=utf-8")],
+                headers: [
+                    ("Depth", "\(depth)"), ("Content-Type", "application/xml; charset=utf-8"),
+                ],
                 body: DAVBody.propfind(properties)))
         guard response.status == 207, let reply = DAVReply(response.body) else {
             throw .askOperator(
-                .notFound, "\(url) answers \(response.status) to PROPFIND, so it is no CardDAV address",
-                remedy: "Correct `url`; it may be the server, the user's address, or the address book.")
+                .notFound,
+                "\(url) answers \(response.status) to PROPFIND, so it is no CardDAV address",
+                remedy:
+                    "Correct `url`; it may be the server, the user's address, or the address book.")
         }
         return (reply, response.url)
     }

@@ -33,7 +33,9 @@ struct VCard {
                     || $0.name == "TYPE" && $0.value.uppercased() == "QUOTED-PRINTABLE"
             }
         }
-        if let encoded { throw Broken(reason: "\(encoded.name) is quoted-printable, which \(version) forbids") }
+        if let encoded {
+            throw Broken(reason: "\(encoded.name) is quoted-printable, which \(version) forbids")
+        }
     }
 
     /// A new, empty card.
@@ -51,7 +53,8 @@ struct VCard {
     /// A distribution list, in 4.0 or in Apple's 3.0 dialect; not a person.
     var isGroup: Bool {
         lines.contains {
-            ["KIND", "X-ADDRESSBOOKSERVER-KIND"].contains($0.name) && $0.value.lowercased() == "group"
+            ["KIND", "X-ADDRESSBOOKSERVER-KIND"].contains($0.name)
+                && $0.value.lowercased() == "group"
         }
     }
 

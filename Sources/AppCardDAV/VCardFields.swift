@@ -33,7 +33,8 @@ extension VCard {
         case "firstname", "lastname": return name[field == "firstname" ? 1 : 0]
         case "categories":
             return all("CATEGORIES").flatMap { VCardText.components(lines[$0].value, at: ",") }
-                .map { VCardText.unescaped($0).trimmed }.filter { !$0.isEmpty }.joined(separator: ";")
+                .map { VCardText.unescaped($0).trimmed }.filter { !$0.isEmpty }.joined(
+                    separator: ";")
         case "birthday": return place(of: field).map { Self.extended(date: lines[$0].value) } ?? ""
         default:
             guard let index = place(of: field) else { return "" }
@@ -115,7 +116,8 @@ extension VCard {
     /// How a new line for a field begins.
     private static func head(of field: AppField) -> String {
         let heads: [AppField: String] = [
-            "email": "EMAIL;TYPE=INTERNET", "phone": "TEL;TYPE=WORK", "mobilephone": "TEL;TYPE=CELL",
+            "email": "EMAIL;TYPE=INTERNET", "phone": "TEL;TYPE=WORK",
+            "mobilephone": "TEL;TYPE=CELL",
             "fax": "TEL;TYPE=FAX", "company": "ORG", "jobtitle": "TITLE", "website": "URL",
             "birthday": "BDAY", "note": "NOTE",
         ]
@@ -132,10 +134,13 @@ extension VCard {
         let known = Set(wanted.map { $0.lowercased() })
         let preferred = preferredEmail.map { lines[$0].value.lowercased() }
         for index in all("EMAIL").reversed() where index != preferredEmail {
-            if !known.contains(VCardText.unescaped(lines[index].value).lowercased()) { remove(index) }
+            if !known.contains(VCardText.unescaped(lines[index].value).lowercased()) {
+                remove(index)
+            }
         }
         let present = Set(all("EMAIL").map { VCardText.unescaped(lines[$0].value).lowercased() })
-        for email in wanted where !present.contains(email.lowercased()) && email.lowercased() != preferred {
+        for email in wanted
+        where !present.contains(email.lowercased()) && email.lowercased() != preferred {
             add("EMAIL;TYPE=INTERNET", VCardText.escaped(email))
         }
     }
@@ -163,8 +168,9 @@ extension VCard {
         if let index = first("N") { set(index, text) } else { add("N", text) }
     }
 
-    /// Both versions require FN: it follows the name, else company, else address. One that
-    /// somebody chose by hand stays as long as the name does.
+    /// Both versions require FN: it follows the name, else company, else address.
+    ///
+    /// One that somebody chose by hand stays as long as the name does.
     private mutating func keepDisplayName(instead before: String) {
         let full = [name[1], name[0]].filter { !$0.isEmpty }.joined(separator: " ")
         let names = [full, self["company"], self["email"], "Unnamed"]

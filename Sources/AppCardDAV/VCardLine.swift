@@ -62,7 +62,9 @@ struct VCardLine {
 
     /// How much the line is preferred: 1 most, 101 not at all (RFC 6350 §5.3; `pref` in 3.0).
     var preference: Int {
-        if let text = parameters.first(where: { $0.name == "PREF" })?.value { return Int(text) ?? 1 }
+        if let text = parameters.first(where: { $0.name == "PREF" })?.value {
+            return Int(text) ?? 1
+        }
         return types.contains("pref") ? 1 : 101
     }
 
@@ -137,7 +139,9 @@ enum VCardText {
         return result
     }
 
-    /// Splits a structured value at its semicolons. Quotes have no meaning in values.
+    /// Splits a structured value at its semicolons.
+    ///
+    /// Quotes have no meaning in values.
     static func components(_ value: String, at separator: Character = ";") -> [String] {
         var parts = [""]
         var isEscaped = false

@@ -16,9 +16,7 @@ package struct CRMReader {
             "SELECT \(Self.columns) FROM record WHERE id = ?", [.integer(id.number)], Self.record)
     }
 
-    /// Reads records by id; unknown ids are left out.
-    ///
-    /// - Parameter ids: At most 500.
+    /// Reads at most 500 records by id; unknown ids are left out.
     package func records(_ ids: [RecordID]) throws -> [RecordID: CRMRecord] {
         if ids.isEmpty { return [:] }
         let places = Array(repeating: "?", count: ids.count).joined(separator: ", ")
@@ -50,12 +48,16 @@ package struct CRMReader {
         return Int(try connection.number(sql, [.text(object.text)]))
     }
 
-    /// Finds a record by what a person types: an id, for contacts an email address, for
-    /// companies a domain. Archived records are found by id only.
+    /// Finds a record by what a person types: an id, for contacts an email address, for companies a
+    /// domain.
+    ///
+    /// Archived records are found by id only.
     ///
     /// - Throws: ``CRMError/notFound(_:_:)``.
     package func resolve(_ text: String, in object: ObjectName) throws -> CRMRecord {
-        if let number = Int64(text), let found = try record(RecordID(number)), found.object == object {
+        if let number = Int64(text), let found = try record(RecordID(number)),
+            found.object == object
+        {
             return found
         }
         let key: MatchKey? =
@@ -72,9 +74,7 @@ package struct CRMReader {
         return found
     }
 
-    /// Finds the living records that own any of these keys.
-    ///
-    /// - Parameter keys: At most 1000.
+    /// Finds the living records that own any of these keys, of which there are at most 1000.
     package func owners(of keys: some Collection<MatchKey>, in object: ObjectName) throws
         -> [MatchKey: Set<RecordID>]
     {
@@ -108,7 +108,8 @@ package struct CRMReader {
     }
 
     /// Whether anybody but `origin` changed a record of an object since.
-    package func hasChange(of object: ObjectName, after sequence: Int64, notBy origin: Origin) throws
+    package func hasChange(of object: ObjectName, after sequence: Int64, notBy origin: Origin)
+        throws
         -> Bool
     {
         let sql = """

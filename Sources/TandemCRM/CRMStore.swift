@@ -21,7 +21,9 @@ package struct CRMStore: Sendable {
             let present = try Self.schema(in: connection)
             for (object, properties) in CRMSchema.standard.objects {
                 let known = present.objects[object]
-                if known == nil { try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)]) }
+                if known == nil {
+                    try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)])
+                }
                 for property in properties.values where known?[property.name] == nil {
                     try Self.insert(property, of: object, in: connection)
                 }
@@ -34,9 +36,7 @@ package struct CRMStore: Sendable {
         CRMReader(in: connection)
     }
 
-    /// - Parameters:
-    ///   - now: The moment that records and changes are stamped with.
-    ///   - origin: Who writes; syncs skip what they wrote themselves.
+    /// Writes are stamped with `now` and filed under `origin`; a sync skips what it wrote itself.
     package func writer(in connection: any SQLConnection, now: Timestamp, origin: Origin)
         -> CRMWriter
     {
@@ -58,7 +58,9 @@ package struct CRMStore: Sendable {
         }
         if !isNewObject { _ = try schema.properties(of: object) }
         try database.write { connection in
-            if isNewObject { try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)]) }
+            if isNewObject {
+                try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)])
+            }
             if let property { try Self.insert(property, of: object, in: connection) }
         }
         return try CRMStore(database: database)
@@ -66,7 +68,9 @@ package struct CRMStore: Sendable {
 
     private static func schema(in connection: any SQLConnection) throws -> CRMSchema {
         var objects: [ObjectName: [PropertyName: PropertyDefinition]] = [:]
-        try connection.each("SELECT name FROM object", []) { objects[ObjectName($0.text(0) ?? "")] = [:] }
+        try connection.each("SELECT name FROM object", []) {
+            objects[ObjectName($0.text(0) ?? "")] = [:]
+        }
         let sql = "SELECT object, name, label, type, options, read_only FROM property"
         try connection.each(sql, []) { row in
             let name = PropertyName(row.text(1) ?? "")

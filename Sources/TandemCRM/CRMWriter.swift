@@ -28,7 +28,10 @@ package struct CRMWriter {
             INSERT INTO record (object, properties, created_at, updated_at) VALUES (?, ?, ?, ?)
             RETURNING id
             """,
-            [.text(object.text), .text(text), .integer(now.milliseconds), .integer(now.milliseconds)]
+            [
+                .text(object.text), .text(text), .integer(now.milliseconds),
+                .integer(now.milliseconds),
+            ]
         ) { RecordID($0.integer(0) ?? 0) }
         guard let id else { throw DatabaseFailure(.failed, "a new record got no id") }
         try add(keys, of: id, object)
@@ -103,7 +106,9 @@ package struct CRMWriter {
     }
 
     private func living(_ id: RecordID) throws -> CRMRecord {
-        guard let record = try reader.record(id) else { throw CRMError.notFound("records", "\(id)") }
+        guard let record = try reader.record(id) else {
+            throw CRMError.notFound("records", "\(id)")
+        }
         if record.archivedAt != nil { throw CRMError.archived(id) }
         return record
     }

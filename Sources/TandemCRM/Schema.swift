@@ -36,7 +36,8 @@ package struct CRMSchema: Hashable, Sendable {
         -> [PropertyName: PropertyDefinition]
     {
         if let properties = objects[object] { return properties }
-        throw .unknownObject(object, nearest: nearest(to: object.text, in: objects.keys.map(\.text)))
+        throw .unknownObject(
+            object, nearest: nearest(to: object.text, in: objects.keys.map(\.text)))
     }
 
     /// Finds a property by its name.

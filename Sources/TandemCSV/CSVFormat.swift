@@ -8,7 +8,8 @@ package struct CSVFormat: Hashable, Sendable {
     package var hasMark: Bool
 
     package init(
-        delimiter: UInt8 = UInt8(ascii: ","), hasCarriageReturns: Bool = false, hasMark: Bool = false
+        delimiter: UInt8 = UInt8(ascii: ","), hasCarriageReturns: Bool = false,
+        hasMark: Bool = false
     ) {
         self.delimiter = delimiter
         self.hasCarriageReturns = hasCarriageReturns

@@ -37,7 +37,7 @@ package struct CSVParser: Sendable {
     private var rowStart: Int
     private var isAfterReturn = false
 
-    /// - Parameter start: How many bytes (a byte order mark) stand before the first row.
+    /// The first row begins behind `start` bytes (a byte order mark).
     package init(delimiter: UInt8, start: Int = 0) {
         self.delimiter = delimiter
         place = start

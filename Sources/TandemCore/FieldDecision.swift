@@ -2,7 +2,9 @@ package import TandemModel
 
 /// What should happen to one field of a pair, with everything it was judged by.
 package struct FieldDecision: Hashable, Sendable {
-    /// One side's field: its value when the sides last agreed, and now. `nil` now: not read.
+    /// One side's field: its value when the sides last agreed, and now.
+    ///
+    /// `nil` now: not read.
     package struct Reading: Hashable, Sendable {
         package let base: String?
         package let now: String?
@@ -44,7 +46,7 @@ package struct FieldDecision: Hashable, Sendable {
         package let winner: Side
         package let blanks: BlankRule
 
-        /// - Parameter direction: What sync and field allow together; `nil` allows nothing.
+        /// `direction` is what sync and field allow together; `nil` allows nothing.
         package init(
             type: ValueType, direction: Direction?, rule: FieldRule, winner: Side,
             blanks: BlankRule
@@ -117,7 +119,8 @@ package struct FieldDecision: Hashable, Sendable {
         guard crmMoved || appMoved else { return (.settled, nil) }
         if same { return (.agreed, nil) }
         if crmMoved && appMoved {
-            let winner = (limits.winner == .crm ? crmNow : appNow).isEmpty
+            let winner =
+                (limits.winner == .crm ? crmNow : appNow).isEmpty
                 ? limits.winner.other : limits.winner
             return write(.conflict, to: winner.other, crmNow, appNow, limits)
         }

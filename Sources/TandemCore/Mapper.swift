@@ -49,6 +49,7 @@ extension ObjectMapping {
     ///   - changes: What is to be written.
     ///   - current: What the app holds, in CRM names; joins name parts that do not change.
     ///   - isCreate: A create must fill every required field.
+    /// - Returns: The fields that can be written, and a refusal for each that cannot.
     package func appFields(for changes: Values, current: Values, isCreate: Bool) -> AppFields {
         var result = AppFields()
         for field in fields {
@@ -79,7 +80,8 @@ extension ObjectMapping {
             let texts = keyFields.compactMap { app[$0] }.filter { !$0.isEmpty }
             guard !texts.isEmpty else { continue }
             if property == "email" {
-                let all = texts + [values["email"], values["hs_additional_emails"]].compactMap(\.self)
+                let all =
+                    texts + [values["email"], values["hs_additional_emails"]].compactMap(\.self)
                 values["hs_additional_emails"] = all.joined(separator: ";")
             } else if values[property, default: ""].isEmpty {
                 values[property] = texts[0]

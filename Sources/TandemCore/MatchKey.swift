@@ -2,7 +2,9 @@ package import TandemModel
 
 /// A normalised text by which records of the two sides find each other.
 package struct MatchKey: Hashable, Sendable, Comparable {
-    /// What the key is made of. Keys of different kinds never match.
+    /// What the key is made of.
+    ///
+    /// Keys of different kinds never match.
     package let kind: String
     package let value: String
 
@@ -19,16 +21,16 @@ package struct MatchKey: Hashable, Sendable, Comparable {
 
     /// The keys of a record, each once, in order.
     ///
-    /// - Parameters:
-    ///   - values: CRM property names; for app records as mapped.
-    ///   - rules: What the sync, or the store's index, matches by.
+    /// `values` are in CRM names, for app records as mapped; `rules` is what the sync, or the
+    /// store's index, matches by.
     package static func keys(
         of values: Values, object: ObjectName, rules: [MatchRule]
     ) -> [MatchKey] {
         var keys: Set<MatchKey> = []
         for rule in rules {
             switch (object, rule.text) {
-            case (.contacts, "email"): keys.formUnion(emails(values).map { Self(kind: email, value: $0) })
+            case (.contacts, "email"):
+                keys.formUnion(emails(values).map { Self(kind: email, value: $0) })
             case (.contacts, "company"): keys.formUnion(companyKeys(values))
             case (.companies, "domain"):
                 keys.formUnion(domains(values).map { Self(kind: "domain", value: $0) })
@@ -60,7 +62,8 @@ package struct MatchKey: Hashable, Sendable, Comparable {
         if let domain = normalised(domain: values["domain"] ?? "") { companyDomains.append(domain) }
         parts += companyDomains.map { ("company-domain", $0) }
         return parts.filter { !$0.value.isEmpty }.map {
-            MatchKey(kind: prefix + $0.kind, value: person.isEmpty ? $0.value : "\(person)|\($0.value)")
+            MatchKey(
+                kind: prefix + $0.kind, value: person.isEmpty ? $0.value : "\(person)|\($0.value)")
         }
     }
 

@@ -53,7 +53,8 @@ package enum MatchDecision: Hashable, Sendable {
         let free = fitting.filter { !$0.isBound }.sorted { $0.id < $1.id }
         if let only = free.first, free.count == 1 {
             let emails = only.shared.filter { $0.kind == MatchKey.email }
-            self = .bind(only.id, by: emails.isEmpty ? only.shared.min()?.kind ?? "" : MatchKey.email)
+            self = .bind(
+                only.id, by: emails.isEmpty ? only.shared.min()?.kind ?? "" : MatchKey.email)
         } else if free.count > 1 {
             self = .ambiguous(free.map(\.id))
         } else if let bound = fitting.map(\.id).min() {

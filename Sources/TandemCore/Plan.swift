@@ -39,7 +39,9 @@ package struct PairView: Hashable, Sendable {
     }
 }
 
-/// What should happen to one pair, and why. A value: printed, stored, compared, then carried out.
+/// What should happen to one pair, and why.
+///
+/// A value: printed, stored, compared, then carried out.
 package struct Plan: Hashable, Sendable {
     package enum Action: Hashable, Sendable {
         case create(on: Side, Values)

@@ -30,12 +30,13 @@ package struct Rails: Hashable, Sendable {
         }
     }
 
-    /// Judges missing records; `nil` if nothing is unusual.
+    /// Judges missing records.
     ///
     /// - Parameters:
     ///   - missing: Linked app records that are proven gone and not yet recorded as such.
     ///   - linked: Linked pairs whose app record was there before.
-    ///   - appIsEmpty: The app listed completely and named no record at all.
+    ///   - appIsEmpty: No record of the app is left that is not missing.
+    /// - Returns: `nil` if nothing is unusual.
     package func judge(missing: Int, linked: Int, appIsEmpty: Bool) -> Finding? {
         if appIsEmpty && missing > 1 && missing == linked { return .suddenlyEmpty }
         let isMass = missing > deletedRecords && Double(missing) > deletedShare * Double(linked)

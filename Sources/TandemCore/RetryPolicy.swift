@@ -9,6 +9,7 @@ package enum RetryPolicy {
     ///   - attempts: How often it has failed, at least 1.
     ///   - jitter: 0 to 1, from the caller's source of randomness.
     ///   - afterSeconds: What the app asked for (Retry-After), if it did.
+    /// - Returns: 15 s to 75 min, or more if the app asked for it.
     package static func wait(attempts: Int, jitter: Double, afterSeconds: Int64?) -> Span {
         let doublings = min(max(attempts, 1) - 1, 8)
         let plain = min(15 * (Int64(1) << Int64(doublings)), 3_600)

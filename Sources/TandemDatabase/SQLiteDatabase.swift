@@ -23,6 +23,7 @@ package struct SQLiteDatabase: Database {
     ///
     /// - Parameters:
     ///   - path: A file path; its folder must exist.
+    ///   - durability: What a commit survives.
     ///   - hasReaders: Whether reads may run beside a write, each on its own connection.
     /// - Throws: ``DatabaseFailure`` if the file cannot be opened or is no SQLite file.
     package init(path: String, durability: Durability, hasReaders: Bool) throws {

@@ -10,7 +10,8 @@ package struct HTTPClient: Sendable {
         /// A file of certificate authorities in place of the system's.
         package var caFile: String?
 
-        package init(timeoutSeconds: Int = 60, maximumBytes: Int = 256 << 20, caFile: String? = nil) {
+        package init(timeoutSeconds: Int = 60, maximumBytes: Int = 256 << 20, caFile: String? = nil)
+        {
             self.timeoutSeconds = timeoutSeconds
             self.maximumBytes = maximumBytes
             self.caFile = caFile
@@ -24,11 +25,13 @@ package struct HTTPClient: Sendable {
 
     /// Sends a request and follows redirects; method and body stay the same.
     ///
-    /// - Parameter credentials: Shown to the host of the request and to no other: a redirect to
-    ///   another host, port or from `https` to `http` goes without them.
+    /// The credentials are shown to the host of the request and to no other: a redirect to
+    /// another host, port or from `https` to `http` goes without them.
+    ///
     /// - Returns: The last answer, whatever its status.
     /// - Throws: ``HTTPFailure``.
-    package func send(_ request: HTTPRequest, credentials: HTTPCredentials?) async throws(HTTPFailure)
+    package func send(_ request: HTTPRequest, credentials: HTTPCredentials?)
+        async throws(HTTPFailure)
         -> HTTPResponse
     {
         var url = request.url

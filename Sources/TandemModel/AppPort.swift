@@ -204,6 +204,7 @@ package protocol App: Sendable {
     ///
     /// - Parameter ids: At most ``AppCapabilities/readBatch``, each once.
     /// - Returns: One reading for each id. An id without an answer is left out and stays unknown.
+    /// - Throws: ``AppError`` if the app cannot be read at all.
     func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading]
 
     /// Looks for the record that a create with this key may have made.
@@ -213,6 +214,7 @@ package protocol App: Sendable {
     ///   - values: The values it was sent with, for apps that can only search.
     ///   - since: When the create was first sent.
     /// - Returns: Candidates; empty if the app has none (yet).
+    /// - Throws: ``AppError`` if the app cannot be asked.
     func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> [AppRecord]
 

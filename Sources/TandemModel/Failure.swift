@@ -15,8 +15,9 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
     case loop
     case `internal`
 
-    /// Whether time alone may cure it. The others wait until the record or the settings change,
-    /// or until `tandem retry`.
+    /// Whether time alone may cure it.
+    ///
+    /// The others wait until the record or the settings change, or until `tandem retry`.
     package var isTransient: Bool {
         switch self {
         case .rateLimit, .appUnavailable, .versionConflict, .unknownOutcome: true

@@ -4,8 +4,10 @@ package indirect enum Filter: Hashable, Sendable {
     case any([Filter])
     case condition(PropertyName, Condition)
 
-    /// What a filter asks of one property. Comparisons are by number when both are numbers,
-    /// else by text without case; an empty value meets no comparison.
+    /// What a filter asks of one property.
+    ///
+    /// Comparisons are by number when both are numbers, else by text without case; an empty value
+    /// meets no comparison.
     package enum Condition: Hashable, Sendable {
         case oneOf([String])
         case noneOf([String])

@@ -1,4 +1,6 @@
-/// Which way values may flow. A hard limit: nothing is ever written against it.
+/// Which way values may flow.
+///
+/// A hard limit: nothing is ever written against it.
 package enum Direction: String, Hashable, Sendable, CaseIterable, Codable {
     case both
     case toCRM = "to-crm"

@@ -1,4 +1,6 @@
-/// Why a record stays outside a sync. Not an error.
+/// Why a record stays outside a sync.
+///
+/// Not an error.
 package enum ExclusionReason: String, Hashable, Sendable, CaseIterable, Codable {
     case filter
     case noEmail = "no-email"

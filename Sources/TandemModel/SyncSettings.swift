@@ -27,7 +27,9 @@ package struct SyncSettings: Hashable, Sendable {
     package var app: String
     package var mapping: ObjectMapping
     package var direction: Direction
-    /// Whose value wins a real conflict, unless it is empty. Never overrides the direction.
+    /// Whose value wins a real conflict, unless it is empty.
+    ///
+    /// Never overrides the direction.
     package var winner: Side
     package var requiresEmail: Bool
     package var match: [MatchRule]

@@ -118,8 +118,10 @@ extension String {
         return String(unicodeScalars[start...end])
     }
 
-    /// Whether the text is an address that mail could be sent to: one `@`, a name before it
-    /// and a domain with a dot behind it, no white space. Deliverability is not tested.
+    /// Whether the text is an address that mail could be sent to: one `@`, a name before it and a
+    /// domain with a dot behind it, no white space.
+    ///
+    /// Deliverability is not tested.
     package var isEmailAddress: Bool {
         let parts = trimmed.split(separator: "@", omittingEmptySubsequences: false)
         guard parts.count == 2, !parts[0].isEmpty, parts[1].count > 2 else { return false }

@@ -57,12 +57,12 @@ package struct RecordQuery: Hashable, Sendable {
 
     package init() {}
 
-    /// Gathers the rows of some syncs.
+    /// Hands the rows of some syncs to `visit`, in order.
     ///
-    /// - Parameter visit: Called for each row, in order. Without a sort column the rows stream
-    ///   and memory does not grow with their number.
+    /// Without a sort column the rows stream, and memory does not grow with their number.
     package func each(
-        of all: [SyncSettings], in connection: any SQLConnection, _ visit: (RecordRow) throws -> Void
+        of all: [SyncSettings], in connection: any SQLConnection,
+        _ visit: (RecordRow) throws -> Void
     ) throws {
         var sorted: [RecordRow] = []
         for sync in all where syncs.isEmpty || syncs.contains(sync.name) {
@@ -98,7 +98,8 @@ package struct RecordQuery: Hashable, Sendable {
             let records = try reader.records(batch.compactMap(\.crmID))
             for pair in batch where isInTime(pair) {
                 let values = pair.crmID.flatMap { records[$0]?.properties } ?? pair.appValues
-                let row = RecordRow(pair, label: Self.label(values), sync: sync.name, object: sync.object)
+                let row = RecordRow(
+                    pair, label: Self.label(values), sync: sync.name, object: sync.object)
                 if matches(row) { try visit(row) }
             }
             last = end.id
@@ -113,7 +114,9 @@ package struct RecordQuery: Hashable, Sendable {
 
     private func matches(_ row: RecordRow) -> Bool {
         guard let search = search?.lowercased() else { return true }
-        return ["label", "crm_id", "app_id", "message"].contains { row[$0].lowercased().contains(search) }
+        return ["label", "crm_id", "app_id", "message"].contains {
+            row[$0].lowercased().contains(search)
+        }
     }
 
     /// What a person calls the record: its name, or else its email or domain.

@@ -11,7 +11,7 @@ package struct ReportWriter {
     private let columns: [String]
     private var count = 0
 
-    /// - Parameter columns: Columns of ``RecordRow``, in the wanted order.
+    /// `columns` are those of ``RecordRow``, in the wanted order.
     package init(_ format: Format, columns: [String]) {
         self.format = format
         self.columns = columns
@@ -53,7 +53,9 @@ package struct ReportWriter {
     /// A spreadsheet takes a cell that begins so for a formula; a quote mark in front makes it
     /// text again (OWASP, "CSV Injection").
     private static func harmless(_ text: String) -> String {
-        guard let first = text.first, "=+-@".contains(first), Double(text) == nil else { return text }
+        guard let first = text.first, "=+-@".contains(first), Double(text) == nil else {
+            return text
+        }
         return "'" + text
     }
 

@@ -1,5 +1,5 @@
-import TandemCore
 package import TandemCRM
+import TandemCore
 import TandemDatabase
 package import TandemModel
 

@@ -50,7 +50,8 @@ package func journal(of syncID: Int64, in connection: any SQLConnection) throws 
 }
 
 /// Reads the journal of one run, oldest first.
-package func journal(ofRun runID: Int64, in connection: any SQLConnection) throws -> [JournalEntry] {
+package func journal(ofRun runID: Int64, in connection: any SQLConnection) throws -> [JournalEntry]
+{
     try entries("run_id", runID, connection)
 }
 

@@ -1,5 +1,5 @@
-import TandemCore
 import TandemCRM
+import TandemCore
 import TandemDatabase
 import TandemModel
 
@@ -91,9 +91,12 @@ private struct Matcher {
     private mutating func placeCRM(_ pair: Pair) throws {
         guard let id = pair.crmID, let record = try tx.crm.record(id), record.archivedAt == nil
         else { return }
-        let keys = Set(MatchKey.keys(
-            of: record.properties, object: cycle.sync.object, rules: cycle.sync.match))
-        let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) { $0.formUnion($1) }
+        let keys = Set(
+            MatchKey.keys(
+                of: record.properties, object: cycle.sync.object, rules: cycle.sync.match))
+        let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
+            $0.formUnion($1)
+        }
         var best: (pair: Pair, key: String)?
         for candidateID in ids.sorted() {
             guard let candidate = try tx.pairs.pair(candidateID), candidate.appPresence == .present
@@ -156,8 +159,9 @@ private struct Matcher {
 
     private func crmKeys(of id: RecordID) throws -> Set<MatchKey> {
         let properties = try tx.crm.record(id)?.properties ?? [:]
-        return Set(MatchKey.keys(
-            of: properties, object: cycle.sync.object, rules: cycle.sync.match))
+        return Set(
+            MatchKey.keys(
+                of: properties, object: cycle.sync.object, rules: cycle.sync.match))
     }
 
     private mutating func refuse(_ pair: Pair, rival: Pair?, record: RecordID?) throws {

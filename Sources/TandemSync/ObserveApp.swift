@@ -96,7 +96,8 @@ extension Cycle {
     /// Listed records that lack a mapped field: a listing may show less than a read (P36).
     private func partial(_ records: [AppRecord]) -> [AppRecordID] {
         let fields = sync.mapping.fields.map(\.app)
-        let ids = records.filter { record in fields.contains { record.values[$0] == nil } }.map(\.id)
+        let ids = records.filter { record in fields.contains { record.values[$0] == nil } }.map(
+            \.id)
         return Array(Set(ids)).sorted()
     }
 
@@ -124,7 +125,8 @@ extension Cycle {
 
     /// Reads records in batches; an id the app gave no answer for comes back as not available.
     private func readings(of ids: [AppRecordID]) -> ReadAhead {
-        ReadAhead(app: app, batches: ids.chunks(of: app.capabilities.readBatch), isOn: tuning.readsAhead)
+        ReadAhead(
+            app: app, batches: ids.chunks(of: app.capabilities.readBatch), isOn: tuning.readsAhead)
     }
 
     /// Reads by themselves the records that are suspected missing or known to be stale.
@@ -287,6 +289,8 @@ extension Cycle {
 extension Collection where Index == Int {
     /// Slices of at most `size` elements, in order.
     func chunks(of size: Int) -> [SubSequence] {
-        stride(from: startIndex, to: endIndex, by: size).map { self[$0..<Swift.min($0 + size, endIndex)] }
+        stride(from: startIndex, to: endIndex, by: size).map {
+            self[$0..<Swift.min($0 + size, endIndex)]
+        }
     }
 }

@@ -40,7 +40,7 @@ package struct PairTable {
         try select("sync_id = ? AND app_id = ?", [.integer(syncID), .text(id.text)]).first
     }
 
-    /// - Parameter ids: At most 1000.
+    /// The pairs of at most 1000 CRM records.
     package func pairs(crm ids: some Collection<RecordID>) throws -> [RecordID: Pair] {
         var found: [RecordID: Pair] = [:]
         for pair in try select(any: "crm_id", ids.map { .integer($0.number) }) {
@@ -49,7 +49,7 @@ package struct PairTable {
         return found
     }
 
-    /// - Parameter ids: At most 1000.
+    /// The pairs of at most 1000 app records.
     package func pairs(app ids: some Collection<AppRecordID>) throws -> [AppRecordID: Pair] {
         var found: [AppRecordID: Pair] = [:]
         for pair in try select(any: "app_id", ids.map { .text($0.text) }) {
@@ -77,7 +77,8 @@ package struct PairTable {
             """
             sync_id = ? AND recheck_at IS NOT NULL AND recheck_at <= ? AND id > ?
             ORDER BY id LIMIT ?
-            """, [.integer(syncID), .integer(now.milliseconds), .integer(id), .integer(Int64(limit))])
+            """,
+            [.integer(syncID), .integer(now.milliseconds), .integer(id), .integer(Int64(limit))])
     }
 
     package func withIntent(after id: Int64, limit: Int) throws -> [Pair] {
@@ -273,7 +274,8 @@ extension Refusal {
 
 extension PairState {
     /// The state's data, as the columns beside it.
-    fileprivate var words: (category: String?, reason: String?, message: String?, otherID: String?) {
+    fileprivate var words: (category: String?, reason: String?, message: String?, otherID: String?)
+    {
         switch self {
         case .inSync, .pending, .deletedInCRM, .deletedInApp: (nil, nil, nil, nil)
         case .failed(let refusal):

@@ -1,5 +1,5 @@
-import TandemCore
 import TandemCRM
+import TandemCore
 import TandemDatabase
 import TandemModel
 
@@ -83,7 +83,9 @@ struct PlanStep {
             case .create(.crm, let values):
                 return try createInCRM(&pair, values)
             case .write(.crm, let values):
-                guard try !isLooping(pair, values, on: .crm), try write(values, to: &pair) else { return }
+                guard try !isLooping(pair, values, on: .crm), try write(values, to: &pair) else {
+                    return
+                }
             case .delete(.crm):
                 try deleteInCRM(pair)
             case .forget where !waits:
@@ -141,7 +143,9 @@ struct PlanStep {
             }
         }
         if case .excluded(let reason) = plan.state { report.count("excluded-\(reason.rawValue)") }
-        if plan.state != .inSync && plan.state != pair.state { report.count(plan.state.kind.rawValue) }
+        if plan.state != .inSync && plan.state != pair.state {
+            report.count(plan.state.kind.rawValue)
+        }
     }
 
     /// Fields that agree by themselves, or whose difference was decided on, are settled.
@@ -238,11 +242,14 @@ extension PlanStep {
         try noteUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
         report.deletedInCRM += 1
-        try tx.journal.note(.delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
+        try tx.journal.note(
+            .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
     }
 
     /// Values that a deletion takes away and that the side it comes from never saw: those that
-    /// direction or rule kept apart. They go to the conflict log.
+    /// direction or rule kept apart.
+    ///
+    /// They go to the conflict log.
     func noteUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
         for field in mapping.fields {
             guard let value = values[field.crm], !value.isEmpty,
@@ -302,7 +309,9 @@ extension PlanStep {
     }
 
     /// - Returns: Whether a write waits for the app; `false` if no field of it can be written.
-    private mutating func post(update pair: inout Pair, _ values: Values, _ plan: Plan) throws -> Bool {
+    private mutating func post(update pair: inout Pair, _ values: Values, _ plan: Plan) throws
+        -> Bool
+    {
         let fields = mapping.appFields(for: values, current: pair.appValues, isCreate: false)
         pair.appRefusals.merge(fields.refusals) { $1 }
         if fields.fields.isEmpty { return false }
@@ -336,12 +345,13 @@ extension PlanStep {
                 .integer((tx.now - .seconds(3_600)).milliseconds),
             ]
         ) { FlatJSON.values($0.text(0) ?? "") ?? [:] }
-        for (property, value) in values.sorted(by: { $0.key < $1.key }) {
-            guard recent.filter({ $0[property] == value }).count >= 5 else { continue }
+        for (property, value) in values.sorted(by: { $0.key < $1.key })
+        where recent.filter({ $0[property] == value }).count >= 5 {
             try fail(
                 pair,
                 Refusal(
-                    .loop, "\(property) was set to `\(value)` five times within an hour and came back"))
+                    .loop,
+                    "\(property) was set to `\(value)` five times within an hour and came back"))
             return true
         }
         return false

@@ -33,7 +33,8 @@ extension Cycle {
                 sync_id = ? AND app_changed = 1 AND has_met = 1 AND state = 'pending' ORDER BY id
                 """, [.integer(tx.syncID)])
             if let finding = tuning.rails.judge(changed: changed.count, linked: linked) {
-                let detail = changed.map { "\($0.id):\($0.appVersion ?? "")" }.joined(separator: ",")
+                let detail = changed.map { "\($0.id):\($0.appVersion ?? "")" }.joined(
+                    separator: ",")
                 try letThrough(finding, records: changed.count, of: linked, detail: detail, tx)
             }
             if sync.deletions == .propagate { try judgeDeletionsInCRM(linked: linked, tx) }

@@ -37,7 +37,8 @@ struct ReadAhead: AsyncSequence {
             Task { [app = source.app] in try await Self.read(batch, from: app) }
         }
 
-        private static func read(_ batch: [AppRecordID], from app: any App) async throws -> Element {
+        private static func read(_ batch: [AppRecordID], from app: any App) async throws -> Element
+        {
             var readings = try await app.read(batch)
             for id in batch where readings[id] == nil {
                 readings[id] = .unreadable(

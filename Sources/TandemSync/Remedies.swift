@@ -26,9 +26,10 @@ package struct Remedies {
 
     /// Makes deleted records of one side exist again: a CRM record comes back from the bin under
     /// its old id (or is made anew once the bin was emptied), an app record gets a new id.
-    ///
-    /// - Parameter records: CRM or app ids; `nil` for all.
-    package func resync(deletedIn side: Side, of syncID: Int64, records: Set<String>?) throws -> Outcome {
+    /// `records` names CRM or app ids; `nil` stands for all.
+    package func resync(deletedIn side: Side, of syncID: Int64, records: Set<String>?) throws
+        -> Outcome
+    {
         let state: PairStateKind = side == .crm ? .deletedInCRM : .deletedInApp
         var outcome = Outcome()
         let pairs = PairTable(connection: connection, syncID: syncID)
@@ -85,7 +86,8 @@ package struct Remedies {
             ])
         guard let records else { return found }
         return found.filter { pair in
-            records.contains(pair.crmID?.description ?? "") || records.contains(pair.appID?.text ?? "")
+            records.contains(pair.crmID?.description ?? "")
+                || records.contains(pair.appID?.text ?? "")
         }
     }
 }

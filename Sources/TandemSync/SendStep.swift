@@ -24,7 +24,8 @@ extension Cycle {
                     step: PlanStep(cycle: self, tx: tx, report: run.report), run: run)
                 for (index, item) in items.enumerated() {
                     let outcome =
-                        index < outcomes.count ? outcomes[index] : .unknown("the app gave no answer")
+                        index < outcomes.count
+                        ? outcomes[index] : .unknown("the app gave no answer")
                     try step.record(outcome, of: item, readBack: readBack)
                 }
                 return step.step.report
@@ -36,7 +37,9 @@ extension Cycle {
     private func dropIntents(of outbox: [OutboxItem], _ run: CycleRun) throws {
         try transaction(run) { tx in
             for item in outbox {
-                guard var pair = try tx.pairs.pair(item.pair.id), pair.intent != nil else { continue }
+                guard var pair = try tx.pairs.pair(item.pair.id), pair.intent != nil else {
+                    continue
+                }
                 pair.intent = nil
                 try tx.pairs.save(pair)
             }
@@ -62,7 +65,9 @@ extension Cycle {
         }
         return try transaction(run) { tx in
             try items.filter { item in
-                guard let id = item.pair.appID, item.pair.appPresence == .present else { return true }
+                guard let id = item.pair.appID, item.pair.appPresence == .present else {
+                    return true
+                }
                 guard let reading = readings[id] else { return false }
                 if case .present(let record) = reading {
                     let now = sync.mapping.crmValues(of: record.values).values
@@ -143,7 +148,9 @@ struct RecordStep {
     ///
     /// The record may show more than our write: a rule of the app, or somebody quick, may have
     /// edited it since, and that must stay visible as an edit.
-    private mutating func written(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws {
+    private mutating func written(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair)
+        throws
+    {
         if pair.appID == nil, try !adopt(record, item, &pair) { return }
         let mapped = cycle.sync.mapping.crmValues(of: record.values)
         let old = pair.appValues

@@ -10,12 +10,14 @@ extension Cycle {
         if tuning.defects.has(.repeatsCreates) { return try forgetIntents(run) }
         var last: Int64 = 0
         while true {
-            let open = try transaction(run) { tx in try tx.pairs.withIntent(after: last, limit: 50) }
+            let open = try transaction(run) { tx in try tx.pairs.withIntent(after: last, limit: 50)
+            }
             guard let end = open.last else { return }
             last = end.id
             for pair in open {
                 guard let intent = pair.intent else { continue }
-                let fields = sync.mapping.appFields(for: intent.values, current: [:], isCreate: true)
+                let fields = sync.mapping.appFields(
+                    for: intent.values, current: [:], isCreate: true)
                 let found = try await app.find(
                     key: intent.key, values: fields.fields, since: intent.at)
                 run.report.count("intent-lookup")
@@ -35,7 +37,8 @@ extension Cycle {
             try adopt(free[0], by: pair, run, tx)
         case (0, .search(let lag)) where tx.now < intent.at + .seconds(lag + 1):
             pair.fail(
-                Refusal(.unknownOutcome, "the answer to the create was lost; the app is asked again"),
+                Refusal(
+                    .unknownOutcome, "the answer to the create was lost; the app is asked again"),
                 now: tx.now, jitter: 0, afterSeconds: lag + 1)
             try tx.pairs.save(pair)
         case (0, .search):
@@ -55,8 +58,9 @@ extension Cycle {
         }
     }
 
-    /// Binds the record that a create made. What was sent is the base of both sides, so an edit
-    /// made in the app since then shows as one.
+    /// Binds the record that a create made.
+    ///
+    /// What was sent is the base of both sides, so an edit made in the app since then shows as one.
     func adopt(_ record: AppRecord, by pair: Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
         try note(.present(record), of: record.id, run, tx)
         guard var app = try tx.pairs.pair(app: record.id), let intent = pair.intent else { return }

@@ -67,7 +67,8 @@ package struct SyncTable {
             id: row.integer(0) ?? 0, name: SyncName(row.text(1) ?? ""),
             isOn: row.integer(2) == 1, isInitial: row.integer(3) == 1,
             cursor: row.text(4).map { Cursor($0) }, generation: row.integer(5) ?? 0,
-            crmSequence: row.integer(6), account: row.text(7), readAt: moment(8), sweptAt: moment(15),
+            crmSequence: row.integer(6), account: row.text(7), readAt: moment(8),
+            sweptAt: moment(15),
             finding: finding, problem: problem)
     }
 

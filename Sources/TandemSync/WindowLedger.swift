@@ -10,7 +10,7 @@ struct WindowLedger {
 
     /// Counts a change that is recorded on the other side now.
     ///
-    /// - Parameter cause: Why it took longer than the window; `nil` if it did not.
+    /// `cause` says why it took longer than the window; `nil` if it did not.
     func record(_ pair: Pair, changedAt: Timestamp, syncedAt: Timestamp, cause: String?) throws {
         let lag = max(0, (syncedAt - changedAt).milliseconds)
         try connection.run(

@@ -19,7 +19,9 @@ extension SimWorld {
                     .select("sync_id = ? ORDER BY id", [.integer(state.id)])
                 for entry in try journal(of: state.id, in: connection) {
                     tell(entry, of: sync)
-                    if entry.kind == .conflict { lost.formUnion(entry.before.values.compactMap(Oracle.token)) }
+                    if entry.kind == .conflict {
+                        lost.formUnion(entry.before.values.compactMap(Oracle.token))
+                    }
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
                 checkCoverage(pairs, sync, servers[index], living)
@@ -32,7 +34,8 @@ extension SimWorld {
 
     private func tell(_ entry: JournalEntry, of sync: SyncSettings) {
         func list(_ values: Values) -> String {
-            values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: ", ")
+            values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(
+                separator: ", ")
         }
         let ids = "\(entry.crmID?.number ?? 0)/\(entry.appID?.text ?? "-")"
         story.append(
@@ -48,7 +51,8 @@ extension SimWorld {
     private func check(
         _ pair: Pair, _ sync: SyncSettings, _ server: SimServer, _ living: [RecordID: CRMRecord]
     ) {
-        let name = "\(sync.name) pair \(pair.id) (\(pair.crmID?.number ?? 0), \(pair.appID?.text ?? "-"))"
+        let name =
+            "\(sync.name) pair \(pair.id) (\(pair.crmID?.number ?? 0), \(pair.appID?.text ?? "-"))"
         if pair.state == .pending { return violate("I3", "\(name) is still pending") }
         if case .failed(let refusal) = pair.state, refusal.category.isTransient {
             return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")
@@ -64,14 +68,19 @@ extension SimWorld {
         for field in sync.mapping.fields {
             guard let now = mapped.values[field.crm] else { continue }
             // A field that the app kept to itself, in the listing and in the read, is not known.
-            let isOmitted = pair.appValues[field.crm] == nil
+            let isOmitted =
+                pair.appValues[field.crm] == nil
                 && server.with { state, _ in state.profile.faults.contains(.omitsField) }
             if now != pair.appValues[field.crm] && !isOmitted {
-                violate("I12", "\(name) \(field.crm): app has `\(now)`, we read `\(pair.appValues[field.crm] ?? "-")`")
+                violate(
+                    "I12",
+                    "\(name) \(field.crm): app has `\(now)`, we read `\(pair.appValues[field.crm] ?? "-")`"
+                )
             }
             // What the app drops when it is given it is known to differ, and is not a clearing.
             if isOmitted || now.isEmpty && pair.appBase[field.crm] == "" { continue }
-            let isBothWays = sync.direction == .both && field.direction == .both && field.rule == .overwrite
+            let isBothWays =
+                sync.direction == .both && field.direction == .both && field.rule == .overwrite
             let ours = crm[field.crm] ?? ""
             if !isBothWays || sync.blanks == .keep && (ours.isEmpty || now.isEmpty) { continue }
             let taken = server.with { state, _ in state.normalised(field.app, ours) }
@@ -86,7 +95,8 @@ extension SimWorld {
         _ pairs: [Pair], _ sync: SyncSettings, _ server: SimServer, _ living: [RecordID: CRMRecord]
     ) {
         let known = Dictionary(grouping: pairs, by: { $0.appID ?? "" })
-        let bound = Set(pairs.filter { $0.appPresence != .absent && $0.crmID != nil }.compactMap(\.appID))
+        let bound = Set(
+            pairs.filter { $0.appPresence != .absent && $0.crmID != nil }.compactMap(\.appID))
         for (id, record) in server.with({ state, _ in state.records }) where !record.isDeleted {
             if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }
             if record.isOurs && !bound.contains(id) {
@@ -126,13 +136,17 @@ extension SimWorld {
     /// I1: every edit is somewhere, or was answered, or is in the conflict log.
     private func checkLoss(_ living: [RecordID: CRMRecord], conflicts: Set<String>) {
         var present = conflicts
-        for record in living.values { present.formUnion(record.properties.values.compactMap(Oracle.token)) }
+        for record in living.values {
+            present.formUnion(record.properties.values.compactMap(Oracle.token))
+        }
         for server in servers {
-            for record in server.with({ state, _ in state.records }).values where !record.isDeleted {
+            for record in server.with({ state, _ in state.records }).values where !record.isDeleted
+            {
                 present.formUnion(record.values.values.compactMap(Oracle.token))
             }
         }
-        for (token, place) in oracle.open.sorted(by: { $0.key < $1.key }) where !present.contains(token) {
+        for (token, place) in oracle.open.sorted(by: { $0.key < $1.key })
+        where !present.contains(token) {
             violate("I1", "edit t\(token) at \(place) is lost")
         }
     }
@@ -140,7 +154,8 @@ extension SimWorld {
     /// I16: each write of the reports has its entry with a reason.
     private func checkReasons(_ connection: any SQLConnection) throws {
         let entries = try connection.number(
-            "SELECT COUNT(*) FROM journal WHERE kind IN ('create', 'update', 'delete') AND reason <> ''")
+            "SELECT COUNT(*) FROM journal WHERE kind IN ('create', 'update', 'delete') AND reason <> ''"
+        )
         let writes = reports.reduce(0) { $0 + $1.writes }
         let died = crash.state.withLock { $0.inApp + $0.inStore } > 0
         if !died && entries != Int64(writes) {

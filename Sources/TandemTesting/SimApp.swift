@@ -59,7 +59,8 @@ package struct SimApp: App {
                 if case .search(let lag) = state.profile.safety {
                     let isIndexed = record.createdAt - state.offset + lag * 1_000 <= now
                     if !isIndexed { state.counts[.searchLag, default: 0] += 1 }
-                    let isRecent = record.createdAt - state.offset
+                    let isRecent =
+                        record.createdAt - state.offset
                         >= since.milliseconds - state.profile.granularity
                     let fields: [AppField] = ["mail", "first", "last"]
                     return isIndexed && isRecent && record.isOurs
@@ -81,7 +82,8 @@ package struct SimApp: App {
                 let seconds: Int64? = state.strikes(.retryAfter, rate: 0.5) ? 90 : nil
                 return .tryLater(.rateLimit, "429", afterSeconds: seconds)
             }
-            return state.strikes(.serverError) ? .tryLater(.appUnavailable, "503", afterSeconds: nil) : nil
+            return state.strikes(.serverError)
+                ? .tryLater(.appUnavailable, "503", afterSeconds: nil) : nil
         }
         if let throttle { throw throttle }
         return writes.map { write in server.with { state, now in state.perform(write, now: now) } }
@@ -115,7 +117,9 @@ extension SimServer.State {
     mutating func perform(_ write: AppWrite, now: Int64) -> WriteOutcome {
         writeCalls += 1
         if strikes(.lostBefore) { return .unknown("timeout") }
-        if strikes(.partialBatch) { return .notNow(.rateLimit, "limit within the batch", afterSeconds: 20) }
+        if strikes(.partialBatch) {
+            return .notNow(.rateLimit, "limit within the batch", afterSeconds: 20)
+        }
         let outcome: WriteOutcome
         switch write.kind {
         case .create(let key): outcome = create(key, write.values, now: now)
@@ -126,7 +130,9 @@ extension SimServer.State {
         return outcome
     }
 
-    private mutating func create(_ key: String, _ values: [AppField: String], now: Int64) -> WriteOutcome {
+    private mutating func create(_ key: String, _ values: [AppField: String], now: Int64)
+        -> WriteOutcome
+    {
         if profile.safety == .clientID, let known = shown(AppRecordID(key), now: now) {
             return .exists(known)
         }
@@ -149,7 +155,8 @@ extension SimServer.State {
         return answer(id, now: now)
     }
 
-    private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome {
+    private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome
+    {
         guard let record = records[id], !record.isDeleted else { return .deleted }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
         deletes += 1

@@ -68,7 +68,9 @@ final class SimListing: ChangeListing {
         return page
     }
 
-    private func feed(_ place: inout Place, _ state: inout SimServer.State, _ now: Int64) -> ChangePage {
+    private func feed(_ place: inout Place, _ state: inout SimServer.State, _ now: Int64)
+        -> ChangePage
+    {
         let end = min(place.offset + state.profile.pageSize, state.log.count)
         let entries = state.log[min(place.offset, end)..<end]
         place.offset = end
@@ -80,9 +82,13 @@ final class SimListing: ChangeListing {
     }
 
     /// Records by (time, id); a query that stops exactly at the app's cap is asked on from there.
-    private func byTime(_ place: inout Place, _ state: inout SimServer.State, _ now: Int64) -> ChangePage {
+    private func byTime(_ place: inout Place, _ state: inout SimServer.State, _ now: Int64)
+        -> ChangePage
+    {
         let all = state.living.map { (time: state.records[$0]?.modifiedAt ?? 0, id: $0) }
-            .filter { ($0.time, $0.id) > place.after }.sorted { ($0.time, $0.id) < ($1.time, $1.id) }
+            .filter { ($0.time, $0.id) > place.after }.sorted {
+                ($0.time, $0.id) < ($1.time, $1.id)
+            }
         if Set(all.map(\.time)).count < all.count { state.counts[.equalTimes, default: 0] += 1 }
         var size = min(state.profile.pageSize, all.count)
         if state.profile.faults.contains(.resultCap), place.inQuery + size >= Self.cap {
@@ -99,7 +105,9 @@ final class SimListing: ChangeListing {
         return page
     }
 
-    private func page(of ids: [AppRecordID], _ state: inout SimServer.State, _ now: Int64) -> ChangePage {
+    private func page(of ids: [AppRecordID], _ state: inout SimServer.State, _ now: Int64)
+        -> ChangePage
+    {
         var page = ChangePage()
         for id in ids {
             guard let record = state.shown(id, now: now) else { continue }

@@ -174,7 +174,9 @@ extension SimServer.State {
         nextID += 1
         // Ids do not sort by age, so that insertions land in the middle of listings.
         let id = id ?? AppRecordID("r\((nextID &* 7_919) % 1_000)-\(nextID)")
-        let taken = values.reduce(into: [AppField: String]()) { $0[$1.key] = normalised($1.key, $1.value) }
+        let taken = values.reduce(into: [AppField: String]()) {
+            $0[$1.key] = normalised($1.key, $1.value)
+        }
         var record = SimServer.Record(
             values: taken, version: 1, createdAt: stamp(now), modifiedAt: stamp(now), key: key,
             isOurs: isOurs)
@@ -185,7 +187,8 @@ extension SimServer.State {
     }
 
     /// Changes a living record; what the app makes of the values is what it keeps.
-    mutating func change(_ id: AppRecordID, _ values: [AppField: String], isOurs: Bool, now: Int64) {
+    mutating func change(_ id: AppRecordID, _ values: [AppField: String], isOurs: Bool, now: Int64)
+    {
         guard var record = records[id] else { return }
         let old = (record.values, record.version)
         for (field, value) in values { record.values[field] = normalised(field, value) }
@@ -233,9 +236,7 @@ extension SimServer.State {
         }
     }
 
-    /// A record as a read shows it now.
-    ///
-    /// - Parameter rate: How often it leaves a field out.
+    /// A record as a read shows it now; at the given rate it leaves a field out.
     mutating func shown(_ id: AppRecordID, now: Int64, rate: Double? = nil) -> AppRecord? {
         guard let record = records[id], !record.isDeleted else { return nil }
         var values = record.values
@@ -250,7 +251,8 @@ extension SimServer.State {
         if isVersionless { counts[.versionless, default: 0] += 1 }
         return AppRecord(
             id: id,
-            version: isVersionless ? nil : hasNoise && !profile.conditional ? "\(version)*" : "\(version)",
+            version: isVersionless
+                ? nil : hasNoise && !profile.conditional ? "\(version)*" : "\(version)",
             values: values, createdAt: Timestamp(milliseconds: record.createdAt),
             modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset))
     }

@@ -45,7 +45,8 @@ extension SimWorld {
         case "domain": return "\(token).example.com"
         case "phone": return "+46 (70) \(1_000_000 + self.token)"
         case "jobtitle", "description":
-            return random.chance(0.1) ? "\(token) of a very long and winding title" : "Title \(token)"
+            return random.chance(0.1)
+                ? "\(token) of a very long and winding title" : "Title \(token)"
         default:
             return random.pick(["\(token)", " \(token) ", "\(token) Åsa", "\(token) with a tail"])
         }
@@ -53,7 +54,9 @@ extension SimWorld {
 
     private func draft(_ share: Double) -> Values {
         var values: Values = [:]
-        for property in textProperties where random.chance(share) { values[property] = value(property) }
+        for property in textProperties where random.chance(share) {
+            values[property] = value(property)
+        }
         let key: PropertyName = object == .contacts ? "email" : "name"
         if random.chance(0.85) { values[key] = value(key) }
         if object == .contacts && random.chance(0.3) {
@@ -87,7 +90,8 @@ extension SimWorld {
     private func createInCRM() { create(draft(0.5)) }
 
     private func create(_ values: Values) {
-        inCRM("created with \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") { _, writer in
+        inCRM("created with \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") {
+            _, writer in
             let id = try writer.create(object, values)
             for value in values.values { oracle.note(old: "", new: value, at: "CRM \(id)") }
             return id
@@ -125,8 +129,10 @@ extension SimWorld {
 
     private func appValues(_ values: Values) -> [AppField: String] {
         values.reduce(into: [:]) { fields, entry in
-            guard let field = settings[0].mapping.fields.first(where: { $0.crm == entry.key }) else { return }
-            fields[field.app] = field.options.isEmpty ? entry.value : field.options[entry.value] ?? "New"
+            guard let field = settings[0].mapping.fields.first(where: { $0.crm == entry.key })
+            else { return }
+            fields[field.app] =
+                field.options.isEmpty ? entry.value : field.options[entry.value] ?? "New"
         }
     }
 
@@ -137,7 +143,9 @@ extension SimWorld {
             let id = state.insert(values, id: nil, key: nil, isOurs: false, now: now)
             for (field, value) in values {
                 state.edits.append(
-                    .init(id: id, field: field, old: "", new: state.records[id]?.values[field] ?? value))
+                    .init(
+                        id: id, field: field, old: "",
+                        new: state.records[id]?.values[field] ?? value))
             }
             return id
         }
@@ -233,7 +241,8 @@ extension SimWorld {
 
     /// Two CRM records that one app record fits equally well.
     private func createTwins(_ server: SimServer) {
-        let keys: [PropertyName] = object == .contacts ? ["firstname", "lastname", "company"] : ["name"]
+        let keys: [PropertyName] =
+            object == .contacts ? ["firstname", "lastname", "company"] : ["name"]
         let values = keys.reduce(into: Values()) { $0[$1] = nextToken() }
         create(values)
         create(values)
@@ -248,7 +257,8 @@ extension SimWorld {
                 return state.edits
             }
             for edit in edits where edit.field != "unmapped" {
-                oracle.note(old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")
+                oracle.note(
+                    old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")
             }
         }
     }

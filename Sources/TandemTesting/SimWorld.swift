@@ -70,12 +70,15 @@ final class SimWorld {
     }
 
     func drawSettings(_ index: Int) -> SyncSettings {
-        let onlyUS = Filter.any([.condition("city", .known(true)), .condition("lastname", .known(true))])
+        let onlyUS = Filter.any([
+            .condition("city", .known(true)), .condition("lastname", .known(true)),
+        ])
         return SyncSettings(
             name: SyncName("sync\(index)"), connection: ConnectionName("app\(index)"), app: "sim",
             mapping: SimMapping.mapping(object, random: &random),
             direction: random.chance(0.7) ? .both : random.pick([.toCRM, .toApp]),
-            winner: random.pick([.crm, .app]), requiresEmail: object == .contacts && random.chance(0.5),
+            winner: random.pick([.crm, .app]),
+            requiresEmail: object == .contacts && random.chance(0.5),
             filterToApp: random.chance(0.2) ? onlyUS : nil,
             filterToCRM: random.chance(0.2) ? onlyUS : nil,
             onLeavingFilter: random.chance(0.8) ? .keep : .exclude,
@@ -121,7 +124,7 @@ extension SimWorld {
             let report = try await cycle.run(isFull: isFull)
             note(report)
             return report
-        } catch where crash.state.withLock({ $0.isDead }) {
+        } catch  where crash.state.withLock({ $0.isDead }) {
             say("\(settings[index].name): the process died")
             return nil
         }
@@ -139,7 +142,9 @@ extension SimWorld {
 
     /// What happens at a call to the app: the process may die, and users may act.
     private func during(_ call: String, _ index: Int) throws(AppError) {
-        if crash.step(inStore: false) { throw .tryLater(.appUnavailable, "the process died", afterSeconds: nil) }
+        if crash.step(inStore: false) {
+            throw .tryLater(.appUnavailable, "the process died", afterSeconds: nil)
+        }
         if isQuiet || !random.chance(0.08) { return }
         let conditional = servers[index].with { state, _ in state.profile.conditional }
         count(.editDuringCycle)

@@ -26,16 +26,16 @@ package struct Simulation: Sendable {
     private let defects: Defects
     private let rounds: Int
 
-    /// - Parameters:
-    ///   - folder: An existing folder for store files; best one in memory.
-    ///   - rounds: Rounds of users and cycles before the world becomes quiet.
+    /// Store files go to `folder`, best one in memory; after `rounds` of users and cycles the world
+    /// becomes quiet.
     package init(folder: String, rounds: Int = 10, defects: Defects = []) throws {
         self.folder = folder
         self.rounds = rounds
         self.defects = defects
         template = folder + "/template.db"
         if !FileManager.default.fileExists(atPath: template) {
-            let database = try SQLiteDatabase(path: template, durability: .process, hasReaders: false)
+            let database = try SQLiteDatabase(
+                path: template, durability: .process, hasReaders: false)
             try database.migrate(
                 CRMSchema.migrations + SyncSchema.migrations, filling: SQLiteDatabase.filling)
             _ = try CRMStore(database: database)
@@ -46,7 +46,11 @@ package struct Simulation: Sendable {
     /// Plays one seed from beginning to end.
     package func run(seed: UInt64) async throws -> Outcome {
         let path = "\(folder)/seed-\(seed)-\(UInt64.random(in: 0 ... .max)).db"
-        defer { for suffix in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + suffix) } }
+        defer {
+            for suffix in ["", "-wal", "-shm"] {
+                try? FileManager.default.removeItem(atPath: path + suffix)
+            }
+        }
         let world = try SimWorld(seed: seed, template: template, path: path, defects: defects)
         defer { world.close() }
         try await world.live(rounds: rounds)
@@ -69,7 +73,9 @@ extension SimWorld {
             for index in settings.indices {
                 let report = try await cycle(index, isFull: random.chance(0.05))
                 if crash.state.withLock({ $0.isDead }) { try restart() }
-                if case .finding(let text) = report?.stop, random.chance(0.5) { try acknowledge(index, text) }
+                if case .finding(let text) = report?.stop, random.chance(0.5) {
+                    try acknowledge(index, text)
+                }
             }
             crash.state.withLock { $0.countdown = nil }
             collectEdits()
@@ -145,7 +151,9 @@ extension SimWorld {
             if let report, report.writes > 0 {
                 violations.append("I4: \(report.sync) still writes \(report.writes) records")
             }
-            if let stop = report?.stop { violations.append("I3: \(settings[index].name) stopped: \(stop)") }
+            if let stop = report?.stop {
+                violations.append("I3: \(settings[index].name) stopped: \(stop)")
+            }
         }
         let after = servers.map { server in server.with { state, _ in state.writeCalls } }
         if before != after { violations.append("I4: calls that write were made on a quiet world") }
@@ -156,8 +164,12 @@ extension SimWorld {
         var faults = counts
         for server in servers {
             faults.merge(server.with { state, _ in state.counts }) { $0 + $1 }
-            if server.with({ state, _ in state.offset != 0 }) { faults[.clockSkew, default: 0] += 1 }
-            if server.with({ state, _ in state.profile.granularity > 1 }) { faults[.coarseTime, default: 0] += 1 }
+            if server.with({ state, _ in state.offset != 0 }) {
+                faults[.clockSkew, default: 0] += 1
+            }
+            if server.with({ state, _ in state.profile.granularity > 1 }) {
+                faults[.coarseTime, default: 0] += 1
+            }
         }
         crash.state.withLock { state in
             faults[.crashInStore, default: 0] += state.inStore

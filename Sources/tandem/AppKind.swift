@@ -5,7 +5,8 @@ enum AppKind: String, CaseIterable {
     /// What may be said about a connection besides `app`.
     var connectionKeys: [String] {
         switch self {
-        case .carddav: ["url", "username", "password", "address-book", "ca-file", "auth", "timeout"]
+        case .carddav:
+            ["url", "username", "password", "address-book", "ca-file", "auth", "timeout"]
         case .csv: ["folder", "id-column"]
         }
     }
@@ -27,7 +28,8 @@ enum AppKind: String, CaseIterable {
 
     var summary: String {
         switch self {
-        case .carddav: "address books over CardDAV (RFC 6352): Radicale, Nextcloud, Fastmail and others"
+        case .carddav:
+            "address books over CardDAV (RFC 6352): Radicale, Nextcloud, Fastmail and others"
         case .csv: "CSV files that somebody keeps in a folder, one for each object"
         }
     }

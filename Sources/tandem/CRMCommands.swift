@@ -48,7 +48,8 @@ func assignments(_ words: [String]) throws -> Values {
             throw CommandFailure.usage("`\(word)`: expected property=value")
         }
         let name = PropertyName(String(word[..<sign]))
-        guard values.updateValue(String(word[word.index(after: sign)...]), forKey: name) == nil else {
+        guard values.updateValue(String(word[word.index(after: sign)...]), forKey: name) == nil
+        else {
             throw CommandFailure.usage("`\(name)` is given twice")
         }
     }
@@ -81,7 +82,8 @@ struct CRMCreate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Make a record; prints its id.")
     @OptionGroup var shared: SharedOptions
-    @Argument(help: "contacts, companies, deals, tickets, products, or a custom object.") var object: String
+    @Argument(help: "contacts, companies, deals, tickets, products, or a custom object.")
+    var object: String
     @Argument(help: "property=value, as many as there are.") var values: [String] = []
 
     func run() async throws {
@@ -144,7 +146,9 @@ struct CRMShow: AsyncParsableCommand {
             }
             table.add(["created", found.createdAt.description])
             table.add(["updated", found.updatedAt.description])
-            if let archivedAt = found.archivedAt { table.add(["in the bin since", archivedAt.description]) }
+            if let archivedAt = found.archivedAt {
+                table.add(["in the bin since", archivedAt.description])
+            }
             Terminal.write(table.text)
         }
     }
@@ -183,7 +187,9 @@ struct CRMList: AsyncParsableCommand {
                 }
             }
             let shown = found.prefix(limit)
-            if shared.json { return try Terminal.printJSON(["results": shown.map(RecordDocument.init)]) }
+            if shared.json {
+                return try Terminal.printJSON(["results": shown.map(RecordDocument.init)])
+            }
             show(Array(shown), object)
         }
     }
@@ -192,7 +198,8 @@ struct CRMList: AsyncParsableCommand {
         let usual: [ObjectName: [PropertyName]] = [
             .contacts: ["email", "firstname", "lastname", "company", "phone"],
             .companies: ["name", "domain", "city", "country"],
-            .deals: ["dealname", "amount", "dealstage"], .tickets: ["subject", "hs_pipeline_stage"],
+            .deals: ["dealname", "amount", "dealstage"],
+            .tickets: ["subject", "hs_pipeline_stage"],
             .products: ["name", "hs_sku", "price"],
         ]
         let used = Set(records.flatMap { $0.properties.keys }).sorted()
@@ -249,7 +256,8 @@ struct CRMProperties: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @Argument(help: "The object.") var object: String
     @Option(help: "Add a property of this name.") var add: String?
-    @Option(help: "Its type: string, number, bool, date, datetime, enumeration, ….") var type = "string"
+    @Option(help: "Its type: string, number, bool, date, datetime, enumeration, ….") var type =
+        "string"
     @Option(help: "Its label; the name if none is given.") var label: String?
     @Option(help: "The options of an enumeration, with commas between.") var options: String?
     @Flag(help: "Make the object itself.") var newObject = false
@@ -276,10 +284,16 @@ struct CRMProperties: AsyncParsableCommand {
             }
             let rows = try store.schema.properties(of: ObjectName(object)).values
                 .sorted { $0.name < $1.name }
-                .map { Row(name: $0.name.text, label: $0.label, type: $0.type.rawValue, options: $0.options) }
+                .map {
+                    Row(
+                        name: $0.name.text, label: $0.label, type: $0.type.rawValue,
+                        options: $0.options)
+                }
             if shared.json { return try Terminal.printJSON(["properties": rows]) }
             var table = TextTable(["NAME", "LABEL", "TYPE", "OPTIONS"])
-            for row in rows { table.add([row.name, row.label, row.type, row.options.joined(separator: ", ")]) }
+            for row in rows {
+                table.add([row.name, row.label, row.type, row.options.joined(separator: ", ")])
+            }
             Terminal.write(table.text)
         }
     }

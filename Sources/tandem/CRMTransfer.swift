@@ -16,7 +16,8 @@ struct CRMImport: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @Argument(help: "The object.") var object: String
     @Argument(help: "The file.", completion: .file(extensions: ["csv"])) var file: String
-    @Option(help: "Update records found by email or id instead of making new ones.") var updateBy: String?
+    @Option(help: "Update records found by email or id instead of making new ones.") var updateBy:
+        String?
 
     enum Key: String, CaseIterable {
         case email, id
@@ -32,8 +33,12 @@ struct CRMImport: AsyncParsableCommand {
             if shared.json {
                 try Terminal.printJSON(result)
             } else {
-                Terminal.write("\(result.created) created, \(result.updated) updated, \(result.rejected) rejected\n")
-                if result.rejected > 0 { Terminal.complain("The rejected rows are in \(result.rejects).") }
+                Terminal.write(
+                    "\(result.created) created, \(result.updated) updated, \(result.rejected) rejected\n"
+                )
+                if result.rejected > 0 {
+                    Terminal.complain("The rejected rows are in \(result.rejects).")
+                }
             }
             if result.rejected > 0 { throw ExitCode(3) }
         }
@@ -92,9 +97,12 @@ final class Importer {
         } catch let problem as CSVParser.Problem {
             try flush()
             throw CommandFailure.failed(
-                "\(file): \(problem.sentence); \(result.created + result.updated) rows before it are imported")
+                "\(file): \(problem.sentence); \(result.created + result.updated) rows before it are imported"
+            )
         }
-        if header.isEmpty { throw CommandFailure.failed("\(file) is empty; expected a line of headers") }
+        if header.isEmpty {
+            throw CommandFailure.failed("\(file) is empty; expected a line of headers")
+        }
         try flush()
         try rejects?.commit()
         Terminal.progress("")
@@ -117,7 +125,8 @@ final class Importer {
         header = row.cells.map(\.trimmed)
         let properties = try world.store.schema.properties(of: object)
         let byLabel = Dictionary(
-            properties.values.map { ($0.label.lowercased(), $0.name) }, uniquingKeysWith: { first, _ in first })
+            properties.values.map { ($0.label.lowercased(), $0.name) },
+            uniquingKeysWith: { first, _ in first })
         for (index, name) in header.enumerated() {
             let word = name.lowercased()
             if word == "id" || word == "record id" {
@@ -167,7 +176,8 @@ final class Importer {
     private func put(_ row: CSVParser.Row, _ reader: CRMReader, _ writer: CRMWriter) throws {
         guard row.cells.count == header.count else {
             throw CommandFailure.failed(
-                "it has \(row.cells.count) cells, the header \(header.count); quote commas inside cells")
+                "it has \(row.cells.count) cells, the header \(header.count); quote commas inside cells"
+            )
         }
         var values: Values = [:]
         for (column, cell) in zip(columns, row.cells) {
@@ -183,7 +193,9 @@ final class Importer {
     }
 
     /// The record that a row updates; `nil` if it makes a new one.
-    private func target(_ row: CSVParser.Row, _ values: Values, _ reader: CRMReader) throws -> RecordID? {
+    private func target(_ row: CSVParser.Row, _ values: Values, _ reader: CRMReader) throws
+        -> RecordID?
+    {
         switch key {
         case .none: return nil
         case .id:
@@ -192,7 +204,9 @@ final class Importer {
         case .email:
             let email = values["email"]?.trimmed ?? ""
             if email.isEmpty { return nil }
-            do { return try reader.resolve(email, in: object).id } catch CRMError.notFound { return nil }
+            do { return try reader.resolve(email, in: object).id } catch CRMError.notFound {
+                return nil
+            }
         }
     }
 
@@ -212,7 +226,8 @@ extension CSVParser.Problem {
     var sentence: String {
         switch self {
         case .openQuote(let line): "the quote opened on line \(line) is never closed"
-        case .tooLong(let line): "the row on line \(line) is longer than a megabyte; is a quote missing?"
+        case .tooLong(let line):
+            "the row on line \(line) is longer than a megabyte; is a quote missing?"
         }
     }
 }
@@ -246,7 +261,9 @@ struct CRMExport: AsyncParsableCommand {
                 let end = batch.last
             {
                 for record in batch {
-                    sink(format.line([record.id.description] + names.map { record.properties[$0] ?? "" }))
+                    sink(
+                        format.line(
+                            [record.id.description] + names.map { record.properties[$0] ?? "" }))
                 }
                 last = end.id
             }

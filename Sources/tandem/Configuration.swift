@@ -48,11 +48,14 @@ struct Configuration {
         let problems = Problems(file: path)
         let root: Node?
         do { root = try Yams.compose(yaml: text) } catch {
-            throw Invalid(report: "\(path):\(Self.line(of: error)): not YAML: \(Self.words(of: error))")
+            throw Invalid(
+                report: "\(path):\(Self.line(of: error)): not YAML: \(Self.words(of: error))")
         }
         guard let root else { throw Invalid(report: "\(path):1: the file is empty") }
         let configuration = ConfigurationReader(path: path, problems: problems).configuration(root)
-        guard let configuration, problems.lines.isEmpty else { throw Invalid(report: problems.report) }
+        guard let configuration, problems.lines.isEmpty else {
+            throw Invalid(report: problems.report)
+        }
         return configuration
     }
 
@@ -95,11 +98,13 @@ struct ConfigurationReader {
         let window = reader.seconds("window", in: 10...86_400) ?? 600
         let poll = reader.seconds("poll", in: 1...86_400) ?? 60
         if poll > window {
-            problems.add(reader["poll"] ?? root, "`poll` is longer than `window`; a change would come late")
+            problems.add(
+                reader["poll"] ?? root, "`poll` is longer than `window`; a change would come late")
         }
         let store = reader.text("store") ?? "tandem.db"
         if store.hasPrefix("postgres") {
-            problems.add(reader["store"], "`store`: this version keeps its store in SQLite; expected a path")
+            problems.add(
+                reader["store"], "`store`: this version keeps its store in SQLite; expected a path")
         }
         let library = MappingLibrary(extra: reader.text("mappings").map(absolute))
         let connections = connections(reader)
@@ -122,12 +127,14 @@ struct ConfigurationReader {
             guard let kind = AppKind(rawValue: app) else {
                 let kinds = AppKind.allCases.map(\.rawValue)
                 problems.add(
-                    node, "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
+                    node,
+                    "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
                         + suggestion(for: app, in: kinds))
                 continue
             }
-            guard let keys = YAMLReader(
-                node, what: name, known: ["app"] + kind.connectionKeys, problems: problems)
+            guard
+                let keys = YAMLReader(
+                    node, what: name, known: ["app"] + kind.connectionKeys, problems: problems)
             else { continue }
             var values: [String: String] = [:]
             for key in keys.keys where key != "app" {
@@ -136,7 +143,8 @@ struct ConfigurationReader {
                 }
             }
             for key in kind.requiredKeys where keys[key] == nil {
-                problems.add(node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
+                problems.add(
+                    node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
             }
             connections[ConnectionName(name)] = .init(
                 name: ConnectionName(name), app: app, values: values)
@@ -164,7 +172,9 @@ struct ConfigurationReader {
         }
         if let value = environment[name] { return value }
         problems.add(
-            node, "the secret `\(name)` is missing: set it in the environment, or as a systemd credential")
+            node,
+            "the secret `\(name)` is missing: set it in the environment, or as a systemd credential"
+        )
         return nil
     }
 
@@ -187,7 +197,8 @@ struct ConfigurationReader {
             let place = "\(sync.connection)/\(sync.object)"
             if let other = places.updateValue(name, forKey: place) {
                 problems.add(
-                    node, "`\(name)` and `\(other)` sync the same \(sync.object) of `\(sync.connection)`")
+                    node,
+                    "`\(name)` and `\(other)` sync the same \(sync.object) of `\(sync.connection)`")
             }
             syncs.append(sync)
         }

@@ -89,7 +89,9 @@ struct Daemon: Service {
     }
 
     /// Waits for SIGHUP; a configuration that cannot be used is refused and the old one runs on.
-    private func awaitReload(_ board: Board, _ isDone: @escaping @Sendable () -> Bool) async -> World? {
+    private func awaitReload(_ board: Board, _ isDone: @escaping @Sendable () -> Bool) async
+        -> World?
+    {
         let hangups = Hangups()
         return await withTaskGroup(of: World?.self) { group in
             group.addTask {
@@ -126,14 +128,17 @@ struct Daemon: Service {
             logger.info("the configuration is reloaded")
             return world
         } catch {
-            logger.error("the new configuration is refused, the old one runs on", metadata: ["why": "\(error)"])
+            logger.error(
+                "the new configuration is refused, the old one runs on",
+                metadata: ["why": "\(error)"])
             return nil
         }
     }
 
     /// The life of one sync.
     private func loop(
-        _ sync: SyncSettings, _ world: World, _ board: Board, _ isDone: @escaping @Sendable () -> Bool
+        _ sync: SyncSettings, _ world: World, _ board: Board,
+        _ isDone: @escaping @Sendable () -> Bool
     ) async {
         let poll = Duration.seconds(world.configuration.pollSeconds)
         while !isDone() {
@@ -154,7 +159,8 @@ struct Daemon: Service {
     }
 
     private func cycle(
-        _ sync: SyncSettings, _ world: World, _ board: Board, _ isDone: @escaping @Sendable () -> Bool
+        _ sync: SyncSettings, _ world: World, _ board: Board,
+        _ isDone: @escaping @Sendable () -> Bool
     ) async {
         do {
             let cycle = Cycle(
@@ -173,8 +179,10 @@ struct Daemon: Service {
             logger.info(
                 "\(sync.name)",
                 metadata: [
-                    "read": "\(report.read)", "crm": "+\(report.createdInCRM) ~\(report.updatedInCRM)",
-                    "app": "+\(report.createdInApp) ~\(report.updatedInApp)", "failed": "\(report.failed)",
+                    "read": "\(report.read)",
+                    "crm": "+\(report.createdInCRM) ~\(report.updatedInCRM)",
+                    "app": "+\(report.createdInApp) ~\(report.updatedInApp)",
+                    "failed": "\(report.failed)",
                 ])
         case .finding(let text): logger.warning("\(sync.name) stopped: \(text)")
         case .app(let error): logger.warning("\(sync.name): \(error.message). \(error.remedy)")
@@ -187,7 +195,9 @@ struct Daemon: Service {
     }
 
     /// Whether somebody else than this sync changed a record of its object.
-    private func isForeignChange(after sequence: Int64, for sync: SyncSettings, _ world: World) -> Bool {
+    private func isForeignChange(after sequence: Int64, for sync: SyncSettings, _ world: World)
+        -> Bool
+    {
         let isForeign = try? world.reading { reader in
             try reader.hasChange(of: sync.object, after: sequence, notBy: .sync(sync.name))
         }
@@ -200,7 +210,8 @@ struct Daemon: Service {
 
     /// Feeds the watchdog for as long as every loop shows life; an app that hangs has its own
     /// time limit, so a loop that is silent for ten minutes is broken.
-    private func feedWatchdog(_ board: Board, _ world: World, _ isDone: @Sendable () -> Bool) async {
+    private func feedWatchdog(_ board: Board, _ world: World, _ isDone: @Sendable () -> Bool) async
+    {
         let period = notify.watchdogSeconds
         while !isDone() {
             try? await Task.sleep(for: .seconds(min(period ?? 1, 1)))

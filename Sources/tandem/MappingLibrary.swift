@@ -17,9 +17,11 @@ struct MappingLibrary {
 
     /// The shipped mappings: beside the program's installation, or in the source tree above it.
     private static var shipped: String? {
-        let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
+        let program =
+            (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
         var folder = program.split(separator: "/").dropLast().map(String.init)
-        let installed = "/" + (folder.dropLast() + ["share", "tandem", "mappings"]).joined(separator: "/")
+        let installed =
+            "/" + (folder.dropLast() + ["share", "tandem", "mappings"]).joined(separator: "/")
         if FileManager.default.fileExists(atPath: installed) { return installed }
         while !folder.isEmpty {
             let candidate = "/" + (folder + ["mappings"]).joined(separator: "/")
@@ -34,8 +36,12 @@ struct MappingLibrary {
         let names = folders.flatMap { folder in
             (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(app)")) ?? []
         }
-        return Set(names.filter { $0.hasSuffix(".yaml") && $0 != "app.yaml" }.map { String($0.dropLast(5)) })
-            .sorted()
+        return Set(
+            names.filter { $0.hasSuffix(".yaml") && $0 != "app.yaml" }.map {
+                String($0.dropLast(5))
+            }
+        )
+        .sorted()
     }
 
     func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {
@@ -49,11 +55,14 @@ struct MappingLibrary {
                 return .failure(.invalid("\(path):1: the file is empty"))
             }
             let mapping = MappingReader(problems: problems).mapping(root)
-            guard let mapping, problems.lines.isEmpty else { return .failure(.invalid(problems.report)) }
+            guard let mapping, problems.lines.isEmpty else {
+                return .failure(.invalid(problems.report))
+            }
             return .success(mapping)
         } catch {
             let line = Configuration.line(of: error)
-            return .failure(.invalid("\(path):\(line): not YAML: \(Configuration.words(of: error))"))
+            return .failure(
+                .invalid("\(path):\(line): not YAML: \(Configuration.words(of: error))"))
         }
     }
 }
@@ -67,9 +76,10 @@ struct MappingReader {
     ]
 
     func mapping(_ root: Node) -> ObjectMapping? {
-        guard let reader = YAMLReader(
-            root, what: "mapping", known: ["object", "app-object", "match-keys", "fields"],
-            problems: problems)
+        guard
+            let reader = YAMLReader(
+                root, what: "mapping", known: ["object", "app-object", "match-keys", "fields"],
+                problems: problems)
         else { return nil }
         let object = ObjectName(reader.requiredText("object", example: "contacts"))
         let appObject = reader.requiredText("app-object", example: "people")
@@ -85,13 +95,17 @@ struct MappingReader {
         if let node = reader["match-keys"],
             let keys = YAMLReader(node, what: "match-keys", known: nil, problems: problems)
         {
-            for key in keys.keys { matchKeys[PropertyName(key)] = keys.texts(key)?.map { AppField($0) } }
+            for key in keys.keys {
+                matchKeys[PropertyName(key)] = keys.texts(key)?.map { AppField($0) }
+            }
         }
-        return ObjectMapping(object: object, appObject: appObject, fields: fields, matchKeys: matchKeys)
+        return ObjectMapping(
+            object: object, appObject: appObject, fields: fields, matchKeys: matchKeys)
     }
 
     private func field(_ node: Node) -> FieldMapping? {
-        guard let reader = YAMLReader(node, what: "field", known: Self.fieldKeys, problems: problems)
+        guard
+            let reader = YAMLReader(node, what: "field", known: Self.fieldKeys, problems: problems)
         else { return nil }
         var options: [String: String] = [:]
         if let node = reader["options"],
@@ -105,7 +119,8 @@ struct MappingReader {
             type: reader.word("type", as: ValueType.self) ?? .string,
             direction: reader.word("direction", as: Direction.self) ?? .both,
             rule: reader.word("rule", as: FieldRule.self) ?? .overwrite, options: options,
-            template: reader.text("template"), namePart: reader.word("name-part", as: NamePart.self),
+            template: reader.text("template"),
+            namePart: reader.word("name-part", as: NamePart.self),
             isRequired: reader.flag("required") ?? false)
     }
 }

@@ -17,7 +17,8 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
     @Argument(help: "The syncs to look in; all if none is named.")
     var syncs: [String] = []
 
-    @Option(name: .customLong("in"), help: "The side on which the records were deleted: crm or app.")
+    @Option(
+        name: .customLong("in"), help: "The side on which the records were deleted: crm or app.")
     var side: String
 
     @Option(help: "The CRM or app id of a record; may be repeated.")
@@ -68,7 +69,8 @@ struct RetryCommand: AsyncParsableCommand {
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
             let outcome = try helped(chosen, in: world) { remedies, id in
-                try remedies.retry(id, category: category, records: record.isEmpty ? nil : Set(record))
+                try remedies.retry(
+                    id, category: category, records: record.isEmpty ? nil : Set(record))
             }
             if outcome.done > 0 { try await runCycles(chosen, in: world) }
             try show(outcome, verb: "tried again", json: shared.json)
@@ -135,7 +137,9 @@ struct AcknowledgeCommand: AsyncParsableCommand {
             let world = try shared.world()
             let chosen = try world.syncs([sync])[0]
             let done = try world.database.write { try SyncTable($0).acknowledge(chosen.name) }
-            guard done else { throw CommandFailure.failed("\(sync): nothing waits to be acknowledged.") }
+            guard done else {
+                throw CommandFailure.failed("\(sync): nothing waits to be acknowledged.")
+            }
             Terminal.write("\(sync): the finding is let through in the next cycle.\n")
         }
     }
@@ -191,7 +195,8 @@ struct RemoveCommand: AsyncParsableCommand {
             let world = try shared.world()
             if !yes {
                 guard Terminal.isWatched else {
-                    throw CommandFailure.usage("this forgets every pair of `\(sync)`; add --yes if you mean it")
+                    throw CommandFailure.usage(
+                        "this forgets every pair of `\(sync)`; add --yes if you mean it")
                 }
                 Terminal.write("Forget every pair of `\(sync)`? No record is deleted. [y/N] ")
                 guard readLine()?.lowercased().hasPrefix("y") == true else {

@@ -21,11 +21,15 @@ struct AppsCommand: AsyncParsableCommand {
         try await reporting {
             let library = MappingLibrary(extra: nil)
             let rows = AppKind.allCases.map {
-                Row(app: $0.rawValue, objects: library.objects(of: $0.rawValue), summary: $0.summary)
+                Row(
+                    app: $0.rawValue, objects: library.objects(of: $0.rawValue), summary: $0.summary
+                )
             }
             if json { return try Terminal.printJSON(["apps": rows]) }
             var table = TextTable(["APP", "OBJECTS", "WHAT"])
-            for row in rows { table.add([row.app, row.objects.joined(separator: ", "), row.summary]) }
+            for row in rows {
+                table.add([row.app, row.objects.joined(separator: ", "), row.summary])
+            }
             Terminal.write(table.text)
         }
     }
@@ -91,8 +95,12 @@ struct CheckCommand: AsyncParsableCommand {
             if field.template == nil && properties[field.crm] == nil {
                 notes.append("the CRM has no such property")
             }
-            if !known.isEmpty && !known.contains(field.app) { notes.append("the app has no such field") }
-            if direction == nil { notes.append("its direction is opposite to the sync's, so it does nothing") }
+            if !known.isEmpty && !known.contains(field.app) {
+                notes.append("the app has no such field")
+            }
+            if direction == nil {
+                notes.append("its direction is opposite to the sync's, so it does nothing")
+            }
             if field.isRequired { notes.append("required by the app") }
             return Field(
                 crm: field.crm.text, app: field.app.text, direction: direction?.rawValue ?? "none",
@@ -102,9 +110,12 @@ struct CheckCommand: AsyncParsableCommand {
 
     private func show(_ row: Row) {
         Terminal.write("\n\(row.sync) (\(row.app)) ")
-        Terminal.write(row.error.isEmpty ? "\(row.account): \(row.summary)\n" : "FAILED: \(row.error)\n")
+        Terminal.write(
+            row.error.isEmpty ? "\(row.account): \(row.summary)\n" : "FAILED: \(row.error)\n")
         var table = TextTable(["  CRM", "APP", "DIRECTION", "NOTE"])
-        for field in row.fields { table.add(["  " + field.crm, field.app, field.direction, field.note]) }
+        for field in row.fields {
+            table.add(["  " + field.crm, field.app, field.direction, field.note])
+        }
         Terminal.write(table.text)
     }
 }
@@ -113,7 +124,8 @@ struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Write a commented configuration.",
-        discussion: "Asks what it needs on a terminal; takes --app, --url and --username otherwise.")
+        discussion: "Asks what it needs on a terminal; takes --app, --url and --username otherwise."
+    )
 
     @Argument(help: "The folder to write tandem.yaml into.")
     var folder = "."
@@ -137,7 +149,8 @@ struct InitCommand: AsyncParsableCommand {
                 throw CommandFailure.failed("\(path) is there already; nothing was written.")
             }
             let kinds = AppKind.allCases.map(\.rawValue)
-            let name = try answer(app, "Which app (\(kinds.joined(separator: ", ")))?", option: "--app")
+            let name = try answer(
+                app, "Which app (\(kinds.joined(separator: ", ")))?", option: "--app")
             guard let kind = try word(name, "--app", AppKind.self) else { return }
             let connection =
                 switch kind {
@@ -150,7 +163,8 @@ struct InitCommand: AsyncParsableCommand {
                 case .csv:
                     "    folder: \(try answer(csvFolder, "Folder with the files?", option: "--csv-folder"))"
                 }
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                atPath: folder, withIntermediateDirectories: true)
             let file = try AtomicFile(path)
             file.write(Self.text(kind, connection))
             try file.commit()

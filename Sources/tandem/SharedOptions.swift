@@ -69,7 +69,9 @@ enum Descriptor {
     static func write(_ text: String, to descriptor: Int32) {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
-            let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            let written = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress, $0.count)
+            }
             // A reader that went away ends the output, as `head` does.
             if written < 0 && errno != EINTR { exit(errno == EPIPE ? 0 : 1) }
             if written > 0 { bytes = bytes.dropFirst(written) }

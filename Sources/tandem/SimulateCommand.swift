@@ -39,16 +39,21 @@ struct SimulateCommand: AsyncParsableCommand {
         if let seed {
             let outcome = try await simulation.run(seed: seed)
             print(outcome.story.joined(separator: "\n"))
-            print(outcome.violations.isEmpty ? "All invariants hold." : outcome.violations.joined(separator: "\n"))
+            print(
+                outcome.violations.isEmpty
+                    ? "All invariants hold." : outcome.violations.joined(separator: "\n"))
             if !outcome.violations.isEmpty { throw ExitCode(1) }
             return
         }
         let started = ContinuousClock.now
         let suite = try await SimulationSuite.run(simulation, seeds: from..<from + seeds)
         let elapsed = started.duration(to: .now)
-        let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+        let seconds =
+            Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
         print(suite.summary)
-        print("\(seeds) seeds, each twice, in \(Int(seconds)) s: \(Int(Double(seeds) / seconds)) seeds a second")
+        print(
+            "\(seeds) seeds, each twice, in \(Int(seconds)) s: \(Int(Double(seeds) / seconds)) seeds a second"
+        )
         if !suite.problems.isEmpty { throw ExitCode(1) }
     }
 }

@@ -41,7 +41,8 @@ extension SyncStatus {
         ]
         lines.append(
             "  in sync \(inSync), pending \(pending), failed \(failed), excluded \(excluded), "
-                + "ambiguous \(ambiguous), deleted in CRM \(deletedInCRM), deleted in app \(deletedInApp)")
+                + "ambiguous \(ambiguous), deleted in CRM \(deletedInCRM), deleted in app \(deletedInApp)"
+        )
         for failure in failures {
             lines.append("  failed: \(failure.count) \(failure.category). \(failure.remedy)")
         }
@@ -51,13 +52,18 @@ extension SyncStatus {
         lines.append(
             "  window \(window.seconds) s: kept \(window.kept), missed \(window.missed), "
                 + "half within \(window.p50Seconds) s, 99 % within \(window.p99Seconds) s")
-        for miss in window.misses { lines.append("  missed: \(miss.count) because of \(miss.cause)") }
+        for miss in window.misses {
+            lines.append("  missed: \(miss.count) because of \(miss.cause)")
+        }
         if let lastCycle {
             lines.append(
                 "  last run \(lastCycle.run) at \(lastCycle.startedAt): read \(lastCycle.read), CRM +\(lastCycle.createdInCRM) "
-                    + "~\(lastCycle.updatedInCRM), app +\(lastCycle.createdInApp) ~\(lastCycle.updatedInApp), failed \(lastCycle.failed)")
+                    + "~\(lastCycle.updatedInCRM), app +\(lastCycle.createdInApp) ~\(lastCycle.updatedInApp), failed \(lastCycle.failed)"
+            )
         }
-        if let finding { lines.append("  STOPPED: \(finding). If that is right: tandem acknowledge \(name)") }
+        if let finding {
+            lines.append("  STOPPED: \(finding). If that is right: tandem acknowledge \(name)")
+        }
         if let problem { lines.append("  problem: \(problem.replacing("\n", with: " "))") }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -114,8 +120,11 @@ struct RecordOptions: ParsableArguments {
 
     private func moment(_ text: String?, _ option: String) throws -> Timestamp? {
         guard let text else { return nil }
-        if let moment = Timestamp(rfc3339: text.count == 10 ? text + "T00:00:00Z" : text) { return moment }
-        throw CommandFailure.usage("\(option) \(text): expected a moment such as 2026-11-22T09:00:00Z")
+        if let moment = Timestamp(rfc3339: text.count == 10 ? text + "T00:00:00Z" : text) {
+            return moment
+        }
+        throw CommandFailure.usage(
+            "\(option) \(text): expected a moment such as 2026-11-22T09:00:00Z")
     }
 }
 
@@ -129,7 +138,8 @@ func word<Word: RawRepresentable & CaseIterable>(
     if let word = Word(rawValue: text) { return word }
     let words = Word.allCases.map(\.rawValue)
     throw CommandFailure.usage(
-        "\(option) \(text)\(suggestion(for: text, in: words)): expected one of \(words.joined(separator: ", "))")
+        "\(option) \(text)\(suggestion(for: text, in: words)): expected one of \(words.joined(separator: ", "))"
+    )
 }
 
 struct RecordsCommand: AsyncParsableCommand {
@@ -143,7 +153,9 @@ struct RecordsCommand: AsyncParsableCommand {
         try await reporting {
             let world = try shared.world()
             let (query, columns) = try options.query(world)
-            let usual = ["sync", "crm_id", "app_id", "label", "state", "category", "reason", "message"]
+            let usual = [
+                "sync", "crm_id", "app_id", "label", "state", "category", "reason", "message",
+            ]
             if shared.json {
                 return try ReportCommand.write(.json, query, columns, world) { Terminal.write($0) }
             }
@@ -161,7 +173,8 @@ struct RecordsCommand: AsyncParsableCommand {
 
 struct ReportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "report", abstract: "Write the sync status report: every record with its state.")
+        commandName: "report",
+        abstract: "Write the sync status report: every record with its state.")
 
     @OptionGroup var shared: SharedOptions
     @OptionGroup var options: RecordOptions
@@ -176,7 +189,8 @@ struct ReportCommand: AsyncParsableCommand {
         try await reporting {
             let world = try shared.world()
             let (query, columns) = try options.query(world)
-            let chosen = try word(shared.json ? "json" : format, "--format", ReportWriter.Format.self)
+            let chosen = try word(
+                shared.json ? "json" : format, "--format", ReportWriter.Format.self)
             guard let output else {
                 return try Self.write(chosen ?? .csv, query, columns, world) { Terminal.write($0) }
             }

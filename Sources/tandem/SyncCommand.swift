@@ -60,10 +60,14 @@ struct SyncCommand: AsyncParsableCommand {
             return try Terminal.printJSON(["syncs": syncs])
         }
         var table = TextTable(
-            ["SYNC", "READ", "NEW IN CRM", "CHANGED IN CRM", "NEW IN APP", "CHANGED IN APP", "FAILED", "SECONDS"])
+            [
+                "SYNC", "READ", "NEW IN CRM", "CHANGED IN CRM", "NEW IN APP", "CHANGED IN APP",
+                "FAILED", "SECONDS",
+            ])
         for report in reports {
             table.add([
-                report.sync.text, "\(report.read)", "\(report.createdInCRM)", "\(report.updatedInCRM)",
+                report.sync.text, "\(report.read)", "\(report.createdInCRM)",
+                "\(report.updatedInCRM)",
                 "\(report.createdInApp)", "\(report.updatedInApp)", "\(report.failed)",
                 "\(((report.endedAt - report.startedAt).seconds * 10).rounded() / 10)",
             ])
@@ -141,7 +145,8 @@ struct PreviewLine: Encodable {
                 sync: sync.text, action: entry.kind.rawValue, side: entry.side.rawValue,
                 record: entry.side == .crm
                     ? entry.crmID?.description ?? "" : entry.appID?.text ?? "",
-                reason: entry.reason, before: Self.plain(entry.before), after: Self.plain(entry.after))
+                reason: entry.reason, before: Self.plain(entry.before),
+                after: Self.plain(entry.after))
         }
     }
 
@@ -155,7 +160,8 @@ struct PreviewLine: Encodable {
             return old.isEmpty ? "\(key)=\(new)" : "\(key): \(old) -> \(new)"
         }
         let place = side == "crm" ? "CRM" : "app"
-        return "\(sync): \(action) in \(place) \(record) (\(reason)) \(changes.joined(separator: ", "))"
+        return
+            "\(sync): \(action) in \(place) \(record) (\(reason)) \(changes.joined(separator: ", "))"
     }
 }
 
@@ -185,6 +191,7 @@ final class Progress: Sendable {
         let seconds = max(0.001, Double((started.duration(to: .now)) / .seconds(1)))
         let records = report.read + report.writes
         Terminal.progress(
-            "\(sync): read \(report.read), written \(report.writes), \(Int(Double(records) / seconds)) a second")
+            "\(sync): read \(report.read), written \(report.writes), \(Int(Double(records) / seconds)) a second"
+        )
     }
 }

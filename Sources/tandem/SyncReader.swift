@@ -23,7 +23,8 @@ struct SyncReader {
         guard let place = connections[connection] else {
             if !connection.text.isEmpty {
                 problems.add(
-                    reader["connection"], "there is no connection `\(connection)`"
+                    reader["connection"],
+                    "there is no connection `\(connection)`"
                         + suggestion(for: connection.text, in: connections.keys.map(\.text)))
             }
             return nil
@@ -48,17 +49,21 @@ struct SyncReader {
             blanks: reader.word("blanks", as: BlankRule.self) ?? .keep)
     }
 
-    private func mapping(_ app: String, _ object: ObjectName, _ reader: YAMLReader) -> ObjectMapping? {
+    private func mapping(_ app: String, _ object: ObjectName, _ reader: YAMLReader)
+        -> ObjectMapping?
+    {
         switch library.mapping(app: app, object: object) {
         case .success(let mapping): return mapping
         case .failure(let failure):
             switch failure {
             case .missing(let known):
                 problems.add(
-                    reader["object"], "`\(app)` has no mapping for `\(object)`"
+                    reader["object"],
+                    "`\(app)` has no mapping for `\(object)`"
                         + suggestion(for: object.text, in: known)
                         + "; there is \(known.isEmpty ? "none" : known.joined(separator: ", "))")
-            case .invalid(let report): problems.add(reader["object"], "the mapping is wrong:\n\(report)")
+            case .invalid(let report):
+                problems.add(reader["object"], "the mapping is wrong:\n\(report)")
             }
             return nil
         }
@@ -70,7 +75,8 @@ struct SyncReader {
         let known = SyncSettings.defaultMatch(object).map(\.text)
         for text in texts where !known.contains(text) {
             problems.add(
-                reader["match"], "`match`: \(object) are not matched by `\(text)`"
+                reader["match"],
+                "`match`: \(object) are not matched by `\(text)`"
                     + suggestion(for: text, in: known)
                     + "; expected \((known + ["none"]).joined(separator: ", "))")
         }
@@ -86,7 +92,8 @@ struct SyncReader {
             guard let node = overrides[key] else { continue }
             guard let index = mapping.fields.firstIndex(where: { $0.crm.text == key }) else {
                 problems.add(
-                    node, "`fields`: the mapping has no `\(key)`"
+                    node,
+                    "`fields`: the mapping has no `\(key)`"
                         + suggestion(for: key, in: mapping.fields.map(\.crm.text)))
                 continue
             }
@@ -94,17 +101,21 @@ struct SyncReader {
                 mapping.fields.remove(at: index)
                 continue
             }
-            guard let field = YAMLReader(
-                node, what: key, known: ["direction", "rule"], problems: problems)
+            guard
+                let field = YAMLReader(
+                    node, what: key, known: ["direction", "rule"], problems: problems)
             else { continue }
             if let direction = field.word("direction", as: Direction.self) {
                 guard let both = mapping.fields[index].direction.intersection(direction) else {
-                    problems.add(node, "`\(key)` can only flow \(mapping.fields[index].direction.rawValue)")
+                    problems.add(
+                        node, "`\(key)` can only flow \(mapping.fields[index].direction.rawValue)")
                     continue
                 }
                 mapping.fields[index].direction = both
             }
-            if let rule = field.word("rule", as: FieldRule.self) { mapping.fields[index].rule = rule }
+            if let rule = field.word("rule", as: FieldRule.self) {
+                mapping.fields[index].rule = rule
+            }
         }
     }
 }
@@ -119,8 +130,10 @@ struct FilterReader {
     ]
 
     func filter(_ node: Node) -> Filter? {
-        guard let reader = YAMLReader(
-            node, what: "filter", known: ["any", "all", "property"] + Self.operators, problems: problems)
+        guard
+            let reader = YAMLReader(
+                node, what: "filter", known: ["any", "all", "property"] + Self.operators,
+                problems: problems)
         else { return nil }
         if let group = reader["any"] { return filters(group).map(Filter.any) }
         if let group = reader["all"] { return filters(group).map(Filter.all) }
@@ -141,7 +154,8 @@ struct FilterReader {
         guard given.count == 1, let key = given.first, let condition = condition(key, reader) else {
             problems.add(
                 reader.node,
-                "filter: expected one of \(Self.operators.joined(separator: ", ")) beside `property`")
+                "filter: expected one of \(Self.operators.joined(separator: ", ")) beside `property`"
+            )
             return nil
         }
         return .condition(property, condition)

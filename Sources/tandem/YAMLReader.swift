@@ -25,9 +25,7 @@ struct YAMLReader {
     let problems: Problems
     private let entries: [String: Node]
 
-    /// - Parameters:
-    ///   - what: What the mapping describes, for error texts.
-    ///   - known: The keys it may have; `nil` allows any.
+    /// `what` names the mapping in error texts; `known` are the keys it may have, `nil` allows any.
     init?(_ node: Node, what: String, known: [String]?, problems: Problems) {
         self.node = node
         self.problems = problems
@@ -39,7 +37,8 @@ struct YAMLReader {
         for (key, value) in mapping {
             let name = key.string ?? ""
             if let known, !known.contains(name) {
-                problems.add(key, "\(what): unknown key `\(name)`\(suggestion(for: name, in: known))")
+                problems.add(
+                    key, "\(what): unknown key `\(name)`\(suggestion(for: name, in: known))")
             } else if entries.updateValue(value, forKey: name) != nil {
                 problems.add(key, "\(what): `\(name)` is given twice")
             }
@@ -94,12 +93,16 @@ struct YAMLReader {
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
         let unit = text.last.flatMap { units[$0] }
         let digits = unit == nil ? text : String(text.dropLast())
-        if let number = Int64(digits), case let (seconds, overflow) = number.multipliedReportingOverflow(by: unit ?? 1), !overflow, range.contains(seconds) {
+        if let number = Int64(digits),
+            case let (seconds, overflow) = number.multipliedReportingOverflow(by: unit ?? 1),
+            !overflow, range.contains(seconds)
+        {
             return seconds
         }
         problems.add(
             node,
-            "`\(key): \(text)`: expected a time from \(range.lowerBound)s to \(range.upperBound)s, such as `10m`")
+            "`\(key): \(text)`: expected a time from \(range.lowerBound)s to \(range.upperBound)s, such as `10m`"
+        )
         return nil
     }
 
