@@ -78,5 +78,26 @@ let package = Package(
                 arguments, yams, logging, lifecycle, signals,
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "TandemCoreTests", dependencies: ["TandemModel", "TandemCore"],
+            exclude: ["Golden"], swiftSettings: strict),
+        .testTarget(
+            name: "TandemCRMTests",
+            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TandemSyncTests",
+            dependencies: [
+                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "TandemTesting",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AppTests",
+            dependencies: [
+                "TandemModel", "TandemCSV", "TandemHTTP", "AppCSV", "AppCardDAV",
+            ],
+            swiftSettings: strict),
+        .testTarget(name: "TandemTests", dependencies: ["tandem"], swiftSettings: strict),
     ]
 )

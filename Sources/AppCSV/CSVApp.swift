@@ -194,8 +194,8 @@ extension CSVApp {
     /// The field a header stands for: by name or by label, without case.
     func field(of header: String) -> AppField {
         let name = header.trimmed.lowercased()
-        return labels.first { $0.key.text == name || $0.value.lowercased() == name }?.key
-            ?? AppField(header.trimmed)
+        if let known = newColumns.first(where: { $0.lowercased() == name }) { return AppField(known) }
+        return labels.first { $0.value.lowercased() == name }?.key ?? AppField(header.trimmed)
     }
 
     func newID(_ key: String, _ values: [AppField: String]) -> AppRecordID {

@@ -95,8 +95,9 @@ struct VCard {
         }
         for physical in physicalLines(text) {
             let content = physical.prefix { !$0.isNewline }
-            if let first = content.first, first == " " || first == "\t" {
-                unfolded += content.dropFirst()
+            // The blank may be followed by a mark that combines with it: scalars again.
+            if let first = content.unicodeScalars.first, first == " " || first == "\t" {
+                unfolded += String(content.unicodeScalars.dropFirst())
             } else {
                 try flush()
                 unfolded = String(content)

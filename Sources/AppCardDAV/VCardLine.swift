@@ -14,15 +14,17 @@ struct VCardLine {
 
     /// - Returns: `nil` if the line has no name or no colon.
     init?(raw: String, unfolded: String) {
+        // Scalars, not characters: a colon may be followed by a mark that combines with it.
+        let scalars = unfolded.unicodeScalars
         var isQuoted = false
-        let colon = unfolded.firstIndex { character in
-            if character == "\"" { isQuoted.toggle() }
-            return character == ":" && !isQuoted
+        let colon = scalars.firstIndex { scalar in
+            if scalar == "\"" { isQuoted.toggle() }
+            return scalar == ":" && !isQuoted
         }
         guard let colon, colon != unfolded.startIndex else { return nil }
         self.raw = raw
         head = String(unfolded[..<colon])
-        value = String(unfolded[unfolded.index(after: colon)...])
+        value = String(scalars[scalars.index(after: colon)...])
         var parts = Self.split(head, at: ";")
         let path = parts.removeFirst().split(separator: ".", maxSplits: 1)
         guard let last = path.last else { return nil }
@@ -91,68 +93,63 @@ struct VCardLine {
     }
 
     /// Splits at a separator that is neither quoted nor escaped.
-    static func split(_ text: String, at separator: Character) -> [String] {
-        var parts = [""]
-        var isQuoted = false
-        var isEscaped = false
-        for character in text {
-            if character == "\"" && !isEscaped { isQuoted.toggle() }
-            if character == separator && !isQuoted && !isEscaped {
-                parts.append("")
-            } else {
-                parts[parts.count - 1].append(character)
-            }
-            isEscaped = character == "\\" && !isEscaped
-        }
-        return parts
+    static func split(_ text: String, at separator: Unicode.Scalar) -> [String] {
+        VCardText.split(text, at: separator, honorsQuotes: true)
     }
 }
 
 /// Text values (RFC 6350 §3.4, RFC 2426 §4).
 enum VCardText {
     static func unescaped(_ text: String) -> String {
-        guard text.contains("\\") else { return text }
-        var result = ""
+        guard text.unicodeScalars.contains("\\") else { return text }
+        var result = String.UnicodeScalarView()
         var isEscaped = false
-        for character in text {
+        for scalar in text.unicodeScalars {
             if isEscaped {
-                result.append(character == "n" || character == "N" ? "\n" : character)
+                result.append(scalar == "n" || scalar == "N" ? "\n" : scalar)
                 isEscaped = false
-            } else if character == "\\" {
+            } else if scalar == "\\" {
                 isEscaped = true
             } else {
-                result.append(character)
+                result.append(scalar)
             }
         }
-        return result
+        return String(result)
     }
 
     static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text {
-            switch character {
-            case "\\", ";", ",": result += "\\\(character)"
-            case "\n", "\r\n", "\r": result += "\\n"
-            default: result.append(character)
+        var result = String.UnicodeScalarView()
+        var last: Unicode.Scalar = " "
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\\", ";", ",": result.append(contentsOf: "\\\(scalar)".unicodeScalars)
+            case "\n" where last == "\r": break
+            case "\n", "\r": result.append(contentsOf: "\\n".unicodeScalars)
+            default: result.append(scalar)
             }
+            last = scalar
         }
-        return result
+        return String(result)
     }
 
-    /// Splits a structured value at its semicolons.
-    ///
-    /// Quotes have no meaning in values.
-    static func components(_ value: String, at separator: Character = ";") -> [String] {
-        var parts = [""]
+    /// Splits a structured value at its semicolons; quotes have no meaning in values.
+    static func components(_ value: String, at separator: Unicode.Scalar = ";") -> [String] {
+        split(value, at: separator, honorsQuotes: false)
+    }
+
+    static func split(_ text: String, at separator: Unicode.Scalar, honorsQuotes: Bool) -> [String] {
+        var parts = [String.UnicodeScalarView()]
+        var isQuoted = false
         var isEscaped = false
-        for character in value {
-            if character == separator && !isEscaped {
-                parts.append("")
+        for scalar in text.unicodeScalars {
+            if honorsQuotes && scalar == "\"" && !isEscaped { isQuoted.toggle() }
+            if scalar == separator && !isQuoted && !isEscaped {
+                parts.append(String.UnicodeScalarView())
             } else {
-                parts[parts.count - 1].append(character)
+                parts[parts.count - 1].append(scalar)
             }
-            isEscaped = character == "\\" && !isEscaped
+            isEscaped = scalar == "\\" && !isEscaped
         }
-        return parts
+        return parts.map { String($0) }
     }
 }

@@ -53,7 +53,7 @@ package struct CSVFormat: Hashable, Sendable {
             byte == delimiter || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\n")
                 || byte == UInt8(ascii: "\r")
         }
-        guard needsQuotes || cell.first == " " || cell.last == " " else { return cell }
+        guard needsQuotes else { return cell }
         return "\"" + cell.replacing("\"", with: "\"\"") + "\""
     }
 }

@@ -16,6 +16,7 @@ extension Cycle {
             }
             for (decision, count) in counts {
                 run.report.decisions[decision, default: 0] += count
+                if decision == "duplicate-in-app" { run.report.failed += count }
             }
             guard let end else { return }
             last = (end.workAt ?? Timestamp(milliseconds: 0), end.id)

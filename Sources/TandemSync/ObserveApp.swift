@@ -240,7 +240,7 @@ extension Cycle {
         pair.appCreatedAt = record.createdAt ?? pair.appCreatedAt ?? tx.now
         pair.generation = run.generation
         pair.isSuspect = false
-        pair.recheckAt = nil
+        pair.recheckAt = recheckTime(of: pair, after: mapped, now: tx.now)
         if let echo = pair.echo, echo.until <= tx.now || isNews { pair.echo = nil }
         if isNews {
             pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
@@ -249,6 +249,15 @@ extension Cycle {
         pair = try tx.pairs.save(pair)
         if pair.crmID == nil || pair.state == .deletedInCRM { try tx.pairs.addKeys(of: pair) }
         return pair
+    }
+
+    /// When to read again a record that came without a field it had before (P36); `nil` if it
+    /// came whole.
+    func recheckTime(of pair: Pair, after mapped: MappedRecord, now: Timestamp) -> Timestamp? {
+        let isPartial = pair.appValues.keys.contains {
+            mapped.values[$0] == nil && mapped.refusals[$0] == nil
+        }
+        return isPartial ? now + .seconds(tuning.partialSeconds) : nil
     }
 
     /// Whether a read still shows what was there before our own last write (P26).

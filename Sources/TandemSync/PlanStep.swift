@@ -67,6 +67,8 @@ struct PlanStep {
         }
         let view = view(of: pair, record)
         let plan = Planner(cycle.sync).plan(view)
+        // A create without answer is settled first, or the record it made would be a stranger.
+        if pair.intent != nil && plan.actions == [.forget] { return }
         var pair = pair
         note(plan, of: pair)
         try moveBases(of: &pair, plan)

@@ -80,7 +80,12 @@ extension Cycle {
     }
 
     /// Reads back what the app accepted without showing what it made of it.
+    ///
+    /// An app whose reads lag would only show what was there before; it is read later.
     private func readings(of outcomes: [WriteOutcome]) async throws -> [AppRecordID: AppReading] {
+        if app.capabilities.readLagSeconds > 0 && !tuning.defects.has(.believesStaleReads) {
+            return [:]
+        }
         let ids = outcomes.compactMap { outcome -> AppRecordID? in
             if case .accepted(let id) = outcome { id } else { nil }
         }
@@ -156,6 +161,7 @@ struct RecordStep {
         let old = pair.appValues
         pair.appValues.merge(mapped.values) { $1 }
         pair.appVersion = record.version
+        pair.recheckAt = cycle.recheckTime(of: pair, after: mapped, now: tx.now)
         pair.hasMet = true
         pair.intent = nil
         for (property, value) in item.sent {
@@ -207,7 +213,7 @@ struct RecordStep {
         }
         pair.hasMet = true
         pair.intent = nil
-        pair.recheckAt = tx.now
+        pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
         pair.appVersion = nil
         expectEcho(of: item, old: old, &pair)
         try journal(item, old: old, pair)

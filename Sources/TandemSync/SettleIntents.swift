@@ -46,6 +46,8 @@ extension Cycle {
             pair.wake(changedAt: nil)
             try tx.pairs.save(pair)
         case (0, .clientID), (0, .lookupByKey):
+            let record = try pair.crmID.flatMap { try tx.crm.record($0) }
+            if record == nil || record?.archivedAt != nil { pair.intent = nil }
             // Sent again under the same key. The intent keeps what was sent first: should that
             // arrive after all, an older base shows our newer value as an edit, never the reverse.
             pair.wake(changedAt: nil)

@@ -34,6 +34,8 @@ package struct Tuning: Sendable {
     package var sweepSeconds: Int64 = 6 * 3_600
     /// How often one that does is, because a feed may have kept something back (P13).
     package var auditSeconds: Int64 = 24 * 3_600
+    /// When a record that came without a field it had before is read again.
+    package var partialSeconds: Int64 = 3_600
     /// Reads the next batch while the last one is recorded.
     package var readsAhead = true
     package var defects: Defects = []

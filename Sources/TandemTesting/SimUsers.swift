@@ -190,6 +190,7 @@ extension SimWorld {
             let values = state.records[id]?.values ?? [:]
             if state.refusal(of: values, for: id) != nil { return nil }
             state.records[id]?.isDeleted = false
+            state.records[id]?.isOurs = false
             state.change(id, [:], isOurs: false, now: now)
             return id
         }

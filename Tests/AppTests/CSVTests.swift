@@ -1,0 +1,138 @@
+import AppCSV
+import Foundation
+import TandemCSV
+import TandemModel
+import Testing
+
+@Suite struct `CSV text` {
+    private func rows(_ text: String, delimiter: String = ",") throws -> [[String]] {
+        var parser = CSVParser(delimiter: delimiter.utf8.first ?? 44)
+        var rows: [[String]] = []
+        try parser.take(Array(text.utf8)) { rows.append($0.cells) }
+        try parser.finish { rows.append($0.cells) }
+        return rows
+    }
+
+    @Test(arguments: [
+        ("a,b\r\n1,2\r\n", [["a", "b"], ["1", "2"]]), ("a,b", [["a", "b"]]),
+        ("\"a,\"\"b\"\"\r\nc\",d\n", [["a,\"b\"\r\nc", "d"]]), ("\"\"\n", [[""]]),
+        ("a,\n\n,b\n", [["a", ""], ["", "b"]]), ("", []),
+        ("x\"y,z\n", [["x\"y", "z"]]),
+    ])
+    func `is split by RFC 4180`(_ text: String, _ expected: [[String]]) throws {
+        #expect(try rows(text) == expected)
+    }
+
+    @Test func `goes out so that it comes back`() throws {
+        let cells = ["plain", "with, comma", "with \"quote\"", "two\nlines", " blank ", "", "Å"]
+        #expect(try rows(CSVFormat().line(cells)) == [cells])
+    }
+
+    @Test func `that ends inside a quote is refused with its line`() {
+        #expect(throws: CSVParser.Problem.openQuote(line: 2)) { try rows("a\n\"b\nc\n") }
+    }
+
+    @Test func `is known by its first line`() {
+        let format = CSVFormat(guessing: Array("\u{FEFF}a;\"b,c,d\";e\r\n".utf8))
+        #expect(format == CSVFormat(delimiter: 59, hasCarriageReturns: true, hasMark: true))
+    }
+}
+
+@Suite struct `A CSV file as an app` {
+    private let folder: URL
+    private let file: URL
+
+    init() throws {
+        folder = URL(filePath: "/tmp").appending(path: "tandem-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        file = folder.appending(path: "contacts.csv")
+    }
+
+    private func app() -> CSVApp {
+        CSVApp(
+            path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
+            labels: ["phone": "Phone Number"])
+    }
+
+    private func put(_ text: String) throws { try Data(text.utf8).write(to: file) }
+    /// With the byte order mark, which reading as text would take away.
+    private func text() throws -> String { String(decoding: try Data(contentsOf: file), as: UTF8.self) }
+
+    private func list(_ app: CSVApp, since cursor: Cursor? = nil) async throws -> (
+        records: [AppRecord], last: ChangePage?
+    ) {
+        let listing = try await app.changes(since: cursor)
+        var records: [AppRecord] = []
+        var last: ChangePage?
+        while let page = try await listing.next() {
+            records += page.records
+            last = page
+        }
+        return (records, last)
+    }
+
+    @Test func `changes only the cells it is told to, byte for byte`() async throws {
+        try put("\u{FEFF}id;Comment;Phone Number;EMAIL\r\n1;\"x;y\";;a@b.co\r\n\r\n2; z ;12;c@d.co\r\n")
+        let app = app()
+        let records = try await list(app).records
+        #expect(records.map(\.id) == ["1", "2"])
+        #expect(records[1].values["phone"] == "12" && records[1].values["email"] == "c@d.co")
+        let outcomes = try await app.apply([
+            AppWrite(.update("2", version: records[1].version), values: ["phone": "3;4"]),
+            AppWrite(.create(key: "new"), values: ["email": "e@f.co"]),
+        ])
+        #expect(outcomes.count == 2)
+        #expect(
+            try text()
+                == "\u{FEFF}id;Comment;Phone Number;EMAIL\r\n1;\"x;y\";;a@b.co\r\n\r\n2; z ;\"3;4\";c@d.co\r\nnew;;;e@f.co\r\n"
+        )
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path()) == ["contacts.csv"])
+    }
+
+    @Test func `does not write over what somebody saved meanwhile`() async throws {
+        try put("id,email,phone\n1,a@b.co,1\n")
+        let app = app()
+        let record = try #require(try await list(app).records.first)
+        try put("id,email,phone\n1,a@b.co,2\n")
+        let outcomes = try await app.apply([
+            AppWrite(.update("1", version: record.version), values: ["phone": "3"])
+        ])
+        #expect(outcomes == [.conflict])
+        #expect(try text() == "id,email,phone\n1,a@b.co,2\n")
+    }
+
+    @Test func `makes a record once, however often it is told to`() async throws {
+        let app = app()
+        let write = AppWrite(.create(key: "k1"), values: ["email": "a@b.co"])
+        guard case .written(let first) = try await app.apply([write])[0] else {
+            Issue.record("not written")
+            return
+        }
+        #expect(try await app.apply([write]) == [.exists(first)])
+        #expect(try text() == "id,email,phone\nk1,a@b.co,\n")
+        #expect(try await app.find(key: "k1", values: [:], since: Timestamp(milliseconds: 0)).count == 1)
+    }
+
+    @Test func `has nothing to say while the file is as it was`() async throws {
+        try put("id,email\n1,a@b.co\n")
+        let app = app()
+        let (_, last) = try await list(app)
+        #expect(last?.provesAbsence == true)
+        let again = try await list(app, since: last?.cursor)
+        #expect(again.records == [] && again.last == nil)
+        try FileManager.default.removeItem(at: file)
+        await #expect(throws: AppError.self) { try await list(app, since: last?.cursor) }
+    }
+
+    @Test func `names rows without id by their natural key and says which rows have no name`() async throws {
+        try put("id,email,phone\n,A@b.co,1\n,,2\n7,x@y.co,3\n7,z@y.co,4\n")
+        let (records, last) = try await list(app())
+        #expect(records.map(\.id) == ["email:a@b.co", "7"])
+        #expect(last?.unreadable.map(\.id) == ["line:3", "line:5"])
+    }
+
+    @Test func `refuses a file that is not UTF-8`() async throws {
+        try Data([0x69, 0x64, 0x0A, 0xE5, 0x0A]).write(to: file)
+        await #expect(throws: AppError.self) { try await app().profile() }
+    }
+}

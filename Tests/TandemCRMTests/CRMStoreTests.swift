@@ -1,0 +1,164 @@
+import Foundation
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+import Testing
+
+/// A store in a folder of its own.
+struct Scratch {
+    let folder: URL
+    let database: SQLiteDatabase
+    let store: CRMStore
+    let now = Timestamp(milliseconds: 1_700_000_000_000)
+
+    init() throws {
+        folder = URL(filePath: "/tmp").appending(path: "tandem-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        database = try SQLiteDatabase(
+            path: folder.appending(path: "a.db").path(), durability: .process, hasReaders: true)
+        try database.migrate(CRMSchema.migrations, filling: SQLiteDatabase.filling)
+        store = try CRMStore(database: database)
+    }
+
+    @discardableResult
+    func write<Value>(_ work: (CRMWriter) throws -> Value) throws -> Value {
+        try write(at: now, work)
+    }
+
+    @discardableResult
+    func write<Value>(at moment: Timestamp, _ work: (CRMWriter) throws -> Value) throws -> Value {
+        try database.write { try work(store.writer(in: $0, now: moment, origin: .user)) }
+    }
+
+    func read<Value>(_ work: (CRMReader) throws -> Value) throws -> Value {
+        try database.read { try work(store.reader(in: $0)) }
+    }
+
+    func remove() { try? FileManager.default.removeItem(at: folder) }
+}
+
+@Suite struct `The CRM store` {
+    @Test func `keeps what it was given and writes one change for each write`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let id = try scratch.write { try $0.create(.contacts, ["email": "Ann@Example.com", "city": ""]) }
+        try scratch.write { try $0.update(id, ["city": "Oslo", "phone": "1"]) }
+        let nothing = try scratch.write { try $0.update(id, ["city": "Oslo"]) }
+        #expect(nothing == [:])
+        try scratch.write { try $0.update(id, ["phone": ""]) }
+        let record = try #require(try scratch.read { try $0.record(id) })
+        #expect(record.properties == ["email": "Ann@Example.com", "city": "Oslo"])
+        let history = try scratch.read { try $0.history(of: id) }
+        #expect(history.map(\.kind) == [.create, .update, .update])
+        #expect(history.map(\.patch) == [
+            ["email": "Ann@Example.com"], ["city": "Oslo", "phone": "1"], ["phone": ""],
+        ])
+        #expect(history.map(\.sequence) == history.map(\.sequence).sorted())
+    }
+
+    @Test func `lets an address belong to one living contact`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let ann = try scratch.write {
+            try $0.create(
+                .contacts, ["email": "ann@example.com", "hs_additional_emails": "a@x.org;b@x.org"])
+        }
+        for email in ["ANN@example.com", "B@x.org"] {
+            #expect(throws: CRMError.duplicateEmail(email.lowercased(), of: ann)) {
+                try scratch.write { try $0.create(.contacts, ["email": email]) }
+            }
+        }
+        try scratch.write { try $0.archive(ann) }
+        let second = try scratch.write { try $0.create(.contacts, ["email": "ann@example.com"]) }
+        #expect(throws: CRMError.duplicateEmail("ann@example.com", of: second)) {
+            try scratch.write { try $0.restore(ann) }
+        }
+        try scratch.write { try $0.archive(second) }
+        try scratch.write { try $0.restore(ann) }
+        let found = try scratch.read { try $0.resolve("b@x.org", in: .contacts) }
+        #expect(found.id == ann)
+    }
+
+    @Test func `repeats the rule of one address as a constraint of the schema`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        _ = try scratch.write { try $0.create(.contacts, ["email": "ann@example.com"]) }
+        #expect {
+            _ = try scratch.database.write {
+                try $0.run(
+                    "INSERT INTO unique_key VALUES ('contacts', 'email', 'ann@example.com', 99)", [])
+            }
+        } throws: { ($0 as? DatabaseFailure)?.kind == .constraint }
+    }
+
+    @Test func `refuses what does not fit, by name`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let cases: [(Values, CRMError)] = [
+            (["frstname": "A"], .unknownProperty("frstname", of: .contacts, nearest: "firstname")),
+            (["email": "nobody"], .invalidValue("email", "nobody", expected: ValueType.email.example)),
+        ]
+        for (values, expected) in cases {
+            #expect(throws: expected) { try scratch.write { try $0.create(.contacts, values) } }
+        }
+        #expect(throws: CRMError.unknownObject("contact", nearest: "contacts")) {
+            try scratch.write { try $0.create("contact", [:]) }
+        }
+        #expect(throws: (any Error).self) {
+            try scratch.write { try $0.create(.contacts, ["lifecyclestage": "odd"]) }
+        }
+        #expect(try scratch.read { try $0.count(of: .contacts) } == 0)
+        #expect(try scratch.read { try $0.latestSequence() } == 0)
+    }
+
+    @Test func `empties the bin after ninety days and not before`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let id = try scratch.write { try $0.create(.companies, ["name": "Acme", "domain": "acme.com"]) }
+        try scratch.write { try $0.archive(id) }
+        let day = Int64(86_400)
+        #expect(try scratch.write(at: scratch.now + .seconds(89 * day)) { try $0.emptyBin() } == 0)
+        #expect(try scratch.write(at: scratch.now + .seconds(91 * day)) { try $0.emptyBin() } == 1)
+        #expect(try scratch.read { try $0.record(id) } == nil)
+        #expect(throws: CRMError.notFound("records", "\(id)")) {
+            try scratch.write { try $0.restore(id) }
+        }
+    }
+
+    @Test func `undoes a transaction that throws`() throws {
+        struct Stop: Error {}
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        #expect(throws: Stop.self) {
+            try scratch.write { writer in
+                _ = try writer.create(.contacts, ["email": "a@b.co"])
+                throw Stop()
+            }
+        }
+        #expect(try scratch.read { try $0.count(of: .contacts) } == 0)
+    }
+
+    @Test func `takes new properties and objects, once`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let size = PropertyDefinition("size", "Size", .number)
+        let store = try scratch.store.adding(size, to: "machines", isNewObject: true)
+        #expect(store.schema.objects["machines"]?["size"] == size)
+        #expect(throws: CRMError.alreadyExists("property `size` of machines")) {
+            try store.adding(size, to: "machines", isNewObject: false)
+        }
+        #expect(throws: CRMError.unknownObject("machine", nearest: "machines")) {
+            try store.adding(size, to: "machine", isNewObject: false)
+        }
+    }
+
+    @Test func `refuses a file that a newer version made`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        _ = try scratch.database.write { try $0.run("INSERT INTO migration VALUES ('crm-999')", []) }
+        #expect(throws: DatabaseFailure.self) {
+            try scratch.database.migrate(CRMSchema.migrations, filling: SQLiteDatabase.filling)
+        }
+    }
+}

@@ -1,0 +1,99 @@
+import Foundation
+import Testing
+
+/// The built program, run as users run it, in a folder of its own.
+final class Program {
+    struct Result {
+        let code: Int32
+        let out: String
+        let err: String
+    }
+
+    let folder: URL
+
+    init() throws {
+        folder = URL(filePath: "/tmp").appending(path: "tandem-test-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
+
+    /// The program stands beside the test bundle.
+    static let path: URL = {
+        let bundle = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent()
+        return bundle.appending(path: "tandem")
+    }()
+
+    func file(_ name: String) -> URL { folder.appending(path: name) }
+
+    func write(_ name: String, _ text: String) throws {
+        let url = file(name)
+        try FileManager.default.createDirectory(
+            at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try Data(text.utf8).write(to: url)
+    }
+
+    func read(_ name: String) throws -> String {
+        String(decoding: try Data(contentsOf: file(name)), as: UTF8.self)
+    }
+
+    /// Starts the program without waiting for it.
+    func start(_ arguments: [String], environment: [String: String] = [:]) throws -> Process {
+        let process = Process()
+        process.executableURL = Self.path
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        return process
+    }
+
+    /// Runs the program to its end; output goes through files, so that no pipe can fill up.
+    @discardableResult
+    func run(_ arguments: [String], environment: [String: String] = [:]) throws -> Result {
+        let process = try start(arguments, environment: environment)
+        let names = ["out", "err"].map { "\($0)-\(UUID().uuidString)" }
+        for name in names { try write(name, "") }
+        process.standardOutput = try FileHandle(forWritingTo: file(names[0]))
+        process.standardError = try FileHandle(forWritingTo: file(names[1]))
+        try process.run()
+        process.waitUntilExit()
+        let result = Result(
+            code: process.terminationStatus, out: try read(names[0]), err: try read(names[1]))
+        for name in names { try FileManager.default.removeItem(at: file(name)) }
+        return result
+    }
+
+    /// Runs the program, expects success, and gives what it printed.
+    @discardableResult
+    func must(_ arguments: String...) throws -> String {
+        let result = try run(arguments)
+        try #require(result.code == 0, "\(arguments): \(result.code) \(result.out) \(result.err)")
+        return result.out
+    }
+
+    /// Runs a command with `--json` and reads its document.
+    func json(_ arguments: String...) throws -> [String: Any] {
+        let result = try run(arguments + ["--json"])
+        let object = try JSONSerialization.jsonObject(with: Data(result.out.utf8))
+        return try #require(object as? [String: Any], "\(result.out) \(result.err)")
+    }
+
+    /// The properties of every living contact, by email address.
+    func contacts() throws -> [String: [String: String]] {
+        let document = try json("crm", "list", "contacts", "--limit", "100000")
+        let records = try #require(document["results"] as? [[String: Any]])
+        var contacts: [String: [String: String]] = [:]
+        for record in records {
+            let properties = record["properties"] as? [String: String] ?? [:]
+            contacts[properties["email"]?.lowercased() ?? "\(record["id"] ?? "")"] = properties
+        }
+        return contacts
+    }
+
+    func status(_ sync: String) throws -> [String: Any] {
+        let document = try json("status", sync)
+        let syncs = try #require(document["syncs"] as? [[String: Any]])
+        return try #require(syncs.first)
+    }
+}
