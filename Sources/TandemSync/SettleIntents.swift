@@ -1,3 +1,4 @@
+import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
