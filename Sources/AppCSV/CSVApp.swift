@@ -194,7 +194,9 @@ extension CSVApp {
     /// The field a header stands for: by name or by label, without case.
     func field(of header: String) -> AppField {
         let name = header.trimmed.lowercased()
-        if let known = newColumns.first(where: { $0.lowercased() == name }) { return AppField(known) }
+        if let known = newColumns.first(where: { $0.lowercased() == name }) {
+            return AppField(known)
+        }
         return labels.first { $0.value.lowercased() == name }?.key ?? AppField(header.trimmed)
     }
 

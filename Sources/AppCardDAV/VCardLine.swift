@@ -137,7 +137,8 @@ enum VCardText {
         split(value, at: separator, honorsQuotes: false)
     }
 
-    static func split(_ text: String, at separator: Unicode.Scalar, honorsQuotes: Bool) -> [String] {
+    static func split(_ text: String, at separator: Unicode.Scalar, honorsQuotes: Bool) -> [String]
+    {
         var parts = [String.UnicodeScalarView()]
         var isQuoted = false
         var isEscaped = false

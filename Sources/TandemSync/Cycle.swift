@@ -94,7 +94,7 @@ extension Cycle {
             }
             let lease = try Lease.take(
                 state.id, holder: holder, until: now + .seconds(tuning.leaseSeconds), now: now,
-                in: connection)
+                isAlive: surroundings.isAlive, in: connection)
             guard let lease else {
                 report.stop = .isBusy
                 return .left(report)

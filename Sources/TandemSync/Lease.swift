@@ -14,19 +14,24 @@ struct Lease: Hashable, Sendable {
 
     /// Takes the lease if nobody holds it.
     ///
-    /// - Returns: `nil` if another holder's lease has not expired.
+    /// - Returns: `nil` if another holder's lease has not expired and `isAlive` does not say that
+    ///   the holder is dead.
     static func take(
         _ syncID: Int64, holder: String, until: Timestamp, now: Timestamp,
-        in connection: any SQLConnection
+        isAlive: (String) -> Bool, in connection: any SQLConnection
     ) throws -> Lease? {
+        let known = try connection.row(
+            "SELECT lease_holder FROM sync WHERE id = ?", [.integer(syncID)]
+        ) { $0.text(0) }
+        let isDead = (known ?? nil).map { !isAlive($0) } ?? false
         let taken = try connection.run(
             """
             UPDATE sync SET lease_holder = ?, lease_token = lease_token + 1, lease_until = ?
-            WHERE id = ? AND (lease_holder IS NULL OR lease_until <= ?)
+            WHERE id = ? AND (lease_holder IS NULL OR lease_until <= ? OR ? = 1)
             """,
             [
                 .text(holder), .integer(until.milliseconds), .integer(syncID),
-                .integer(now.milliseconds),
+                .integer(now.milliseconds), .integer(isDead ? 1 : 0),
             ])
         guard taken == 1 else { return nil }
         let token = try connection.number(

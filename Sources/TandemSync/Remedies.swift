@@ -26,6 +26,7 @@ package struct Remedies {
 
     /// Makes deleted records of one side exist again: a CRM record comes back from the bin under
     /// its old id (or is made anew once the bin was emptied), an app record gets a new id.
+    ///
     /// `records` names CRM or app ids; `nil` stands for all.
     package func resync(deletedIn side: Side, of syncID: Int64, records: Set<String>?) throws
         -> Outcome

@@ -9,10 +9,15 @@ package struct Surroundings: Sendable {
     /// Whether the process is to end: a cycle then leaves after the batch in hand.
     package let isStopping: @Sendable () -> Bool
 
+    /// Whether another holder of a lease may still be running; its lease then has to run out.
+    package let isAlive: @Sendable (String) -> Bool
+
     package init(
         now: @escaping @Sendable () -> Timestamp, jitter: @escaping @Sendable () -> Double,
-        isStopping: @escaping @Sendable () -> Bool = { false }
+        isStopping: @escaping @Sendable () -> Bool = { false },
+        isAlive: @escaping @Sendable (String) -> Bool = { _ in true }
     ) {
+        self.isAlive = isAlive
         self.now = now
         self.jitter = jitter
         self.isStopping = isStopping

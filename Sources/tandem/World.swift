@@ -91,7 +91,8 @@ struct World {
 
     func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
         Surroundings(
-            now: { World.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping)
+            now: { World.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping,
+            isAlive: Self.isAlive)
     }
 
     var tuning: Tuning {
@@ -102,6 +103,16 @@ struct World {
 
     /// Names this process among those that share the store.
     static let holder = "\(ProcessInfo.processInfo.hostName):\(getpid())"
+
+    /// A process of this machine that is gone holds nothing any more; of another machine, and of
+    /// one that has our number again, nothing is known.
+    private static func isAlive(_ holder: String) -> Bool {
+        let parts = holder.split(separator: ":")
+        guard parts.count == 2, parts[0] == ProcessInfo.processInfo.hostName,
+            let process = pid_t(parts[1])
+        else { return true }
+        return kill(process, 0) == 0 || errno != ESRCH
+    }
 
     /// A copy of the store, for a preview that must not leave a trace.
     func snapshot(at path: String) throws -> World {

@@ -56,7 +56,9 @@ import Testing
 
     private func put(_ text: String) throws { try Data(text.utf8).write(to: file) }
     /// With the byte order mark, which reading as text would take away.
-    private func text() throws -> String { String(decoding: try Data(contentsOf: file), as: UTF8.self) }
+    private func text() throws -> String {
+        String(decoding: try Data(contentsOf: file), as: UTF8.self)
+    }
 
     private func list(_ app: CSVApp, since cursor: Cursor? = nil) async throws -> (
         records: [AppRecord], last: ChangePage?
@@ -72,7 +74,8 @@ import Testing
     }
 
     @Test func `changes only the cells it is told to, byte for byte`() async throws {
-        try put("\u{FEFF}id;Comment;Phone Number;EMAIL\r\n1;\"x;y\";;a@b.co\r\n\r\n2; z ;12;c@d.co\r\n")
+        try put(
+            "\u{FEFF}id;Comment;Phone Number;EMAIL\r\n1;\"x;y\";;a@b.co\r\n\r\n2; z ;12;c@d.co\r\n")
         let app = app()
         let records = try await list(app).records
         #expect(records.map(\.id) == ["1", "2"])
@@ -86,7 +89,8 @@ import Testing
             try text()
                 == "\u{FEFF}id;Comment;Phone Number;EMAIL\r\n1;\"x;y\";;a@b.co\r\n\r\n2; z ;\"3;4\";c@d.co\r\nnew;;;e@f.co\r\n"
         )
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path()) == ["contacts.csv"])
+        #expect(
+            try FileManager.default.contentsOfDirectory(atPath: folder.path()) == ["contacts.csv"])
     }
 
     @Test func `does not write over what somebody saved meanwhile`() async throws {
@@ -110,7 +114,9 @@ import Testing
         }
         #expect(try await app.apply([write]) == [.exists(first)])
         #expect(try text() == "id,email,phone\nk1,a@b.co,\n")
-        #expect(try await app.find(key: "k1", values: [:], since: Timestamp(milliseconds: 0)).count == 1)
+        #expect(
+            try await app.find(key: "k1", values: [:], since: Timestamp(milliseconds: 0)).count == 1
+        )
     }
 
     @Test func `has nothing to say while the file is as it was`() async throws {
@@ -124,7 +130,9 @@ import Testing
         await #expect(throws: AppError.self) { try await list(app, since: last?.cursor) }
     }
 
-    @Test func `names rows without id by their natural key and says which rows have no name`() async throws {
+    @Test func `names rows without id by their natural key and says which rows have no name`()
+        async throws
+    {
         try put("id,email,phone\n,A@b.co,1\n,,2\n7,x@y.co,3\n7,z@y.co,4\n")
         let (records, last) = try await list(app())
         #expect(records.map(\.id) == ["email:a@b.co", "7"])

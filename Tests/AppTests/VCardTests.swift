@@ -1,6 +1,7 @@
-@testable import AppCardDAV
 import TandemModel
 import Testing
+
+@testable import AppCardDAV
 
 @Suite struct `vCards` {
     /// Odd and folded lines, groups, parameters, a photo: nothing of it is ours.
@@ -58,7 +59,8 @@ import Testing
         #expect(try VCard(card.text).values[field] == value)
         let before = Set(Self.rich.split(separator: "\r\n"))
         let gone = before.subtracting(card.text.split(separator: "\r\n"))
-        let allowed = field == "firstname" || field == "lastname" ? 2 : field == "other_emails" ? 2 : 1
+        let allowed =
+            field == "firstname" || field == "lastname" ? 2 : field == "other_emails" ? 2 : 1
         #expect(gone.count <= allowed, "\(gone)")
         for (other, old) in try VCard(Self.rich).values where other != field {
             #expect(try VCard(card.text).values[other] == old, "\(other)")
@@ -102,10 +104,16 @@ import Testing
         ("BEGIN:VCARD\r\nVERSION:2.1\r\nN:x\r\nEND:VCARD\r\n", "2.1"),
         ("BEGIN:VCARD\r\nN:x\r\nEND:VCARD\r\n", "VERSION"),
         ("BEGIN:VCARD\r\nVERSION:3.0\r\n", "END:VCARD"),
-        ("BEGIN:VCARD\r\nVERSION:3.0\r\nNOTE;ENCODING=QUOTED-PRINTABLE:=41\r\nEND:VCARD\r\n", "quoted"),
+        (
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nNOTE;ENCODING=QUOTED-PRINTABLE:=41\r\nEND:VCARD\r\n",
+            "quoted"
+        ),
         ("BEGIN:VCARD\r\nVERSION:3.0\r\nbroken line\r\nEND:VCARD\r\n", "broken line"),
         ("<html>no</html>", "no name and value"),
-        ("BEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\n", "more"),
+        (
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:3.0\r\nEND:VCARD\r\n",
+            "more"
+        ),
     ])
     func `that are broken say why`(_ text: String, _ reason: String) {
         #expect {
@@ -115,12 +123,14 @@ import Testing
 
     @Test func `of version 4 use its dates and preferences`() throws {
         var card = try VCard(
-            "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEMAIL;PREF=2:b@x.co\r\nEMAIL;PREF=1:a@x.co\r\nBDAY:--0412\r\nKIND:individual\r\nEND:VCARD\r\n")
+            "BEGIN:VCARD\r\nVERSION:4.0\r\nFN:A\r\nEMAIL;PREF=2:b@x.co\r\nEMAIL;PREF=1:a@x.co\r\nBDAY:--0412\r\nKIND:individual\r\nEND:VCARD\r\n"
+        )
         #expect(card.values["email"] == "a@x.co" && card.values["birthday"] == "--04-12")
         card.apply(["birthday": "1990-04-12"])
         #expect(card.text.contains("BDAY:19900412\r\n"))
         #expect(!card.isGroup)
-        #expect(try VCard("BEGIN:VCARD\r\nVERSION:4.0\r\nKIND:group\r\nFN:G\r\nEND:VCARD\r\n").isGroup)
+        #expect(
+            try VCard("BEGIN:VCARD\r\nVERSION:4.0\r\nKIND:group\r\nFN:G\r\nEND:VCARD\r\n").isGroup)
     }
 
     @Test func `with bare line feeds and tabs are read`() throws {

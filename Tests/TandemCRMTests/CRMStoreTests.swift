@@ -42,7 +42,9 @@ struct Scratch {
     @Test func `keeps what it was given and writes one change for each write`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
-        let id = try scratch.write { try $0.create(.contacts, ["email": "Ann@Example.com", "city": ""]) }
+        let id = try scratch.write {
+            try $0.create(.contacts, ["email": "Ann@Example.com", "city": ""])
+        }
         try scratch.write { try $0.update(id, ["city": "Oslo", "phone": "1"]) }
         let nothing = try scratch.write { try $0.update(id, ["city": "Oslo"]) }
         #expect(nothing == [:])
@@ -51,9 +53,10 @@ struct Scratch {
         #expect(record.properties == ["email": "Ann@Example.com", "city": "Oslo"])
         let history = try scratch.read { try $0.history(of: id) }
         #expect(history.map(\.kind) == [.create, .update, .update])
-        #expect(history.map(\.patch) == [
-            ["email": "Ann@Example.com"], ["city": "Oslo", "phone": "1"], ["phone": ""],
-        ])
+        #expect(
+            history.map(\.patch) == [
+                ["email": "Ann@Example.com"], ["city": "Oslo", "phone": "1"], ["phone": ""],
+            ])
         #expect(history.map(\.sequence) == history.map(\.sequence).sorted())
     }
 
@@ -87,7 +90,8 @@ struct Scratch {
         #expect {
             _ = try scratch.database.write {
                 try $0.run(
-                    "INSERT INTO unique_key VALUES ('contacts', 'email', 'ann@example.com', 99)", [])
+                    "INSERT INTO unique_key VALUES ('contacts', 'email', 'ann@example.com', 99)", []
+                )
             }
         } throws: { ($0 as? DatabaseFailure)?.kind == .constraint }
     }
@@ -97,7 +101,10 @@ struct Scratch {
         defer { scratch.remove() }
         let cases: [(Values, CRMError)] = [
             (["frstname": "A"], .unknownProperty("frstname", of: .contacts, nearest: "firstname")),
-            (["email": "nobody"], .invalidValue("email", "nobody", expected: ValueType.email.example)),
+            (
+                ["email": "nobody"],
+                .invalidValue("email", "nobody", expected: ValueType.email.example)
+            ),
         ]
         for (values, expected) in cases {
             #expect(throws: expected) { try scratch.write { try $0.create(.contacts, values) } }
@@ -115,7 +122,9 @@ struct Scratch {
     @Test func `empties the bin after ninety days and not before`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
-        let id = try scratch.write { try $0.create(.companies, ["name": "Acme", "domain": "acme.com"]) }
+        let id = try scratch.write {
+            try $0.create(.companies, ["name": "Acme", "domain": "acme.com"])
+        }
         try scratch.write { try $0.archive(id) }
         let day = Int64(86_400)
         #expect(try scratch.write(at: scratch.now + .seconds(89 * day)) { try $0.emptyBin() } == 0)
@@ -156,7 +165,9 @@ struct Scratch {
     @Test func `refuses a file that a newer version made`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
-        _ = try scratch.database.write { try $0.run("INSERT INTO migration VALUES ('crm-999')", []) }
+        _ = try scratch.database.write {
+            try $0.run("INSERT INTO migration VALUES ('crm-999')", [])
+        }
         #expect(throws: DatabaseFailure.self) {
             try scratch.database.migrate(CRMSchema.migrations, filling: SQLiteDatabase.filling)
         }

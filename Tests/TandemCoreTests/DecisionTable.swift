@@ -16,7 +16,8 @@ struct FieldCase: Hashable {
             nows.flatMap { crmNow in
                 nows.map { appNow in
                     FieldCase(
-                        crm: .init(base: crmBase, now: crmNow), app: .init(base: appBase, now: appNow))
+                        crm: .init(base: crmBase, now: crmNow),
+                        app: .init(base: appBase, now: appNow))
                 }
             }
         }
@@ -33,7 +34,9 @@ struct FieldSettings: Hashable {
 
     static let all: [FieldSettings] = Direction.allCases.flatMap { direction in
         Side.allCases.flatMap { winner in
-            BlankRule.allCases.map { FieldSettings(direction: direction, winner: winner, blanks: $0) }
+            BlankRule.allCases.map {
+                FieldSettings(direction: direction, winner: winner, blanks: $0)
+            }
         }
     }
 

@@ -36,7 +36,8 @@ import Testing
             guard let target = decision.target else { continue }
             let reading = decision.reading(target)
             let wasSeen = reading.now == reading.base && one.crm.base == one.app.base
-            #expect(reading.now?.isEmpty == true || wasSeen || decision.lost == reading.now, "\(one)")
+            #expect(
+                reading.now?.isEmpty == true || wasSeen || decision.lost == reading.now, "\(one)")
         }
     }
 
@@ -121,6 +122,7 @@ import Testing
     }
 
     /// The tables are kept as text, so that a change of a decision is seen where it is reviewed.
+    ///
     /// Run with `UPDATE_GOLDEN=1` to write them anew.
     @Test(arguments: ["fields", "records"])
     func `the decision tables are as they were reviewed`(_ name: String) throws {

@@ -23,7 +23,8 @@ import Testing
     }
 
     @Test(arguments: [
-        (ValueType.number, "007.50", "7.5" as String?), (.number, "12,5", nil), (.bool, "Yes", "true"),
+        (ValueType.number, "007.50", "7.5" as String?), (.number, "12,5", nil),
+        (.bool, "Yes", "true"),
         (.bool, "maybe", nil), (.date, "2026-11-22T10:00:00Z", "2026-11-22"),
         (.date, "22.11.2026", nil), (.datetime, "2026-11-22", "2026-11-22T00:00:00.000Z"),
         (.multiEnumeration, " b ;a;b", "a;b"), (.string, " kept as is ", " kept as is "),
@@ -36,7 +37,8 @@ import Testing
 
     @Test func `survive storing whatever is in them`() {
         let values: Values = [
-            "plain": "x", "quotes": "\"\\\"", "control": "\u{0}\u{1}\t\n\r", "wide": "日本 👩‍👩‍👧 Å", "": "",
+            "plain": "x", "quotes": "\"\\\"", "control": "\u{0}\u{1}\t\n\r", "wide": "日本 👩‍👩‍👧 Å",
+            "": "",
         ]
         #expect(FlatJSON.values(FlatJSON.text(values)) == values)
         #expect(FlatJSON.text(["b": "2", "a": "1"] as Values) == #"{"a":"1","b":"2"}"#)
@@ -64,7 +66,10 @@ import Testing
 
     @Test func `contacts have keys by email and by person at a company`() {
         #expect(
-            keys(["email": "Ann@Acme.com", "firstname": "Ann", "lastname": "Lee", "company": "ACME  Ltd"])
+            keys([
+                "email": "Ann@Acme.com", "firstname": "Ann", "lastname": "Lee",
+                "company": "ACME  Ltd",
+            ])
                 == [
                     "email=ann@acme.com", "person-company=ann lee|acme ltd",
                     "person-company-domain=ann lee|acme.com",
@@ -75,7 +80,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("https://www.Acme.com/about", "acme.com" as String?), ("bücher.example", "xn--bcher-kva.example"),
+        ("https://www.Acme.com/about", "acme.com" as String?),
+        ("bücher.example", "xn--bcher-kva.example"),
         ("例え.テスト", "xn--r8jz45g.xn--zckzah"), ("nonsense", nil), ("a b.com", nil),
     ])
     func `domains compare in one form`(_ raw: String, _ expected: String?) {
@@ -98,7 +104,8 @@ import Testing
             MatchDecision(subject, candidates: [byPerson, candidate(2, [Self.email])])
                 == .bind(RecordID(2), by: "email"))
         #expect(
-            MatchDecision(subject, candidates: [byPerson]) == .bind(RecordID(1), by: "person-company"))
+            MatchDecision(subject, candidates: [byPerson])
+                == .bind(RecordID(1), by: "person-company"))
     }
 
     @Test func `company keys do not count where both have an email`() {
@@ -110,7 +117,8 @@ import Testing
         let subject = MatchSubject(id: "x", keys: [Self.person], createdAt: nil)
         let (one, two) = (candidate(1, [Self.person]), candidate(2, [Self.person]))
         #expect(
-            MatchDecision(subject, candidates: [two, one]) == .ambiguous([RecordID(1), RecordID(2)]))
+            MatchDecision(subject, candidates: [two, one])
+                == .ambiguous([RecordID(1), RecordID(2)]))
         #expect(
             MatchDecision(subject, candidates: [candidate(3, [Self.person], isBound: true)])
                 == .duplicate(of: RecordID(3)))
@@ -144,7 +152,8 @@ import Testing
         let record = mapping.crmValues(of: ["name": "Ann Marie Lee"])
         #expect(record.values["firstname"] == "Ann Marie" && record.values["lastname"] == "Lee")
         let fields = mapping.appFields(
-            for: ["lastname": "Doe"], current: ["firstname": "Ann", "lastname": "Lee"], isCreate: false)
+            for: ["lastname": "Doe"], current: ["firstname": "Ann", "lastname": "Lee"],
+            isCreate: false)
         #expect(fields.fields["name"] == "Ann Doe")
     }
 
@@ -174,7 +183,8 @@ import Testing
         (.containsNone(["x"]), "abc", true), (.startsWith("ab"), "Abc", true),
         (.known(true), " ", false), (.known(false), "", true), (.lessThan("10"), "9", true),
         (.lessThan("10"), "", false), (.atMost("10"), "10", true), (.atLeast("10"), "9.5", false),
-        (.greaterThan("b"), "c", true), (.between("1", "3"), "3", true), (.between("1", "3"), "4", false),
+        (.greaterThan("b"), "c", true), (.between("1", "3"), "3", true),
+        (.between("1", "3"), "4", false),
     ])
     func `hold or not`(_ condition: Filter.Condition, _ value: String, _ expected: Bool) {
         let filter = Filter.any([.all([.condition("p", condition)])])
@@ -185,14 +195,17 @@ import Testing
 @Suite struct `Cursors and retries` {
     @Test func `a time cursor stays behind the signpost by the lag and on the app's grid`() {
         let cursor = TimeCursor(
-            signpost: Timestamp(milliseconds: 125_500), lag: .seconds(30), granularity: .seconds(60))
+            signpost: Timestamp(milliseconds: 125_500), lag: .seconds(30), granularity: .seconds(60)
+        )
         #expect(cursor.floor.milliseconds == 60_000)
         #expect(TimeCursor(cursor.cursor) == cursor)
         #expect(TimeCursor("x") == nil)
     }
 
     @Test func `waits double up to an hour and never undercut the app's word`() {
-        let waits = (1...12).map { RetryPolicy.wait(attempts: $0, jitter: 0, afterSeconds: nil).seconds }
+        let waits = (1...12).map {
+            RetryPolicy.wait(attempts: $0, jitter: 0, afterSeconds: nil).seconds
+        }
         #expect(waits.prefix(3) == [15, 30, 60] && waits.last == 3_600)
         #expect(RetryPolicy.wait(attempts: 1, jitter: 1, afterSeconds: nil).seconds == 18.75)
         #expect(RetryPolicy.wait(attempts: 1, jitter: 1, afterSeconds: 90).seconds == 90)

@@ -6,7 +6,8 @@ import Testing
 
     init() throws {
         program = try Program()
-        try program.write("sheets/contacts.csv", "id,email,firstname,phone,Comment\n1,ann@example.com,Ann,1,x\n")
+        try program.write(
+            "sheets/contacts.csv", "id,email,firstname,phone,Comment\n1,ann@example.com,Ann,1,x\n")
         try program.write(
             "tandem.yaml",
             """
@@ -60,7 +61,8 @@ import Testing
         let records = try program.json("records", "--state", "deleted-in-app")["records"]
         let row = try #require((records as? [[String: Any]])?.first)
         #expect(row["label"] as? String == "Anna")
-        try program.must("resync-deleted", "--in", "app", "--record", row["crm_id"] as? String ?? "")
+        try program.must(
+            "resync-deleted", "--in", "app", "--record", row["crm_id"] as? String ?? "")
         #expect(try program.read("sheets/contacts.csv").contains("ann@example.com,Anna,22,"))
     }
 
@@ -94,7 +96,9 @@ import Testing
         #expect(report == "app_id,category\n2,duplicate-in-app\n")
         try program.must("report", "--format", "json", "--output", "report.json")
         #expect(try program.read("report.json").contains("\"records\":["))
-        try program.write("sheets/contacts.csv", "id,email,firstname,phone,Comment\n1,ann@example.com,A,,\n2,bob@example.com,B,,\n")
+        try program.write(
+            "sheets/contacts.csv",
+            "id,email,firstname,phone,Comment\n1,ann@example.com,A,,\n2,bob@example.com,B,,\n")
         #expect(try program.run(["sync"]).code == 0)
     }
 
@@ -116,7 +120,9 @@ import Testing
     }
 
     @Test func `sync companies by domain or name`() throws {
-        try program.write("sheets/companies.csv", "id,Company name,domain,City\n1,Acme,,Oslo\n2,Other,www.BETA.com,\n")
+        try program.write(
+            "sheets/companies.csv",
+            "id,Company name,domain,City\n1,Acme,,Oslo\n2,Other,www.BETA.com,\n")
         try program.write(
             "tandem.yaml",
             """
@@ -140,7 +146,8 @@ import Testing
         (["crm", "create", "contacts", "emial=a@b.co"], 1, "did you mean `email`"),
         (["crm", "create", "contact"], 1, "did you mean `contacts`"),
         (["crm", "show", "contacts", "99"], 1, "no record `99`"),
-        (["nonsense"], 64, "Usage"), (["report", "--format", "pdf"], 64, "expected one of csv, json"),
+        (["nonsense"], 64, "Usage"),
+        (["report", "--format", "pdf"], 64, "expected one of csv, json"),
     ])
     func `answer wrong input with what is wrong and what to do`(
         _ arguments: [String], _ code: Int32, _ words: String
@@ -170,7 +177,8 @@ import Testing
         let expected = [
             "tandem.yaml:1: configuration: unknown key `stor` (did you mean `store`?)",
             "tandem.yaml:2: `window: soon`", "tandem.yaml:4: `home`: there is no app `cardav`",
-            "tandem.yaml:5: `sheet`: `folder` is missing", "tandem.yaml:6: the secret `NO_SUCH_SECRET`",
+            "tandem.yaml:5: `sheet`: `folder` is missing",
+            "tandem.yaml:6: the secret `NO_SUCH_SECRET`",
             "tandem.yaml:8: there is no connection `sheat` (did you mean `sheet`?)",
             "tandem.yaml:9: `direction: up`", "tandem.yaml:9: `fields`: the mapping has no `fone`",
         ]
@@ -180,7 +188,8 @@ import Testing
     @Test func `import and export, with rejects apart`() throws {
         try program.write(
             "in.csv",
-            "\u{FEFF}First Name;Email;lifecyclestage\r\nAnn;ann@x.co;lead\r\nBob;nonsense;\r\nCid;cid@x.co;odd\r\n\"Dö;ra\";d@x.co;\r\n")
+            "\u{FEFF}First Name;Email;lifecyclestage\r\nAnn;ann@x.co;lead\r\nBob;nonsense;\r\nCid;cid@x.co;odd\r\n\"Dö;ra\";d@x.co;\r\n"
+        )
         let result = try program.run(["crm", "import", "contacts", "in.csv"])
         #expect(result.code == 3 && result.out == "2 created, 0 updated, 2 rejected\n")
         let rejects = try program.read("in.csv.rejects.csv").split(separator: "\n")
@@ -208,6 +217,7 @@ import Testing
 
     @Test func `tell the story of a seed`() throws {
         let story = try program.must("simulate", "--seed", "7", "--cycles", "3")
-        #expect(story.contains("the world becomes quiet") && story.hasSuffix("All invariants hold.\n"))
+        #expect(
+            story.contains("the world becomes quiet") && story.hasSuffix("All invariants hold.\n"))
     }
 }

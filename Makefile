@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh Debian machine with Swift: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CHECK := --explicit-target-dependency-import-check error
+LIBRARIES := libsqlite3-dev libcurl4-openssl-dev
+TOOLS := python3-venv systemd
+RADICALE := .build/radicale/bin/radicale
+
+.PHONY: build demo test lint simulate bench libraries tools install
+
+build: libraries
+	swift build $(CHECK)
+
+demo: build
+	bash Docs/demo.sh .build/debug/tandem
+
+test: libraries tools lint $(RADICALE)
+	swift build --build-tests $(CHECK)
+	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) swift test --skip-build
+
+lint:
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+# 20,000 seeds, each twice.
+simulate: libraries
+	swift build -c release $(CHECK) --product tandem
+	.build/release/tandem simulate --seeds 20000
+
+bench: libraries tools $(RADICALE)
+	swift build -c release $(CHECK) --product tandem
+	swift build -c release $(CHECK) --product tandem-bench
+	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) .build/release/tandem-bench
+
+# Installs below PREFIX; the systemd unit goes to PREFIX/lib/systemd/system.
+PREFIX ?= /usr/local
+install: libraries
+	swift build -c release $(CHECK) --product tandem
+	install -D -m 755 .build/release/tandem $(DESTDIR)$(PREFIX)/bin/tandem
+	install -D -m 644 systemd/tandem.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tandem.service
+	mkdir -p $(DESTDIR)$(PREFIX)/share/tandem && cp -r mappings $(DESTDIR)$(PREFIX)/share/tandem/
+
+$(RADICALE): | tools
+	python3 -m venv .build/radicale
+	.build/radicale/bin/pip install --quiet 'radicale==3.*'
+
+libraries:
+	@$(call packages,$(LIBRARIES))
+
+tools:
+	@$(call packages,$(TOOLS))
+
+# Installs the Debian packages that are missing, as root or through sudo.
+define packages
+	missing=""; \
+	for name in $(1); do \
+	  dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$name"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then root=""; \
+	  elif command -v sudo >/dev/null; then root="sudo"; \
+	  else echo "These packages are missing:$$missing. Install them as root: apt-get install$$missing" >&2; exit 1; fi; \
+	  echo "installing$$missing"; \
+	  $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq $$missing >/dev/null \
+	    || { echo "Could not install$$missing; see the lines above." >&2; exit 1; }; \
+	fi
+endef
