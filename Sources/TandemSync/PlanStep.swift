@@ -91,6 +91,8 @@ struct PlanStep {
             case .delete(.crm):
                 try deleteInCRM(pair)
             case .forget where !waits:
+                // Our own delete may be what ended it, with the answer lost.
+                if pair.appPresence == .gone { try noteUnseen(pair, pair.appValues, on: .app) }
                 return try tx.pairs.delete(pair)
             case .create(.app, let values):
                 guard try post(create: &pair, values) else { return }

@@ -1,0 +1,142 @@
+import Foundation
+import Testing
+
+@Suite struct `The daemon` {
+    private let program: Program
+
+    /// A poll of an hour: whatever arrives within seconds was woken by the change itself.
+    init() throws {
+        program = try Program()
+        try program.write("sheets/contacts.csv", "id,email,phone\n1,ann@example.com,1\n")
+        try configure("people: {connection: sheet, object: contacts}")
+    }
+
+    private func configure(_ syncs: String) throws {
+        try program.write(
+            "tandem.yaml",
+            """
+            window: 2h
+            poll: 1h
+            connections:
+              sheet: {app: csv, folder: sheets}
+            syncs:
+              \(syncs)
+            """)
+    }
+
+    /// Starts the daemon with no signal blocked: a child of a test would inherit the test's mask.
+    private func serve(_ environment: [String: String] = [:]) throws -> Process {
+        let unmask = "import os,signal,sys;signal.pthread_sigmask(signal.SIG_SETMASK,[]);os.execv(sys.argv[1],sys.argv[1:])"
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", unmask, Program.path.path(), "serve"]
+        process.currentDirectoryURL = program.folder
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = FileHandle.nullDevice
+        try program.write("log", "")
+        process.standardError = try FileHandle(forWritingTo: program.file("log"))
+        try process.run()
+        return process
+    }
+
+    /// Waits until something holds; fails the test after a minute.
+    private func wait(for what: String, _ holds: () throws -> Bool) throws {
+        for _ in 0..<600 {
+            if try holds() { return }
+            usleep(100_000)
+        }
+        Issue.record("never came: \(what)\n\(try program.read("log"))")
+    }
+
+    private func stop(_ daemon: Process) -> Int32 {
+        kill(daemon.processIdentifier, SIGTERM)
+        daemon.waitUntilExit()
+        return daemon.terminationStatus
+    }
+
+    @Test func `wakes for a change in the CRM and leaves in order`() throws {
+        let daemon = try serve()
+        try wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        try program.must("crm", "update", "contacts", "ann@example.com", "phone=42")
+        try wait(for: "the change in the file") {
+            try program.read("sheets/contacts.csv").contains("ann@example.com,42")
+        }
+        #expect(stop(daemon) == 0)
+        let window = try #require(try program.status("people")["window"] as? [String: Any])
+        #expect(window["kept"] as? Int == 1 && window["missed"] as? Int == 0)
+        #expect(try program.run(["sync"]).code == 0)
+    }
+
+    @Test func `takes a new configuration and refuses a wrong one`() throws {
+        let daemon = try serve()
+        try wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        try program.write("sheets/companies.csv", "id,name\n1,Acme\n")
+        let good = try program.read("tandem.yaml")
+        try program.write("tandem.yaml", good + "nonsense: 1\n")
+        kill(daemon.processIdentifier, SIGHUP)
+        try wait(for: "the refusal") { try program.read("log").contains("refused") }
+        try program.write("tandem.yaml", good)
+        try program.must("crm", "update", "contacts", "ann@example.com", "phone=43")
+        try wait(for: "the old configuration at work") {
+            try program.read("sheets/contacts.csv").contains("ann@example.com,43")
+        }
+        try configure(
+            "people: {connection: sheet, object: contacts}\n  firms: {connection: sheet, object: companies}")
+        kill(daemon.processIdentifier, SIGHUP)
+        try wait(for: "the new sync") { try program.status("firms")["in_sync"] as? Int == 1 }
+        #expect(stop(daemon) == 0)
+    }
+
+    @Test func `tells systemd that it is ready and alive`() throws {
+        let listener = """
+            import os,socket,sys
+            s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM);s.bind(sys.argv[1])
+            f=open(sys.argv[2],'a')
+            while True:
+                f.write(s.recv(4096).decode()+'\\n');f.flush()
+            """
+        let socket = program.file("notify").path()
+        let listening = Process()
+        listening.executableURL = URL(filePath: "/usr/bin/env")
+        listening.arguments = ["python3", "-c", listener, socket, program.file("heard").path()]
+        try listening.run()
+        defer { kill(listening.processIdentifier, SIGKILL) }
+        try wait(for: "the listener") { FileManager.default.fileExists(atPath: socket) }
+        let daemon = try serve(["NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "2000000"])
+        try wait(for: "READY and WATCHDOG") {
+            let heard = (try? program.read("heard")) ?? ""
+            return heard.contains("READY=1") && heard.contains("WATCHDOG=1")
+        }
+        kill(daemon.processIdentifier, SIGHUP)
+        try wait(for: "RELOADING") { try program.read("heard").contains("RELOADING=1\nMONOTONIC_USEC=") }
+        #expect(stop(daemon) == 0)
+    }
+
+    /// The unit as it is shipped, but for the place of the program.
+    @Test func `comes with a unit that systemd takes and rates as safe`() throws {
+        let shipped = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../systemd/tandem.service")
+        let unit = String(decoding: try Data(contentsOf: shipped), as: UTF8.self)
+        try program.write(
+            "tandem.service", unit.replacing("/usr/local/bin/tandem", with: Program.path.path()))
+        let file = program.file("tandem.service").path()
+        let verified = try analyze(["verify", file])
+        #expect(verified.code == 0 && verified.out == "", "\(verified.out)")
+        let rated = try analyze(["security", "--offline=true", file]).out
+        let match = try #require(rated.firstMatch(of: #/exposure level for tandem.service: ([0-9.]+)/#))
+        #expect((Double(match.1) ?? 10) < 2.0)
+    }
+
+    private func analyze(_ arguments: [String]) throws -> (code: Int32, out: String) {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["systemd-analyze", "--no-pager"] + arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import Testing
+
+/// Rules of the tree that the compiler does not check.
+@Suite struct `The tree` {
+    private static let root = URL(filePath: #filePath).deletingLastPathComponent()
+        .appending(path: "../..").standardizedFileURL
+
+    private static func sources(_ target: String) throws -> [(name: String, text: String)] {
+        let folder = root.appending(path: "Sources/\(target)")
+        return try FileManager.default.contentsOfDirectory(atPath: folder.path())
+            .filter { $0.hasSuffix(".swift") }
+            .map { name in
+                let data = try Data(contentsOf: folder.appending(path: name))
+                return ("\(target)/\(name)", String(decoding: data, as: UTF8.self))
+            }
+    }
+
+    /// The core sees no clock, no chance, no files; `World` and the adapters hand them in.
+    @Test(arguments: ["TandemModel", "TandemCore", "TandemCRM", "TandemSync"])
+    func `keeps the world out of the engine`(_ target: String) throws {
+        let files = try Self.sources(target)
+        #expect(files.count > 3)
+        for (name, text) in files {
+            for word in ["Date()", "UUID()", ".random(in", "Task.sleep", "import Foundation\n", "FileManager"] {
+                #expect(!text.contains(word), "\(name) has \(word)")
+            }
+        }
+    }
+
+    @Test(arguments: ["TandemModel", "TandemCore"])
+    func `imports nothing into the core`(_ target: String) throws {
+        for (name, text) in try Self.sources(target) {
+            let imports = text.split(separator: "\n").filter { $0.contains(#/^(package )?import /#) }
+                .compactMap { $0.split(separator: " ").last }
+            let allowed: Set<Substring> = ["FoundationEssentials", "TandemModel"]
+            #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
+            // The port to the apps is the one thing of the model that waits.
+            if !name.hasSuffix("AppPort.swift") { #expect(!text.contains(" async "), "\(name)") }
+        }
+    }
+}
