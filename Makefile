@@ -28,8 +28,8 @@ simulate: libraries
 
 bench: libraries tools $(RADICALE)
 	swift build -c release $(CHECK) --product tandem
-	swift build -c release $(CHECK) --product tandem-bench
-	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) .build/release/tandem-bench
+	.build/radicale/bin/pip install --quiet pycurl
+	.build/radicale/bin/python Tests/Bench/bench.py .build/release/tandem
 
 # Installs below PREFIX; the systemd unit goes to PREFIX/lib/systemd/system.
 PREFIX ?= /usr/local

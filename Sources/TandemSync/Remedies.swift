@@ -75,6 +75,19 @@ package struct Remedies {
         return outcome
     }
 
+    /// Lets deletions that wait for a person be carried over in the next cycle.
+    package func approve(_ syncID: Int64, records: Set<String>?) throws -> Outcome {
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        var outcome = Outcome()
+        for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
+            pair.isDeletionApproved = true
+            pair.wake(changedAt: nil)
+            try pairs.save(pair)
+            outcome.done += 1
+        }
+        return outcome
+    }
+
     private func select(
         _ state: PairStateKind, _ category: FailureCategory?, _ records: Set<String>?,
         in pairs: PairTable

@@ -48,6 +48,43 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
     }
 }
 
+struct ApproveCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "approve",
+        abstract: "Carry deletions over that wait for a person (deletions: approve).",
+        discussion: "`tandem records --state awaiting-approval` lists them.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The syncs to look in; all if none is named.")
+    var syncs: [String] = []
+
+    @Option(help: "The CRM or app id of a record; may be repeated.")
+    var record: [String] = []
+
+    @Flag(help: "Every deletion that waits.")
+    var all = false
+
+    func validate() throws {
+        guard all != !record.isEmpty else {
+            throw ValidationError("Name the records with --record, or take --all.")
+        }
+    }
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let chosen = try world.syncs(syncs)
+            let records = all ? nil : Set(record)
+            let outcome = try helped(chosen, in: world) { remedies, id in
+                try remedies.approve(id, records: records)
+            }
+            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            try show(outcome, verb: "approved", json: shared.json)
+        }
+    }
+}
+
 struct RetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry", abstract: "Try failed records again now.")

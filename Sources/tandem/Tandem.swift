@@ -9,7 +9,8 @@ struct Tandem: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, CheckCommand.self, SyncCommand.self, ServeCommand.self,
             StatusCommand.self, RecordsCommand.self, ReportCommand.self, ResyncDeletedCommand.self,
-            RetryCommand.self, AcknowledgeCommand.self, TurnOffCommand.self, TurnOnCommand.self,
+            RetryCommand.self, AcknowledgeCommand.self, ApproveCommand.self, TurnOffCommand.self,
+            TurnOnCommand.self,
             RemoveCommand.self, CRMCommand.self, AppsCommand.self, SimulateCommand.self,
         ])
 }

@@ -66,6 +66,27 @@ import Testing
         #expect(try program.read("sheets/contacts.csv").contains("ann@example.com,Anna,22,"))
     }
 
+    @Test func `carry a deletion over when a person approves it, or by themselves`() throws {
+        try program.must("crm", "create", "contacts", "email=bob@example.com")
+        let settings = try program.read("tandem.yaml")
+        for (rule, command) in [("approve", "approve"), ("propagate", "")] {
+            try program.write(
+                "tandem.yaml",
+                settings.replacing("object: contacts", with: "object: contacts, deletions: \(rule)")
+            )
+            try program.must("sync")
+            let email = rule == "approve" ? "ann@example.com" : "bob@example.com"
+            try program.must("crm", "delete", "contacts", email)
+            try program.must("sync")
+            if !command.isEmpty {
+                #expect(try program.read("sheets/contacts.csv").contains(email))
+                #expect(try program.status("people")["awaiting_approval"] as? Int == 1)
+                try program.must(command, "--all")
+            }
+            #expect(!(try program.read("sheets/contacts.csv").contains(email)))
+        }
+    }
+
     @Test func `stop when the app is suddenly empty until it is acknowledged`() throws {
         let rows = (1...30).map { "\($0),p\($0)@example.com,P,," }.joined(separator: "\n")
         try program.write("sheets/contacts.csv", "id,email,firstname,phone,Comment\n\(rows)\n")

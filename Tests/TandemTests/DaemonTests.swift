@@ -26,7 +26,8 @@ import Testing
 
     /// Starts the daemon with no signal blocked: a child of a test would inherit the test's mask.
     private func serve(_ environment: [String: String] = [:]) throws -> Process {
-        let unmask = "import os,signal,sys;signal.pthread_sigmask(signal.SIG_SETMASK,[]);os.execv(sys.argv[1],sys.argv[1:])"
+        let unmask =
+            "import os,signal,sys;signal.pthread_sigmask(signal.SIG_SETMASK,[]);os.execv(sys.argv[1],sys.argv[1:])"
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = ["python3", "-c", unmask, Program.path.path(), "serve"]
@@ -81,7 +82,8 @@ import Testing
             try program.read("sheets/contacts.csv").contains("ann@example.com,43")
         }
         try configure(
-            "people: {connection: sheet, object: contacts}\n  firms: {connection: sheet, object: companies}")
+            "people: {connection: sheet, object: contacts}\n  firms: {connection: sheet, object: companies}"
+        )
         kill(daemon.processIdentifier, SIGHUP)
         try wait(for: "the new sync") { try program.status("firms")["in_sync"] as? Int == 1 }
         #expect(stop(daemon) == 0)
@@ -108,7 +110,9 @@ import Testing
             return heard.contains("READY=1") && heard.contains("WATCHDOG=1")
         }
         kill(daemon.processIdentifier, SIGHUP)
-        try wait(for: "RELOADING") { try program.read("heard").contains("RELOADING=1\nMONOTONIC_USEC=") }
+        try wait(for: "RELOADING") {
+            try program.read("heard").contains("RELOADING=1\nMONOTONIC_USEC=")
+        }
         #expect(stop(daemon) == 0)
     }
 
@@ -123,7 +127,8 @@ import Testing
         let verified = try analyze(["verify", file])
         #expect(verified.code == 0 && verified.out == "", "\(verified.out)")
         let rated = try analyze(["security", "--offline=true", file]).out
-        let match = try #require(rated.firstMatch(of: #/exposure level for tandem.service: ([0-9.]+)/#))
+        let match = try #require(
+            rated.firstMatch(of: #/exposure level for tandem.service: ([0-9.]+)/#))
         #expect((Double(match.1) ?? 10) < 2.0)
     }
 

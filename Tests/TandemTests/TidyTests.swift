@@ -22,7 +22,10 @@ import Testing
         let files = try Self.sources(target)
         #expect(files.count > 3)
         for (name, text) in files {
-            for word in ["Date()", "UUID()", ".random(in", "Task.sleep", "import Foundation\n", "FileManager"] {
+            for word in [
+                "Date()", "UUID()", ".random(in", "Task.sleep", "import Foundation\n",
+                "FileManager",
+            ] {
                 #expect(!text.contains(word), "\(name) has \(word)")
             }
         }
@@ -31,8 +34,10 @@ import Testing
     @Test(arguments: ["TandemModel", "TandemCore"])
     func `imports nothing into the core`(_ target: String) throws {
         for (name, text) in try Self.sources(target) {
-            let imports = text.split(separator: "\n").filter { $0.contains(#/^(package )?import /#) }
-                .compactMap { $0.split(separator: " ").last }
+            let imports = text.split(separator: "\n").filter {
+                $0.contains(#/^(package )?import /#)
+            }
+            .compactMap { $0.split(separator: " ").last }
             let allowed: Set<Substring> = ["FoundationEssentials", "TandemModel"]
             #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
             // The port to the apps is the one thing of the model that waits.

@@ -1,0 +1,224 @@
+"""Measures Tandem beside the floor of each job, taken in the same run, and prints the ratios.
+
+usage: bench.py TANDEM [SCALE]      SCALE divides the sizes, for a quick look
+"""
+import base64
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+import pycurl
+
+TANDEM = os.path.abspath(sys.argv[1])
+SCALE = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+CARDS, UPLOADS, ROWS = 20_000 // SCALE, 2_000 // SCALE, 100_000 // SCALE
+PORT = 23_232
+BOOK = f"http://127.0.0.1:{PORT}/me/book/"
+results = []
+
+
+def measure(arguments, folder):
+    """Runs Tandem; gives seconds and peak memory in MB."""
+    started = time.perf_counter()
+    process = subprocess.Popen([TANDEM, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"tandem {' '.join(arguments)} failed with {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def note(what, seconds, floor, goal, memory=None):
+    ratio = seconds / floor if floor else None
+    results.append((what, seconds, floor, ratio, goal, memory))
+
+
+class Server:
+    """A Radicale with cards on its disk."""
+
+    def __init__(self, folder, cards):
+        book = f"{folder}/data/collection-root/me/book"
+        os.makedirs(book)
+        with open(f"{book}/.Radicale.props", "w") as file:
+            file.write('{"tag": "VADDRESSBOOK"}')
+        for i in range(cards):
+            with open(f"{book}/c{i}.vcf", "w", newline="") as file:
+                file.write(card(f"c{i}", i))
+        with open(f"{folder}/users", "w") as file:
+            file.write("me:pw\n")
+        with open(f"{folder}/config", "w") as file:
+            file.write(f"""[server]\nhosts = 127.0.0.1:{PORT}\n[auth]\ntype = htpasswd
+htpasswd_filename = {folder}/users\nhtpasswd_encryption = plain\ndelay = 0
+[storage]\nfilesystem_folder = {folder}/data\n[logging]\nlevel = error\n""")
+        program = os.path.join(os.path.dirname(sys.executable), "radicale")
+        self.process = subprocess.Popen([program, "--config", f"{folder}/config"])
+        for _ in range(300):
+            try:
+                request = urllib.request.Request(BOOK)
+                request.add_header("Authorization", "Basic " + base64.b64encode(b"me:pw").decode())
+                urllib.request.urlopen(request, timeout=60).read(1)
+                return
+            except urllib.error.HTTPError:
+                return
+            except OSError:
+                time.sleep(0.1)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def card(uid, i):
+    return (f"BEGIN:VCARD\r\nVERSION:3.0\r\nUID:{uid}\r\nFN:Person {i}\r\nN:Last{i};Person;;;\r\n"
+            f"EMAIL;TYPE=INTERNET:p{i}@example.com\r\nTEL;TYPE=WORK:+46 {i}\r\nORG:Firm {i % 97}\r\n"
+            f"ADR;TYPE=WORK:;;Street {i};Oslo;;0150;Norway\r\nEND:VCARD\r\n")
+
+
+def exchange(requests, width):
+    """The bare libcurl client: sends requests, `width` at a time, and keeps the answers."""
+    multi, answers, waiting, free = pycurl.CurlMulti(), [None] * len(requests), list(enumerate(requests)), []
+    handles = [pycurl.Curl() for _ in range(width)]
+    free, running, left = list(handles), {}, len(requests)
+    while left:
+        while free and waiting:
+            (place, (method, url, headers, body)), curl = waiting.pop(0), free.pop()
+            chunks = []
+            curl.setopt(pycurl.URL, url)
+            curl.setopt(pycurl.CUSTOMREQUEST, method)
+            curl.setopt(pycurl.USERPWD, "me:pw")
+            curl.setopt(pycurl.HTTPHEADER, headers + ["Expect:"])
+            curl.setopt(pycurl.POSTFIELDS, body)
+            curl.setopt(pycurl.WRITEFUNCTION, chunks.append)
+            running[curl] = (place, chunks)
+            multi.add_handle(curl)
+        multi.perform()
+        _, done, failed = multi.info_read()
+        if failed:
+            sys.exit(f"the bare client failed: {failed}")
+        for curl in done:
+            place, chunks = running.pop(curl)
+            answers[place] = b"".join(chunks)
+            multi.remove_handle(curl)
+            free.append(curl)
+            left -= 1
+        if not done:
+            multi.select(0.1)
+    return answers
+
+
+def download():
+    sync = ('<D:sync-collection xmlns:D="DAV:"><D:sync-token/><D:sync-level>1</D:sync-level>'
+            '<D:prop><D:getetag/></D:prop></D:sync-collection>')
+    xml = ["Depth: 1", "Content-Type: application/xml"]
+    listing = exchange([("REPORT", BOOK, xml, sync)], 1)[0].decode()
+    hrefs = re.findall(r"<(?:D:)?href>([^<]*\.vcf)</", listing)
+    head = ('<C:addressbook-multiget xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:carddav">'
+            '<D:prop><D:getetag/><C:address-data/></D:prop>')
+    chunks = [hrefs[i:i + 100] for i in range(0, len(hrefs), 100)]
+    exchange([("REPORT", BOOK, xml, head + "".join(f"<D:href>{h}</D:href>" for h in chunk)
+               + "</C:addressbook-multiget>") for chunk in chunks], 4)
+    return len(hrefs)
+
+
+def carddav(folder):
+    server = Server(folder, CARDS)
+    try:
+        with open(f"{folder}/tandem.yaml", "w") as file:
+            file.write(f"connections: {{home: {{app: carddav, url: '{BOOK}', username: me, password: pw}}}}\n"
+                       "syncs: {people: {connection: home, object: contacts}}\n")
+        download()  # fills the server's cache, for both alike
+        started = time.perf_counter()
+        found = download()
+        floor = time.perf_counter() - started
+        assert found == CARDS, found
+        seconds, memory = measure(["sync"], folder)
+        note(f"first sync, {CARDS} cards down", seconds, floor, "at most 1.3", memory)
+        seconds, memory = measure(["sync"], folder)
+        idle = min(measure(["status"], folder)[0] for _ in range(3))
+        note(f"cycle with nothing changed, {CARDS} cards (floor: `tandem status`)", seconds, idle, "own part < 50 ms", memory)
+    finally:
+        server.stop()
+
+
+def upload(folder):
+    server = Server(folder, 0)
+    try:
+        puts = [("PUT", f"{BOOK}bare-{i}.vcf", ["Content-Type: text/vcard", "If-None-Match: *"], card(f"bare-{i}", i))
+                for i in range(UPLOADS)]
+        started = time.perf_counter()
+        exchange(puts, 4)
+        floor = time.perf_counter() - started
+    finally:
+        server.stop()
+    shutil.rmtree(f"{folder}/data")
+    server = Server(folder, 0)
+    try:
+        with open(f"{folder}/tandem.yaml", "w") as file:
+            file.write(f"connections: {{home: {{app: carddav, url: '{BOOK}', username: me, password: pw}}}}\n"
+                       "syncs: {people: {connection: home, object: contacts}}\n")
+        rows(f"{folder}/in.csv", UPLOADS)
+        measure(["crm", "import", "contacts", "in.csv"], folder)
+        seconds, memory = measure(["sync"], folder)
+        note(f"first sync, {UPLOADS} cards up", seconds, floor, "at most 1.3", memory)
+    finally:
+        server.stop()
+
+
+def rows(path, count):
+    with open(path, "w") as file:
+        file.write("id,email,firstname,lastname,phone,company,city,country\n" if path.endswith("contacts.csv")
+                   else "email,firstname,lastname,phone,company,city,country\n")
+        for i in range(count):
+            line = f"p{i}@example.com,Person,Last{i},+46 {i},Firm {i % 97},Oslo,Norway\n"
+            file.write(f"{i},{line}" if path.endswith("contacts.csv") else line)
+
+
+def csv(folder):
+    os.makedirs(f"{folder}/sheets")
+    rows(f"{folder}/sheets/contacts.csv", ROWS)
+    with open(f"{folder}/tandem.yaml", "w") as file:
+        file.write("connections: {sheet: {app: csv, folder: sheets}}\nsyncs: {people: {connection: sheet, object: contacts}}\n")
+    lines = [line.rstrip("\n").split(",") for line in open(f"{folder}/sheets/contacts.csv")][1:]
+    floor = float("inf")
+    for attempt in range(3):
+        database = sqlite3.connect(f"{folder}/floor-{attempt}.db")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("CREATE TABLE contact (id TEXT PRIMARY KEY, email TEXT, firstname TEXT, lastname TEXT,"
+                         " phone TEXT, company TEXT, city TEXT, country TEXT)")
+        started = time.perf_counter()
+        with database:
+            database.executemany("INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?, ?, ?)", lines)
+        floor = min(floor, time.perf_counter() - started)
+        database.close()
+    seconds, memory = measure(["sync"], folder)
+    note(f"first sync, {ROWS} pairs through CSV", seconds, floor, "at most 6; 150 MB", memory)
+    seconds, memory = measure(["sync"], folder)
+    seconds, memory = measure(["sync"], folder)
+    note(f"cycle with nothing changed, {ROWS} CSV pairs", seconds, None, "", memory)
+    os.rename(f"{folder}/sheets", f"{folder}/old-sheets")
+    fresh = f"{folder}/import"
+    os.makedirs(fresh)
+    with open(f"{fresh}/tandem.yaml", "w") as file:
+        file.write("store: tandem.db\n")
+    rows(f"{fresh}/in.csv", ROWS)
+    seconds, memory = measure(["crm", "import", "contacts", "in.csv"], fresh)
+    note(f"import of {ROWS} rows", seconds, floor, "well under 60 s", memory)
+
+
+for job in (csv, carddav, upload):
+    folder = tempfile.mkdtemp(prefix="tandem-bench-")
+    try:
+        job(folder)
+    finally:
+        shutil.rmtree(folder)
+
+print(f"{'job':66} {'seconds':>8} {'floor':>8} {'ratio':>6} {'MB':>5}  goal")
+for what, seconds, floor, ratio, goal, memory in results:
+    print(f"{what:66} {seconds:8.2f} {floor or 0:8.2f} {ratio or 0:6.1f} {memory or 0:5.0f}  {goal}")
