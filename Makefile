@@ -6,6 +6,7 @@ LIBRARIES := libsqlite3-dev libcurl4-openssl-dev
 TOOLS := python3-venv systemd
 RADICALE := .build/radicale/bin/radicale
 
+.NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
 
 build: libraries
@@ -60,7 +61,7 @@ define packages
 	  elif command -v sudo >/dev/null; then root="sudo"; \
 	  else echo "These packages are missing:$$missing. Install them as root: apt-get install$$missing" >&2; exit 1; fi; \
 	  echo "installing$$missing"; \
-	  $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -qq $$missing >/dev/null \
+	  $$root apt-get update -qq && $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null \
 	    || { echo "Could not install$$missing; see the lines above." >&2; exit 1; }; \
 	fi
 endef

@@ -39,13 +39,14 @@ package struct CSVApp: App {
 
     package var capabilities: AppCapabilities {
         AppCapabilities(
-            conditionalWrites: true, createSafety: .clientID, readBatch: 5_000, writeBatch: 5_000)
+            conditionalWrites: true, createSafety: .clientID, readBatch: 5_000, writeBatch: 5_000,
+            listsWholeRecords: true)
     }
 
     /// The fields of the file as it is now; those of a new one if there is none.
     ///
     /// - Throws: As ``profile()``.
-    package func fields() throws(AppError) -> Set<AppField> {
+    func fields() throws(AppError) -> Set<AppField> {
         Set(try CSVTable.read(path, naming: field(of:))?.fields ?? newColumns.map(field(of:)))
     }
 
@@ -89,7 +90,8 @@ package struct CSVApp: App {
     package func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> [AppRecord]
     {
-        let readings = try await read([newID(key, values)])
+        let fields = Array(try fields())
+        let readings = try await read([newID(key, values, fields: fields)])
         return readings.values.compactMap {
             if case .present(let record) = $0 { record } else { nil }
         }
@@ -110,6 +112,31 @@ package struct CSVApp: App {
         throw .tryLater(.versionConflict, "\(path) is being saved by somebody", afterSeconds: nil)
     }
 
+    private static func target(of path: String) -> String {
+        guard let resolved = realpath(path, nil) else { return path }
+        defer { free(resolved) }
+        return String(cString: resolved)
+    }
+
+    /// Writes a whole file that is on the disk when this returns, with the owner and the rights of
+    /// the one that it replaces.
+    private static func write(_ content: [UInt8], to path: String, like stamp: FileStamp) throws {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw CocoaError(.fileWriteNoPermission) }
+        defer { close(file) }
+        var rest = content[...]
+        while !rest.isEmpty {
+            let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            guard written > 0 else { throw CocoaError(.fileWriteOutOfSpace) }
+            rest = rest.dropFirst(written)
+        }
+        // Only root may give a file away; for everybody else it is theirs already.
+        _ = fchown(file, stamp.owner, stamp.group)
+        guard fchmod(file, stamp.permissions) == 0, fsync(file) == 0 else {
+            throw CocoaError(.fileWriteUnknown)
+        }
+    }
+
     private func empty() throws(AppError) -> CSVTable {
         try CSVTable(
             Array(CSVFormat().line(newColumns).utf8), path: path, naming: field(of:))
@@ -119,10 +146,11 @@ package struct CSVApp: App {
     ///
     /// - Returns: `false`, and nothing is changed, if somebody saved the file since `stamp`.
     private func replace(with content: [UInt8], unless stamp: FileStamp) throws(AppError) -> Bool {
+        // The file itself is replaced, not a link to it.
+        let path = Self.target(of: path)
         let temporary = path + ".tandem-new"
         do {
-            try Data(content).write(to: URL(filePath: temporary))
-            chmod(temporary, stamp.permissions)
+            try Self.write(content, to: temporary, like: stamp)
             guard FileStamp(path) == stamp else {
                 try FileManager.default.removeItem(atPath: temporary)
                 return false
@@ -200,8 +228,8 @@ extension CSVApp {
         return labels.first { $0.value.lowercased() == name }?.key ?? AppField(header.trimmed)
     }
 
-    func newID(_ key: String, _ values: [AppField: String]) -> AppRecordID {
-        let hasIDs = (try? fields().contains(AppField(idColumn))) ?? true
+    func newID(_ key: String, _ values: [AppField: String], fields: [AppField]) -> AppRecordID {
+        let hasIDs = fields.contains(AppField(idColumn))
         let natural = naturalKey.first { !(values[AppField($0)] ?? "").trimmed.isEmpty }
         guard !hasIDs, let natural else { return AppRecordID(key) }
         return AppRecordID("\(natural):\((values[AppField(natural)] ?? "").trimmed.lowercased())")
@@ -214,6 +242,8 @@ struct FileStamp: Equatable {
     let size: Int64
     let modifiedNanoseconds: Int64
     let permissions: UInt32
+    let owner: UInt32
+    let group: UInt32
 
     init(_ path: String) {
         var status = stat()
@@ -223,6 +253,8 @@ struct FileStamp: Equatable {
         modifiedNanoseconds =
             isThere
             ? Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec) : 0
+        owner = isThere ? status.st_uid : getuid()
+        group = isThere ? status.st_gid : getgid()
         permissions = isThere ? UInt32(status.st_mode & 0o777) : 0o600
     }
 }

@@ -28,7 +28,11 @@ struct CSVEdit {
     }
 
     private mutating func create(_ key: String, _ values: [AppField: String]) -> WriteOutcome {
-        let id = app.newID(key, values)
+        let id = app.newID(key, values, fields: table.fields)
+        if added[id] != nil {
+            return .refused(
+                Refusal(.duplicateInApp, "two new rows would have the key \(id)", otherID: id.text))
+        }
         if let place = places[id] { return .exists(app.record(id, table.rows[place], table)) }
         var all = values
         all[AppField(app.idColumn)] = id.text

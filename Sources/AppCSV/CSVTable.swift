@@ -25,7 +25,9 @@ struct CSVTable {
                 .permission, "cannot read \(path)",
                 remedy: "Give the daemon's user the right to read it.")
         }
-        return try CSVTable(Array(data), path: path, naming: naming)
+        let table = try CSVTable(Array(data), path: path, naming: naming)
+        // Not even a header: somebody is making or saving the file.
+        return table.header.isEmpty ? nil : table
     }
 
     init(_ bytes: [UInt8], path: String, naming: (String) -> AppField) throws(AppError) {
@@ -48,6 +50,12 @@ struct CSVTable {
         self.format = format
         header = rows.first?.cells.map(\.trimmed) ?? []
         fields = header.map(naming)
+        if let twice = Dictionary(grouping: fields, by: \.self).first(where: { $0.value.count > 1 })
+        {
+            throw .askOperator(
+                .mapping, "\(path): two columns stand for `\(twice.key)`",
+                remedy: "Rename one of them.")
+        }
         self.rows = Array(rows.dropFirst())
         digest = SHA256.hash(data: bytes).map {
             String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)

@@ -12,10 +12,21 @@ struct AddressBook: Sendable {
     let hasSync: Bool
 
     /// The id of a card: the path of its address, as servers write it in any form.
+    ///
+    /// `%40` and `@`, `%2c` and `%2C` are the same place, so each part is decoded and encoded anew.
     func id(of href: String) -> AppRecordID {
         let absolute = HTTPClient.absolute(href, from: url) ?? href
-        return AppRecordID(URL(string: absolute)?.path(percentEncoded: true) ?? href)
+        let path = URL(string: absolute)?.path(percentEncoded: true) ?? href
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { part in
+            let plain = part.removingPercentEncoding ?? String(part)
+            return plain.addingPercentEncoding(withAllowedCharacters: Self.unreserved) ?? plain
+        }
+        return AppRecordID(parts.joined(separator: "/"))
     }
+
+    /// RFC 3986 §2.3.
+    private static let unreserved = CharacterSet(
+        charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
     /// Where a card made with this key goes: the same key, the same place.
     func newID(_ key: String) -> AppRecordID {

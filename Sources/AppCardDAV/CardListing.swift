@@ -58,7 +58,7 @@ final class CardListing: ChangeListing {
         let cursor = Cursor(Self.sync + next)
         place.withLock { $0 = isCut ? cursor : nil }
         page.cursor = isCut && isFull ? nil : cursor
-        page.provesAbsence = isFull && !isCut && token.isEmpty
+        page.provesAbsence = isFull && !isCut
         return page
     }
 

@@ -5,6 +5,7 @@ import TandemModel
 /// Requests to one CardDAV server, with its way to ask for a password, and answers as errors.
 final class DAVConnection: Sendable {
     private let client: HTTPClient
+    private let isSecure: Bool
     private let username: String?
     private let password: String?
     private let scheme = Mutex<HTTPCredentials.Scheme?>(nil)
@@ -12,6 +13,7 @@ final class DAVConnection: Sendable {
     init(_ settings: CardDAVApp.Settings) {
         client = HTTPClient(
             .init(timeoutSeconds: settings.timeoutSeconds, caFile: settings.caFile))
+        isSecure = !settings.url.lowercased().hasPrefix("http://")
         username = settings.username
         password = settings.password
     }
@@ -47,18 +49,27 @@ final class DAVConnection: Sendable {
     /// The first refusal tells how the server wants to be shown the password; until then it is
     /// shown to nobody, so that a server that asks for a digest never sees it.
     func send(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
-        let response = try await client.send(request, credentials: credentials)
-        guard response.status == 401, scheme.withLock({ $0 }) == nil, username != nil else {
-            return response
-        }
+        let shown = credentials(for: request)
+        let response = try await client.send(request, credentials: shown)
+        guard response.status == 401, shown == nil, username != nil, mayShowPassword(to: request)
+        else { return response }
         let offers = response.headers("WWW-Authenticate").map { $0.lowercased() }
         let isDigest = offers.contains { $0.contains("digest") }
         scheme.withLock { $0 = isDigest ? .digest : .basic }
-        return try await client.send(request, credentials: credentials)
+        return try await client.send(request, credentials: credentials(for: request))
     }
 
-    private var credentials: HTTPCredentials? {
-        guard let username, let scheme = scheme.withLock({ $0 }) else { return nil }
+    /// A server that was named with `https` is never shown the password in clear text, whatever
+    /// addresses its answers name.
+    private func mayShowPassword(to request: HTTPRequest) -> Bool {
+        !isSecure || request.url.lowercased().hasPrefix("https:")
+    }
+
+    private func credentials(for request: HTTPRequest) -> HTTPCredentials? {
+        guard let username, mayShowPassword(to: request), let scheme = scheme.withLock({ $0 })
+        else {
+            return nil
+        }
         return HTTPCredentials(username: username, password: password ?? "", scheme: scheme)
     }
 
@@ -89,7 +100,7 @@ final class DAVConnection: Sendable {
         try await request(
             HTTPRequest(
                 "REPORT", url,
-                headers: [("Depth", "1"), ("Content-Type", "application/xml; charset=utf-8")],
+                headers: [("Depth", "0"), ("Content-Type", "application/xml; charset=utf-8")],
                 body: body))
     }
 }

@@ -94,7 +94,7 @@ struct VCard {
             lines.append(line)
         }
         for physical in physicalLines(text) {
-            let content = physical.prefix { !$0.isNewline }
+            let content = physical.prefix { !["\r\n", "\n", "\r"].contains($0) }
             // The blank may be followed by a mark that combines with it: scalars again.
             if let first = content.unicodeScalars.first, first == " " || first == "\t" {
                 unfolded += String(content.unicodeScalars.dropFirst())

@@ -35,7 +35,10 @@ extension VCard {
             return all("CATEGORIES").flatMap { VCardText.components(lines[$0].value, at: ",") }
                 .map { VCardText.unescaped($0).trimmed }.filter { !$0.isEmpty }.joined(
                     separator: ";")
-        case "birthday": return place(of: field).map { Self.extended(date: lines[$0].value) } ?? ""
+        case "birthday":
+            return place(of: field).map {
+                Self.extended(date: VCardText.unescaped(lines[$0].value))
+            } ?? ""
         default:
             guard let index = place(of: field) else { return "" }
             guard let component = Self.component(of: field) else {
@@ -54,7 +57,8 @@ extension VCard {
             for index in all("CATEGORIES").reversed() { remove(index) }
             let parts = ValueType.parts(value).map(VCardText.escaped)
             if !parts.isEmpty { add("CATEGORIES", parts.joined(separator: ",")) }
-        case "birthday": write(isVersion4 ? Self.basic(date: value) : value, to: field)
+        case "birthday":
+            write(isVersion4 ? Self.basic(date: value) : VCardText.escaped(value), to: field)
         default:
             guard let component = Self.component(of: field) else {
                 return write(VCardText.escaped(value), to: field)
@@ -175,7 +179,7 @@ extension VCard {
         let full = [name[1], name[0]].filter { !$0.isEmpty }.joined(separator: " ")
         let names = [full, self["company"], self["email"], "Unnamed"]
         guard let wanted = names.first(where: { !$0.isEmpty }) else { return }
-        if first("N") == nil { add("N", ";;;;") }
+        if first("N") == nil { add("N", name.map(VCardText.escaped).joined(separator: ";")) }
         guard let index = first("FN") else { return add("FN", VCardText.escaped(wanted)) }
         if before.isEmpty || !full.isEmpty && nameChanged(from: before, to: full) {
             set(index, VCardText.escaped(wanted))
@@ -190,6 +194,9 @@ extension VCard {
 
     /// The form of version 4.0: `19900412`, `--0412`.
     private static func basic(date: String) -> String {
+        guard date.wholeMatch(of: #/(\d{4}|-)-\d{2}-\d{2}/#) != nil else {
+            return VCardText.escaped(date)
+        }
         let rest = date.drop { $0 == "-" }
         return date.prefix(date.count - rest.count) + rest.filter { $0 != "-" }
     }

@@ -20,6 +20,8 @@ package struct CSVParser: Sendable {
         case openQuote(line: Int)
         /// A row longer than the limit, most likely after a stray quote.
         case tooLong(line: Int)
+        /// The row is no UTF-8 text.
+        case notUTF8(line: Int)
     }
 
     /// The longest row, in bytes.
@@ -85,7 +87,7 @@ package struct CSVParser: Sendable {
         case UInt8(ascii: "\"") where cell.isEmpty:
             isQuoted = true
             quoteLine = line
-        case delimiter: endCell()
+        case delimiter: try endCell()
         case UInt8(ascii: "\n"):
             try endRow(at: isAfterReturn ? place - 1 : place, row)
             line += 1
@@ -97,15 +99,18 @@ package struct CSVParser: Sendable {
         isAfterReturn = byte == UInt8(ascii: "\r")
     }
 
-    private mutating func endCell() {
-        cells.append(String(decoding: cell, as: UTF8.self))
+    private mutating func endCell() throws {
+        guard let text = String(validating: cell, as: UTF8.self) else {
+            throw Problem.notUTF8(line: rowLine)
+        }
+        cells.append(text)
         cell.removeAll(keepingCapacity: true)
         wasQuoted = false
     }
 
     private mutating func endRow(at end: Int, _ row: (Row) throws -> Void) throws {
         if cells.isEmpty && cell.isEmpty && !wasQuoted { return }
-        endCell()
+        try endCell()
         try row(Row(cells: cells, line: rowLine, range: rowStart..<max(end, rowStart)))
         cells.removeAll(keepingCapacity: true)
     }

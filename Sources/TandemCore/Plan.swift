@@ -50,6 +50,8 @@ package struct Plan: Hashable, Sendable {
         case delete(on: Side)
         /// Both records are gone: the pair goes too.
         case forget
+
+        package var isDelete: Bool { if case .delete = self { true } else { false } }
     }
 
     package var actions: [Action] = []

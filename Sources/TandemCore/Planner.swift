@@ -101,7 +101,8 @@ package struct Planner: Sendable {
         let (now, base) =
             side == .crm ? (pair.crm.values, pair.crmBase) : (pair.app.values, pair.appBase)
         return settings.mapping.fields.contains { field in
-            guard let value = now?[field.crm] else { return false }
+            // A value that is there and was not understood may be an edit.
+            guard let value = now?[field.crm] else { return base[field.crm] != nil }
             return !field.type.equal(value, base[field.crm] ?? "")
         }
     }

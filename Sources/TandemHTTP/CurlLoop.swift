@@ -9,7 +9,9 @@ final class CurlLoop: @unchecked Sendable {
     private let multi: UnsafeMutableRawPointer
     private let queue = Mutex<[Transfer]>([])
     private var running: [UnsafeMutableRawPointer: Transfer] = [:]
-    private var idle: [UnsafeMutableRawPointer] = []
+    /// Handles to use again, by what they learned: nonces and a certificate file must not reach
+    /// another server's requests.
+    private var idle: [String: [UnsafeMutableRawPointer]] = [:]
 
     static let shared = CurlLoop()
 
@@ -46,7 +48,7 @@ final class CurlLoop: @unchecked Sendable {
 
     private func start(_ transfer: Transfer) {
         // Handles are used again without a reset: that keeps what they learned of digest nonces.
-        guard let easy = idle.popLast() ?? curl_easy_init() else {
+        guard let easy = idle[transfer.kind, default: []].popLast() ?? curl_easy_init() else {
             return transfer.finish(.failure(.unreachable("no memory for a connection")))
         }
         transfer.configure(easy)
@@ -62,8 +64,9 @@ final class CurlLoop: @unchecked Sendable {
             }
             let code = message.pointee.data.result
             curl_multi_remove_handle(multi, easy)
-            if let transfer = running.removeValue(forKey: easy) { transfer.complete(easy, code) }
-            idle.append(easy)
+            guard let transfer = running.removeValue(forKey: easy) else { continue }
+            transfer.complete(easy, code)
+            idle[transfer.kind, default: []].append(easy)
         }
     }
 }

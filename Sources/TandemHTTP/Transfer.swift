@@ -22,6 +22,14 @@ final class Transfer: @unchecked Sendable {
         self.continuation = continuation
     }
 
+    /// Requests of one kind may share a handle: same server, user and certificate file.
+    var kind: String {
+        let origin = request.url.split(separator: "/", maxSplits: 2).prefix(2).joined(
+            separator: "/")
+        let host = request.url.dropFirst(origin.count).split(separator: "/").first ?? ""
+        return "\(origin)\(host)|\(credentials?.username ?? "")|\(options.caFile ?? "")"
+    }
+
     func finish(_ result: Result<HTTPResponse, HTTPFailure>) {
         if let list { curl_slist_free_all(list) }
         continuation.resume(returning: result)

@@ -151,11 +151,13 @@ package struct AppCapabilities: Hashable, Sendable {
     /// Listings since a cursor name deleted records, or every listing is complete; otherwise the
     /// app is listed from the start now and then.
     package var reportsDeletions: Bool
+    /// A listed record has every field that a read of it would have.
+    package var listsWholeRecords: Bool
 
     package init(
         conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
         writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
-        reportsDeletions: Bool = true
+        reportsDeletions: Bool = true, listsWholeRecords: Bool = false
     ) {
         self.conditionalWrites = conditionalWrites
         self.createSafety = createSafety
@@ -164,6 +166,7 @@ package struct AppCapabilities: Hashable, Sendable {
         self.readLagSeconds = readLagSeconds
         self.canDelete = canDelete
         self.reportsDeletions = reportsDeletions
+        self.listsWholeRecords = listsWholeRecords
     }
 }
 

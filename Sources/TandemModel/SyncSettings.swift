@@ -81,7 +81,7 @@ package struct SyncSettings: Hashable, Sendable {
             direction.rawValue, winner.rawValue, "\(requiresEmail)",
             match.map(\.text).joined(separator: "+"), "\(filterToApp as Any)",
             "\(filterToCRM as Any)", onLeavingFilter.rawValue, deletions.rawValue,
-            blanks.rawValue, fields,
+            blanks.rawValue, fields, "\(mapping.matchKeys.sorted { $0.key < $1.key })",
         ].joined(separator: "|")
     }
 }

@@ -73,6 +73,8 @@ struct CycleRun {
     var state: SyncState
     let lease: Lease
     let generation: Int64
+    /// The run began before both sides had been observed completely once.
+    let wasInitial: Bool
     var report: CycleReport
 }
 
@@ -87,18 +89,21 @@ extension Cycle {
         let now = surroundings.now()
         var report = CycleReport(sync: sync.name, startedAt: now)
         return try store.database.write { connection in
-            let state = try SyncTable(connection).adopt(sync)
-            guard state.isOn else {
+            let syncs = SyncTable(connection)
+            guard try syncs.state(sync.name)?.isOn ?? true else {
                 report.stop = .isOff
                 return .left(report)
             }
+            let known = try syncs.register(sync)
             let lease = try Lease.take(
-                state.id, holder: holder, until: now + .seconds(tuning.leaseSeconds), now: now,
+                known, holder: holder, until: now + .seconds(tuning.leaseSeconds), now: now,
                 isAlive: surroundings.isAlive, in: connection)
             guard let lease else {
                 report.stop = .isBusy
                 return .left(report)
             }
+            // Only the holder of the lease may take over changed settings.
+            let state = try syncs.adopt(sync, now: now)
             let generation = state.generation + 1
             try SyncTable(connection).set("generation", .integer(generation), of: state.id)
             let run = try connection.row(
@@ -110,7 +115,9 @@ extension Cycle {
             ) { $0.integer(0) ?? 0 }
             report.run = run ?? 0
             return .right(
-                CycleRun(state: state, lease: lease, generation: generation, report: report))
+                CycleRun(
+                    state: state, lease: lease, generation: generation,
+                    wasInitial: state.isInitial, report: report))
         }
     }
 

@@ -100,7 +100,8 @@ private struct Matcher {
         }
         var best: (pair: Pair, key: String)?
         for candidateID in ids.sorted() {
-            guard let candidate = try tx.pairs.pair(candidateID), candidate.appPresence == .present
+            guard let candidate = try tx.pairs.pair(candidateID),
+                candidate.appPresence == .present, try !hasLivingRecord(candidate)
             else { continue }
             switch try freshDecision(for: candidate) {
             case .bind(id, let key):
@@ -117,6 +118,11 @@ private struct Matcher {
             }
         }
         if let best { try bind(best.pair, to: id, by: best.key) } else { count("alone") }
+    }
+
+    private func hasLivingRecord(_ pair: Pair) throws -> Bool {
+        guard let id = pair.crmID, let record = try tx.crm.record(id) else { return false }
+        return record.archivedAt == nil
     }
 
     private func decision(for pair: Pair) throws -> MatchDecision {
@@ -198,8 +204,19 @@ private struct Matcher {
         pair.appBase = [:]
         pair.wake(changedAt: nil)
         try tx.pairs.save(pair)
+        try wakeOtherClaims(to: pair)
         try tx.journal.note(kind, on: .crm, of: pair, reason: "matched by \(key)")
         count("\(kind.rawValue)-by-\(key)")
+    }
+
+    /// CRM records that were held because this app record might have been theirs look again.
+    private func wakeOtherClaims(to pair: Pair) throws {
+        let owners = try tx.crm.owners(of: Set(pair.appKeys), in: cycle.sync.object)
+        let ids = owners.values.reduce(into: Set<RecordID>()) { $0.formUnion($1) }
+        for var other in try tx.pairs.pairs(crm: ids).values where other.state.kind == .ambiguous {
+            other.wake(changedAt: nil)
+            try tx.pairs.save(other)
+        }
     }
 
     private mutating func count(_ decision: String) { counts[decision, default: 0] += 1 }

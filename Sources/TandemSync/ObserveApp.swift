@@ -54,6 +54,8 @@ extension Cycle {
         try transaction(run) { tx in
             if provesAbsence {
                 try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+            }
+            if cursor == nil {
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)
@@ -95,6 +97,7 @@ extension Cycle {
 
     /// Listed records that lack a mapped field: a listing may show less than a read (P36).
     private func partial(_ records: [AppRecord]) -> [AppRecordID] {
+        if app.capabilities.listsWholeRecords { return [] }
         let fields = sync.mapping.fields.map(\.app)
         let ids = records.filter { record in fields.contains { record.values[$0] == nil } }.map(
             \.id)
@@ -131,14 +134,14 @@ extension Cycle {
 
     /// Reads by themselves the records that are suspected missing or known to be stale.
     private func recheck(_ run: inout CycleRun) async throws {
-        var last: Int64 = 0
+        var last = (Timestamp(milliseconds: -1), Int64(0))
         while true {
             let pairs = try transaction(run) { tx in
                 try tx.pairs.toRecheck(
                     after: last, now: tx.now, limit: app.capabilities.readBatch)
             }
             guard let end = pairs.last else { return }
-            last = end.id
+            last = (end.recheckAt ?? Timestamp(milliseconds: 0), end.id)
             let ids = pairs.compactMap(\.appID)
             let readings: [AppRecordID: AppReading] =
                 tuning.defects.has(.absenceIsDeletion)
@@ -216,6 +219,8 @@ extension Cycle {
             return try tx.pairs.save(pair)
         }
         var values = pair.appValues.merging(mapped.values) { $1 }
+        // What is there and not understood is not what was there before either.
+        for field in mapped.refusals.keys { values[field] = nil }
         if tuning.defects.has(.missingIsEmpty) {
             for field in sync.mapping.fields where mapped.values[field.crm] == nil {
                 values[field.crm] = ""
@@ -264,10 +269,26 @@ extension Cycle {
     private func isStale(
         _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
     ) -> Bool {
-        guard let echo = pair.echo, echo.until > now, record.version != pair.appVersion,
+        guard let echo = pair.echo, echo.until > now,
+            record.version == nil || record.version != pair.appVersion,
             !tuning.defects.has(.believesStaleReads)
         else { return false }
         return echo.old.allSatisfy { values[$0.key] == $0.value }
+    }
+
+    /// App records that could not be placed look again, because what stood in their way changed.
+    func wakeClaims(to keys: Set<MatchKey>, _ tx: CycleTransaction) throws {
+        if keys.isEmpty { return }
+        let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
+            $0.formUnion($1)
+        }
+        for id in ids.sorted() {
+            guard var pair = try tx.pairs.pair(id), pair.crmID == nil, pair.appPresence == .present,
+                pair.state.kind == .failed || pair.state.kind == .ambiguous
+            else { continue }
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        }
     }
 
     private func suspect(_ pair: Pair, _ tx: CycleTransaction) throws {
@@ -290,6 +311,7 @@ extension Cycle {
             pair.echo = nil
             pair.wake(changedAt: nil)
             try tx.pairs.removeKeys(of: pair)
+            try wakeClaims(to: Set(pair.appKeys), tx)
         }
         try tx.pairs.save(pair)
     }

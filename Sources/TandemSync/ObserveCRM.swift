@@ -1,4 +1,5 @@
 import TandemCRM
+import TandemCore
 import TandemDatabase
 import TandemModel
 
@@ -42,21 +43,36 @@ extension Cycle {
         while !isDone {
             (last, isDone) = try transaction(run) { tx in
                 let changes = try tx.crm.changes(of: sync.object, after: last, limit: tuning.batch)
-                guard let end = changes.last else { return (last, true) }
+                guard let end = changes.last else {
+                    let reached = try tx.crm.latestSequence()
+                    if reached > last {
+                        try tx.syncs.set("crm_sequence", .integer(reached), of: tx.syncID)
+                    }
+                    return (reached, true)
+                }
                 let others = changes.filter { change in
                     change.origin != own
                         && !(tuning.defects.has(.skipsEverySync)
                             && change.origin.text.hasPrefix("sync:"))
                 }
                 try wake(others, tx)
-                try tx.syncs.set("crm_sequence", .integer(end.sequence), of: tx.syncID)
-                return (end.sequence, changes.count < tuning.batch)
+                // At the end of the feed, changes of other objects need not be looked at again.
+                let isEnd = changes.count < tuning.batch
+                let reached = isEnd ? try tx.crm.latestSequence() : end.sequence
+                try tx.syncs.set("crm_sequence", .integer(reached), of: tx.syncID)
+                return (reached, isEnd)
             }
         }
     }
 
     private func wake(_ changes: [CRMChange], _ tx: CycleTransaction) throws {
-        var pairs = try tx.pairs.pairs(crm: Set(changes.map(\.recordID)))
+        let ids = Set(changes.map(\.recordID))
+        var pairs = try tx.pairs.pairs(crm: ids)
+        let records = try tx.crm.records(Array(ids))
+        let keys = records.values.flatMap {
+            MatchKey.keys(of: $0.properties, object: sync.object, rules: sync.match)
+        }
+        for chunk in Array(Set(keys)).chunks(of: 500) { try wakeClaims(to: Set(chunk), tx) }
         for change in changes {
             var pair = pairs[change.recordID] ?? Pair()
             // A record that came and went between two cycles was never ours.

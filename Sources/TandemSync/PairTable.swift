@@ -72,13 +72,18 @@ package struct PairTable {
     }
 
     /// The next pairs whose app record is to be read by itself.
-    package func toRecheck(after id: Int64, now: Timestamp, limit: Int) throws -> [Pair] {
+    package func toRecheck(after last: (Timestamp, Int64), now: Timestamp, limit: Int) throws
+        -> [Pair]
+    {
         try select(
             """
-            sync_id = ? AND recheck_at IS NOT NULL AND recheck_at <= ? AND id > ?
-            ORDER BY id LIMIT ?
+            sync_id = ? AND recheck_at <= ? AND (recheck_at, id) > (?, ?)
+            ORDER BY recheck_at, id LIMIT ?
             """,
-            [.integer(syncID), .integer(now.milliseconds), .integer(id), .integer(Int64(limit))])
+            [
+                .integer(syncID), .integer(now.milliseconds), .integer(last.0.milliseconds),
+                .integer(last.1), .integer(Int64(limit)),
+            ])
     }
 
     package func withIntent(after id: Int64, limit: Int) throws -> [Pair] {
@@ -137,6 +142,20 @@ package struct PairTable {
             try connection.number(
                 "SELECT COUNT(*) FROM pair WHERE sync_id = ? AND \(condition)",
                 [.integer(syncID)] + arguments))
+    }
+
+    /// The ids of the pairs under a condition, in order.
+    func ids(_ condition: String) throws -> [Int64] {
+        try connection.rows(
+            "SELECT id FROM pair WHERE sync_id = ? AND \(condition) ORDER BY id",
+            [.integer(syncID)]
+        ) { $0.integer(0) ?? 0 }
+    }
+
+    func has(_ condition: String) throws -> Bool {
+        try connection.number(
+            "SELECT 1 FROM pair WHERE sync_id = ? AND \(condition) LIMIT 1", [.integer(syncID)])
+            == 1
     }
 
     /// Makes an app record findable by its keys while it has no living counterpart.

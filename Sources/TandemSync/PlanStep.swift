@@ -10,6 +10,8 @@ struct OutboxItem {
     /// What is written, in CRM names.
     let sent: Values
     let reason: String
+    /// A create that may have been sent before under the same key.
+    var isRepeat = false
 }
 
 /// Planning and applying, batch by batch.
@@ -24,7 +26,8 @@ extension Cycle {
             let (end, outbox, report) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)
                 let records = try tx.crm.records(due.compactMap(\.crmID))
-                var step = PlanStep(cycle: self, tx: tx, report: run.report)
+                var step = PlanStep(
+                    cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report)
                 for pair in due where !(holdsNew && pair.crmID == nil) {
                     try step.carryOut(pair, record: pair.crmID.flatMap { records[$0] })
                 }
@@ -51,6 +54,8 @@ extension Cycle {
 struct PlanStep {
     let cycle: Cycle
     let tx: CycleTransaction
+    /// Changes from before the first run are no part of the window.
+    let isInitial: Bool
     var report: CycleReport
     var outbox: [OutboxItem] = []
 
@@ -79,6 +84,8 @@ struct PlanStep {
                 before: [property: lost], after: [property: decision.value ?? ""])
         }
         pair.state = .pending
+        // An approval is for this deletion only, not for one that may come later.
+        if !plan.actions.contains(where: \.isDelete) { pair.isDeletionApproved = false }
         var waits = false
         for action in plan.actions {
             switch action {
@@ -98,6 +105,12 @@ struct PlanStep {
                 guard try post(create: &pair, values) else { return }
                 waits = true
             case .write(.app, let values):
+                if let echo = pair.echo, echo.until > tx.now {
+                    // Until the app shows the last write, an older value could not be told from
+                    // an edit.
+                    pair.workAt = echo.until
+                    return _ = try tx.pairs.save(pair)
+                }
                 if try isLooping(pair, values, on: .app) { return }
                 waits = try post(update: &pair, values, plan)
             case .delete(.app):
@@ -164,7 +177,9 @@ struct PlanStep {
 
     /// Ends the plan of a pair: its state, and the window if a change has arrived.
     mutating func conclude(_ pair: inout Pair, _ plan: Plan, hasWritten: Bool) throws {
-        if hasWritten, let changedAt = pair.changedAt, pair.syncedAt != nil || pair.hasMet {
+        if hasWritten, !isInitial, let changedAt = pair.changedAt,
+            pair.syncedAt != nil || pair.hasMet
+        {
             let cause = try cycle.causeOfMissing(changedAt, tx)
             try tx.window.record(pair, changedAt: changedAt, syncedAt: tx.now, cause: cause)
         }
@@ -176,8 +191,10 @@ struct PlanStep {
             pair.changedAt = nil
             pair.syncedAt = plan.state == .inSync ? tx.now : pair.syncedAt
         }
-        if case .deletedInCRM = plan.state, pair.state != .deletedInCRM {
+        if case .deletedInCRM = plan.state {
             try tx.pairs.addKeys(of: pair)
+        } else if pair.crmID != nil {
+            try tx.pairs.removeKeys(of: pair)
         }
         pair.settle(plan.state)
         try tx.pairs.save(pair)
@@ -230,7 +247,7 @@ extension PlanStep {
             return false
         }
         for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
-        pair.appRefusals.merge(refusals) { first, _ in first }
+        for name in values.keys { pair.appRefusals[name] = refusals[name] }
         if accepted.isEmpty { return true }
         report.updatedInCRM += 1
         try tx.journal.note(
@@ -308,7 +325,7 @@ extension PlanStep {
         outbox.append(
             OutboxItem(
                 pair: pair, write: AppWrite(.create(key: key), values: fields.fields), sent: sent,
-                reason: "new in the CRM"))
+                reason: "new in the CRM", isRepeat: isRepeat))
         return true
     }
 
@@ -317,7 +334,7 @@ extension PlanStep {
         -> Bool
     {
         let fields = mapping.appFields(for: values, current: pair.appValues, isCreate: false)
-        pair.appRefusals.merge(fields.refusals) { $1 }
+        for name in values.keys { pair.appRefusals[name] = fields.refusals[name] }
         if fields.fields.isEmpty { return false }
         let kinds = values.keys.sorted().map { "\($0): \(plan.decisions[$0]?.kind.rawValue ?? "")" }
         let version = cycle.tuning.defects.has(.writesUnconditionally) ? nil : pair.appVersion
@@ -384,7 +401,7 @@ extension Cycle {
             return problem.category == .rateLimit ? "rate limit" : "app unavailable"
         }
         let previous = try tx.connection.number(
-            "SELECT MAX(started_at) FROM run WHERE sync_id = ? AND id < ?",
+            "SELECT started_at FROM run WHERE sync_id = ? AND id < ? ORDER BY id DESC LIMIT 1",
             [.integer(tx.syncID), .integer(tx.journal.runID)])
         let isGap = tx.now - Timestamp(milliseconds: previous) > window
         return isGap ? "daemon not running" : "backlog"

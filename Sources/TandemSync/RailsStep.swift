@@ -3,23 +3,19 @@ import TandemDatabase
 import TandemModel
 
 /// The last look before anything is written.
+///
+/// Each rail first counts what is unusual, on an index of its own, and looks at the whole only if
+/// that is above the limit: a cycle with nothing to do reads nothing here.
 extension Cycle {
     /// Stops the sync if so many app records are missing that it looks like an accident.
     func judgeMissing(_ run: CycleRun) throws {
         try transaction(run) { tx in
-            let missing = try tx.pairs.count("suspect = 1 AND crm_id IS NOT NULL")
-            if missing == 0 { return }
-            let linked = try tx.pairs.count("app_presence = 1 AND crm_id IS NOT NULL")
-            let others = try tx.pairs.count("app_presence = 1 AND suspect = 0")
+            let missing = try tx.pairs.ids("suspect = 1 AND crm_id IS NOT NULL")
+            if missing.isEmpty { return }
+            let others = try tx.pairs.has("app_presence = 1 AND suspect = 0")
             let finding = tuning.rails.judge(
-                missing: missing, linked: linked, appIsEmpty: others == 0)
-            guard let finding else { return }
-            let suspects = try tx.pairs.select(
-                "sync_id = ? AND suspect = 1 AND crm_id IS NOT NULL ORDER BY id",
-                [.integer(tx.syncID)])
-            try letThrough(
-                finding, records: missing, of: linked,
-                detail: suspects.map { "\($0.id)" }.joined(separator: ","), tx)
+                missing: missing.count, linked: try linked(tx), appIsEmpty: !others)
+            if let finding { try letThrough(finding, missing, of: try linked(tx), tx) }
         }
     }
 
@@ -27,43 +23,47 @@ extension Cycle {
     /// phase otherwise.
     func checkRails(_ run: inout CycleRun) throws {
         try transaction(run) { tx in
-            let linked = try tx.pairs.count("app_presence = 1 AND crm_id IS NOT NULL")
-            let changed = try tx.pairs.select(
-                """
-                sync_id = ? AND app_changed = 1 AND has_met = 1 AND state = 'pending' ORDER BY id
-                """, [.integer(tx.syncID)])
-            if let finding = tuning.rails.judge(changed: changed.count, linked: linked) {
-                let detail = changed.map { "\($0.id):\($0.appVersion ?? "")" }.joined(
-                    separator: ",")
-                try letThrough(finding, records: changed.count, of: linked, detail: detail, tx)
+            let changed = try tx.pairs.ids("app_changed = 1 AND has_met = 1 AND state = 'pending'")
+            if changed.count > tuning.rails.changedRecords,
+                let finding = tuning.rails.judge(changed: changed.count, linked: try linked(tx))
+            {
+                try letThrough(finding, changed, of: try linked(tx), tx)
             }
-            if sync.deletions == .propagate { try judgeDeletionsInCRM(linked: linked, tx) }
-            if run.state.isInitial, let limit = tuning.firstActivationLimit {
-                let alone = try tx.pairs.count(
-                    "state = 'pending' AND (crm_id IS NULL OR app_id IS NULL)")
-                if alone > limit {
-                    try letThrough(
-                        .firstActivation, records: alone, of: limit, detail: "\(alone)", tx)
-                }
-            }
-            if run.state.finding != nil { try tx.syncs.clearFinding(tx.syncID) }
+            if sync.deletions == .propagate { try judgeDeletionsInCRM(tx) }
+            if run.state.isInitial { try judgeFirstRun(tx) }
+            // What was acknowledged has gone through; the next finding is a new one.
+            try tx.syncs.clearFinding(tx.syncID)
             if run.state.isInitial { try tx.syncs.set("is_initial", 0, of: tx.syncID) }
         }
         try reload(&run)
     }
 
-    private func judgeDeletionsInCRM(linked: Int, _ tx: CycleTransaction) throws {
-        let deleted = try tx.pairs.select(
+    private func linked(_ tx: CycleTransaction) throws -> Int {
+        try tx.pairs.count("app_presence = 1 AND crm_id IS NOT NULL")
+    }
+
+    private func judgeDeletionsInCRM(_ tx: CycleTransaction) throws {
+        let deleted = try tx.pairs.ids(
             """
-            sync_id = ? AND state = 'pending' AND app_presence = 1 AND EXISTS (SELECT 1 FROM record
-            WHERE record.id = pair.crm_id AND record.archived_at IS NOT NULL) ORDER BY id
-            """, [.integer(tx.syncID)])
+            work_at IS NOT NULL AND app_presence = 1 AND EXISTS (SELECT 1 FROM record
+            WHERE record.id = pair.crm_id AND record.archived_at IS NOT NULL)
+            """)
+        guard deleted.count > tuning.rails.deletedRecords else { return }
         let finding = tuning.rails.judge(
-            missing: deleted.count, linked: linked, appIsEmpty: false)
-        guard let finding else { return }
-        try letThrough(
-            finding, records: deleted.count, of: linked,
-            detail: deleted.map { "\($0.id)" }.joined(separator: ","), tx)
+            missing: deleted.count, linked: try linked(tx), appIsEmpty: false)
+        if let finding { try letThrough(finding, deleted, of: try linked(tx), tx) }
+    }
+
+    private func judgeFirstRun(_ tx: CycleTransaction) throws {
+        guard let limit = tuning.firstActivationLimit else { return }
+        let alone = try tx.pairs.ids("state = 'pending' AND (crm_id IS NULL OR app_id IS NULL)")
+        if alone.count > limit { try letThrough(.firstActivation, alone, of: limit, tx) }
+    }
+
+    private func letThrough(
+        _ finding: Rails.Finding, _ pairs: [Int64], of linked: Int, _ tx: CycleTransaction
+    ) throws {
+        try letThrough(finding, records: pairs.count, of: linked, detail: "\(pairs.count)", tx)
     }
 
     /// Passes if a person acknowledged exactly this finding; stops the sync otherwise.
@@ -71,7 +71,7 @@ extension Cycle {
         _ finding: Rails.Finding, records: Int, of linked: Int, detail: String,
         _ tx: CycleTransaction
     ) throws {
-        let digest = "\(finding.rawValue)-\(String(fnv1a(detail), radix: 16))"
+        let digest = "\(finding.rawValue) \(detail)"
         if try tx.syncs.isAcknowledged(digest, of: tx.syncID) { return }
         let text = finding.explanation(records, of: linked)
         throw RailStop(finding: .init(kind: finding.rawValue, text: text, digest: digest))
@@ -81,9 +81,4 @@ extension Cycle {
 /// A rail found something that a person has to judge; nothing of the transaction stays.
 struct RailStop: Error {
     let finding: SyncState.Finding
-}
-
-/// FNV-1a with 64 bits (Fowler, Noll, Vo): names a finding; nothing secret depends on it.
-private func fnv1a(_ text: String) -> UInt64 {
-    text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
 }

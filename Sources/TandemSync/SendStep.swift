@@ -15,13 +15,15 @@ extension Cycle {
                 outcomes = try await app.apply(items.map(\.write))
             } catch {
                 // Nothing of it reached the app, so there is nothing to look up later.
-                try dropIntents(of: outbox, run)
+                try dropIntents(of: outbox[chunk.startIndex...], run)
                 throw error
             }
             let readBack = try await readings(of: outcomes)
             let report = try transaction(run) { tx in
                 var step = RecordStep(
-                    step: PlanStep(cycle: self, tx: tx, report: run.report), run: run)
+                    step: PlanStep(
+                        cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report),
+                    run: run)
                 for (index, item) in items.enumerated() {
                     let outcome =
                         index < outcomes.count
@@ -34,9 +36,10 @@ extension Cycle {
         }
     }
 
-    private func dropIntents(of outbox: [OutboxItem], _ run: CycleRun) throws {
+    /// An intent that is older than this sending stays: what was sent then may still arrive.
+    private func dropIntents(of outbox: ArraySlice<OutboxItem>, _ run: CycleRun) throws {
         try transaction(run) { tx in
-            for item in outbox {
+            for item in outbox where !item.isRepeat {
                 guard var pair = try tx.pairs.pair(item.pair.id), pair.intent != nil else {
                     continue
                 }
@@ -138,13 +141,13 @@ struct RecordStep {
             pair.recheckAt = tx.now
             try tx.pairs.save(pair)
         case .refused(let refusal):
-            pair.intent = nil
+            if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, refusal)
         case .unknown(let message):
             if pair.appID != nil { pair.recheckAt = tx.now }
             try step.fail(pair, Refusal(.unknownOutcome, message))
         case .notNow(let category, let message, let afterSeconds):
-            pair.intent = nil
+            if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, Refusal(category, message), afterSeconds: afterSeconds)
         }
     }
@@ -165,10 +168,15 @@ struct RecordStep {
         pair.hasMet = true
         pair.intent = nil
         for (property, value) in item.sent {
+            // A field that the app does not have at all (a missing column) was not written.
+            if mapped.values[property] == nil && old[property] == nil { continue }
             let held = mapped.values[property] ?? value
             pair.crmBase[property] = value
             pair.appValues[property] = held
-            pair.appBase[property] = cycle.baseAfter(sending: value, holding: held)
+            let field = cycle.sync.mapping.fields.first { $0.crm == property }?.app ?? ""
+            let isVerbatim = record.values[field] == item.write.values[field]
+            pair.appBase[property] =
+                isVerbatim ? held : cycle.baseAfter(sending: value, holding: held)
             if cycle.tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = value }
         }
         expectEcho(of: item, old: old, &pair)

@@ -51,7 +51,8 @@ extension Cycle {
             if record == nil || record?.archivedAt != nil { pair.intent = nil }
             // Sent again under the same key. The intent keeps what was sent first: should that
             // arrive after all, an older base shows our newer value as an edit, never the reverse.
-            pair.wake(changedAt: nil)
+            // A refusal for good, or an exclusion, waits for a change like any other.
+            if pair.intent == nil || pair.workAt != nil { pair.wake(changedAt: nil) }
             try tx.pairs.save(pair)
         default:
             let ids = free.map(\.id.text).sorted().joined(separator: ", ")
@@ -86,6 +87,8 @@ extension Cycle {
             base[sent.key] = baseAfter(sending: sent.value, holding: app.appValues[sent.key])
         }
         app.hasMet = true
+        // Our own record is no news of the app.
+        app.appChanged = false
         app.changedAt = pair.changedAt
         app.wake(changedAt: nil)
         try tx.pairs.save(app)

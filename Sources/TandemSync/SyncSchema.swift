@@ -78,8 +78,10 @@ package enum SyncSchema {
                 """,
                 "CREATE INDEX pair_work ON pair (sync_id, work_at, id) WHERE work_at IS NOT NULL",
                 """
-                CREATE INDEX pair_recheck ON pair (sync_id, recheck_at) WHERE recheck_at IS NOT NULL
+                CREATE INDEX pair_recheck ON pair (sync_id, recheck_at, id) WHERE recheck_at IS NOT NULL
                 """,
+                "CREATE INDEX pair_suspect ON pair (sync_id, id) WHERE suspect = 1",
+                "CREATE INDEX pair_changed ON pair (sync_id, id) WHERE app_changed = 1",
                 "CREATE INDEX pair_intent ON pair (sync_id) WHERE intent_key IS NOT NULL",
                 """
                 CREATE TABLE pair_key (

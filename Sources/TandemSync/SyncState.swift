@@ -72,34 +72,44 @@ package struct SyncTable {
             finding: finding, problem: problem)
     }
 
+    /// Makes sure that the store knows a sync.
+    ///
+    /// - Returns: Its number.
+    package func register(_ settings: SyncSettings) throws -> Int64 {
+        try connection.run(
+            """
+            INSERT INTO sync (name, object, is_on, is_initial, settings, fields, generation,
+            lease_token, lease_until) VALUES (?, ?, 1, 1, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING
+            """,
+            [
+                .text(settings.name.text), .text(settings.object.text),
+                .text(settings.fingerprint), .text(FlatJSON.text(Self.prints(settings))),
+            ])
+        return try connection.number(
+            "SELECT id FROM sync WHERE name = ?", [.text(settings.name.text)])
+    }
+
+    private static func prints(_ settings: SyncSettings) -> [PropertyName: String] {
+        Dictionary(
+            settings.mapping.fields.map { ($0.crm, $0.fingerprint) },
+            uniquingKeysWith: { first, _ in first })
+    }
+
     /// Registers a sync, or takes over changed settings of one that is known.
     ///
     /// Changed settings wake every pair, so that all are planned again; the fields whose mapping
     /// changed lose their bases and follow the first-meeting rules, and so do values that the
     /// old direction kept apart.
-    package func adopt(_ settings: SyncSettings) throws -> SyncState {
-        let fields: [PropertyName: String] = Dictionary(
-            settings.mapping.fields.map { ($0.crm, $0.fingerprint) },
-            uniquingKeysWith: { first, _ in first })
+    package func adopt(_ settings: SyncSettings, now: Timestamp) throws -> SyncState {
+        _ = try register(settings)
         let known = try connection.row(
             "SELECT settings, fields FROM sync WHERE name = ?", [.text(settings.name.text)]
         ) { ($0.text(0) ?? "", FlatJSON.values($0.text(1) ?? "{}") ?? [:]) }
-        if let (print, oldFields) = known {
-            if print != settings.fingerprint {
-                // The direction is the first word of the fingerprint.
-                let isWider = settings.direction == .both && !print.hasPrefix("both|")
-                try replan(settings, fields, instead: oldFields, isWider: isWider)
-            }
-        } else {
-            try connection.run(
-                """
-                INSERT INTO sync (name, object, is_on, is_initial, settings, fields, generation,
-                lease_token, lease_until) VALUES (?, ?, 1, 1, ?, ?, 0, 0, 0)
-                """,
-                [
-                    .text(settings.name.text), .text(settings.object.text),
-                    .text(settings.fingerprint), .text(FlatJSON.text(fields)),
-                ])
+        if let (print, oldFields) = known, print != settings.fingerprint {
+            // The direction is the first word of the fingerprint.
+            let isWider = settings.direction == .both && !print.hasPrefix("both|")
+            try replan(
+                settings, Self.prints(settings), instead: oldFields, isWider: isWider, now: now)
         }
         guard let state = try state(settings.name) else {
             throw DatabaseFailure(.failed, "sync \(settings.name) was not registered")
@@ -109,17 +119,23 @@ package struct SyncTable {
 
     private func replan(
         _ settings: SyncSettings, _ fields: [PropertyName: String],
-        instead old: [PropertyName: String], isWider: Bool
+        instead old: [PropertyName: String], isWider: Bool, now: Timestamp
     ) throws {
         let changed = fields.keys.filter { fields[$0] != old[$0] }
         guard let state = try state(settings.name) else { return }
         let pairs = PairTable(connection: connection, syncID: state.id)
         var last: Int64 = 0
         while case let batch = try pairs.select(
-            "sync_id = ? AND id > ? ORDER BY id LIMIT 500", [.integer(state.id), .integer(last)]),
+            "+sync_id = ? AND id > ? ORDER BY id LIMIT 500", [.integer(state.id), .integer(last)]),
             let end = batch.last
         {
             for var pair in batch {
+                for field in changed { pair.appValues[field] = nil }
+                if pair.appID != nil && pair.appPresence == .present {
+                    // What is known was read under the old mapping and matching.
+                    pair.appVersion = nil
+                    pair.recheckAt = now
+                }
                 for field in settings.mapping.fields {
                     let isApart = !field.type.equal(
                         pair.crmBase[field.crm] ?? "", pair.appBase[field.crm] ?? "")
@@ -156,15 +172,22 @@ package struct SyncTable {
         try set("finding_digest", .text(finding.digest), of: id)
     }
 
-    /// Whether a person let exactly this finding through.
+    /// Whether a person let this finding through: the same kind, and not a tenth more records than
+    /// they saw; a living app moves on while they look.
     func isAcknowledged(_ digest: String, of id: Int64) throws -> Bool {
-        try connection.number(
-            "SELECT COUNT(*) FROM sync WHERE id = ? AND acknowledged = ?",
-            [.integer(id), .text(digest)]) == 1
+        let known = try connection.row("SELECT acknowledged FROM sync WHERE id = ?", [.integer(id)])
+        {
+            $0.text(0)
+        }
+        guard let known = known ?? nil else { return false }
+        let (seen, now) = (known.split(separator: " "), digest.split(separator: " "))
+        guard seen.count == 2, now.count == 2, seen[0] == now[0] else { return false }
+        guard let count = Double(seen[1]), let found = Double(now[1]) else { return seen == now }
+        return found <= count * 1.1
     }
 
     func clearFinding(_ id: Int64) throws {
-        for column in ["finding", "finding_text", "finding_digest"] {
+        for column in ["finding", "finding_text", "finding_digest", "acknowledged"] {
             try set(column, .null, of: id)
         }
     }

@@ -6,7 +6,7 @@ enum AppKind: String, CaseIterable {
     var connectionKeys: [String] {
         switch self {
         case .carddav:
-            ["url", "username", "password", "address-book", "ca-file", "auth", "timeout"]
+            ["url", "username", "password", "address-book", "ca-file", "timeout"]
         case .csv: ["folder", "id-column"]
         }
     }

@@ -82,7 +82,7 @@ final class Importer {
             throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
         }
         defer { close(descriptor) }
-        var chunk = Self.read(descriptor)
+        var chunk = try read(descriptor)
         let format = CSVFormat(guessing: chunk)
         let start = format.hasMark ? CSVFormat.mark.count : 0
         var parser = CSVParser(delimiter: format.delimiter, start: start)
@@ -91,11 +91,12 @@ final class Importer {
             while !chunk.isEmpty {
                 try parser.take(chunk[skip...]) { try take($0) }
                 skip = 0
-                chunk = Self.read(descriptor)
+                chunk = try read(descriptor)
             }
             try parser.finish { try take($0) }
         } catch let problem as CSVParser.Problem {
             try flush()
+            try rejects?.commit()
             throw CommandFailure.failed(
                 "\(file): \(problem.sentence); \(result.created + result.updated) rows before it are imported"
             )
@@ -109,10 +110,20 @@ final class Importer {
         return result
     }
 
-    private static func read(_ descriptor: Int32) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 1 << 18) { buffer, count in
-            count = max(0, Glibc.read(descriptor, buffer.baseAddress, buffer.count))
+    private func read(_ descriptor: Int32) throws -> [UInt8] {
+        var isBroken = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: 1 << 18) { buffer, count in
+            var got = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            while got < 0 && errno == EINTR {
+                got = Glibc.read(descriptor, buffer.baseAddress, buffer.count)
+            }
+            isBroken = got < 0
+            count = max(0, got)
         }
+        if isBroken {
+            throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
+        }
+        return bytes
     }
 
     private func take(_ row: CSVParser.Row) throws {
@@ -226,6 +237,7 @@ extension CSVParser.Problem {
     var sentence: String {
         switch self {
         case .openQuote(let line): "the quote opened on line \(line) is never closed"
+        case .notUTF8(let line): "line \(line) is not UTF-8; save the file as \"CSV UTF-8\""
         case .tooLong(let line):
             "the row on line \(line) is longer than a megabyte; is a quote missing?"
         }

@@ -142,6 +142,9 @@ struct ConfigurationReader {
                     values[key] = kind.pathKeys.contains(key) ? absolute(value) : value
                 }
             }
+            if let timeout = values["timeout"], !(1...3_600).contains(Int(timeout) ?? 0) {
+                problems.add(keys["timeout"], "`timeout: \(timeout)`: expected 1 to 3600 seconds")
+            }
             for key in kind.requiredKeys where keys[key] == nil {
                 problems.add(
                     node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
@@ -159,7 +162,7 @@ struct ConfigurationReader {
             if let data = FileManager.default.contents(atPath: path) {
                 return String(decoding: data, as: UTF8.self).trimmed
             }
-            problems.add(node, "cannot read the secret in \(path)")
+            problems.add(node, "cannot read the file that the secret is in (`@` names a file)")
             return nil
         }
         guard text.hasPrefix("${"), text.hasSuffix("}") else { return text }

@@ -164,7 +164,7 @@ struct Daemon: Service {
     ) async {
         do {
             let cycle = Cycle(
-                sync: try world.effective(sync), app: try world.app(for: sync), store: world.store,
+                sync: sync, app: try world.app(for: sync), store: world.store,
                 surroundings: world.surroundings(isStopping: isDone), tuning: world.tuning,
                 holder: World.holder, onProgress: { board.isAlive($0.sync) })
             log(try await cycle.run(), sync)

@@ -42,8 +42,9 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
             let outcome = try helped(chosen, in: world) { remedies, id in
                 try remedies.resync(deletedIn: side, of: id, records: records)
             }
-            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "re-created", json: shared.json)
+            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -79,8 +80,9 @@ struct ApproveCommand: AsyncParsableCommand {
             let outcome = try helped(chosen, in: world) { remedies, id in
                 try remedies.approve(id, records: records)
             }
-            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "approved", json: shared.json)
+            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -109,8 +111,9 @@ struct RetryCommand: AsyncParsableCommand {
                 try remedies.retry(
                     id, category: category, records: record.isEmpty ? nil : Set(record))
             }
-            if outcome.done > 0 { try await runCycles(chosen, in: world) }
+            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "tried again", json: shared.json)
+            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -134,14 +137,17 @@ private func helped(
 
 /// Runs a cycle of each sync, so that the remedy takes effect now; a daemon that holds a sync
 /// does it in its next cycle.
-private func runCycles(_ syncs: [SyncSettings], in world: World) async throws {
+private func runCycles(_ syncs: [SyncSettings], in world: World) async throws -> [CycleReport] {
+    var reports: [CycleReport] = []
     for sync in syncs {
         let cycle = Cycle(
-            sync: try world.effective(sync), app: try world.app(for: sync), store: world.store,
+            sync: sync, app: try world.app(for: sync), store: world.store,
             surroundings: world.surroundings(), tuning: world.tuning, holder: World.holder)
         let report = try await cycle.run()
+        reports.append(report)
         if let stop = report.stop { Terminal.complain("\(sync.name): \(stop.sentence)") }
     }
+    return reports
 }
 
 private func show(_ outcome: Remedies.Outcome, verb: String, json: Bool) throws {
@@ -205,7 +211,7 @@ private func turn(_ names: [String], on isOn: Bool, _ shared: SharedOptions) asy
         let world = try shared.world()
         for sync in try world.syncs(names) {
             try world.database.write { connection in
-                _ = try SyncTable(connection).adopt(world.effective(sync))
+                _ = try SyncTable(connection).adopt(sync, now: World.now)
                 _ = try SyncTable(connection).turn(on: isOn, sync.name)
             }
             Terminal.write("\(sync.name) is \(isOn ? "on" : "off").\n")

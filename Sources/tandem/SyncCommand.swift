@@ -35,7 +35,7 @@ struct SyncCommand: AsyncParsableCommand {
             var reports: [CycleReport] = []
             for sync in chosen { reports.append(try await cycle(of: sync, in: world)) }
             try show(reports)
-            try exit(reports)
+            try finish(reports)
         }
     }
 
@@ -47,7 +47,7 @@ struct SyncCommand: AsyncParsableCommand {
         tuning.firstActivationLimit = limit
         let progress = Progress(sync: sync.name)
         let cycle = Cycle(
-            sync: try world.effective(sync), app: preview ? RecordingApp(app) : app,
+            sync: sync, app: preview ? RecordingApp(app) : app,
             store: world.store, surroundings: world.surroundings(), tuning: tuning,
             holder: World.holder, onProgress: { progress.show($0) })
         defer { Terminal.progress("") }
@@ -78,16 +78,10 @@ struct SyncCommand: AsyncParsableCommand {
         }
     }
 
-    /// 1 if a sync could not finish, 3 if all did and some records failed.
-    private func exit(_ reports: [CycleReport]) throws {
-        let unfinished = reports.contains { report in
-            if case .some(let stop) = report.stop { stop != .isOff } else { false }
-        }
-        if unfinished { throw ExitCode(1) }
-        if reports.contains(where: { $0.failed > 0 }) { throw ExitCode(3) }
-    }
-
-    private func preview(_ world: World, _ chosen: [SyncSettings]) async throws {
+    /// Runs the cycles over a copy of the store, which is gone when this returns.
+    private func plan(_ world: World, _ chosen: [SyncSettings]) async throws -> (
+        [PreviewLine], [CycleReport]
+    ) {
         let folder = try ScratchFolder()
         defer { folder.remove() }
         let copy = try world.snapshot(at: folder.path + "/preview.db")
@@ -100,6 +94,11 @@ struct SyncCommand: AsyncParsableCommand {
                 try PreviewLine.lines(of: sync.name, run: report.run, in: connection)
             }
         }
+        return (lines, reports)
+    }
+
+    private func preview(_ world: World, _ chosen: [SyncSettings]) async throws {
+        let (lines, reports) = try await plan(world, chosen)
         if shared.json { return try Terminal.printJSON(["plan": lines]) }
         for line in lines { Terminal.write(line.sentence + "\n") }
         Terminal.write("\n\(lines.count) actions; nothing was written.\n")
@@ -108,6 +107,15 @@ struct SyncCommand: AsyncParsableCommand {
         }
         if reports.contains(where: { $0.stop != nil && $0.stop != .isOff }) { throw ExitCode(1) }
     }
+}
+
+/// Ends a command with 1 if a sync could not finish, with 3 if all did and some records failed.
+func finish(_ reports: [CycleReport]) throws {
+    let unfinished = reports.contains { report in
+        if case .some(let stop) = report.stop { stop != .isOff } else { false }
+    }
+    if unfinished { throw ExitCode(1) }
+    if reports.contains(where: { $0.failed > 0 }) { throw ExitCode(3) }
 }
 
 /// `sync --json`: the name of a sync and the keys of `last_cycle`.

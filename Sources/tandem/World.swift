@@ -22,6 +22,12 @@ struct World {
     }
 
     private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
+        // A new store is for its owner's eyes only; its companions take its rights.
+        // One that is there must not be opened beside SQLite: closing it would drop SQLite's locks.
+        if access(path, F_OK) != 0 {
+            let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+            if file >= 0 { Glibc.close(file) }
+        }
         let database = try SQLiteDatabase(path: path, durability: .power, hasReaders: true)
         try database.migrate(
             CRMSchema.migrations + SyncSchema.migrations, filling: SQLiteDatabase.filling)
@@ -78,15 +84,6 @@ struct World {
         return CardDAVApp.Settings(
             url: values["url"] ?? "", username: values["username"], password: values["password"],
             addressBook: values["address-book"], caFile: values["ca-file"], timeoutSeconds: seconds)
-    }
-
-    /// The settings of a sync as they apply to the app as it is: a CSV file syncs the columns it has.
-    func effective(_ sync: SyncSettings) throws -> SyncSettings {
-        guard let file = try app(for: sync) as? CSVApp else { return sync }
-        let columns = try file.fields()
-        var sync = sync
-        sync.mapping.fields.removeAll { !columns.contains($0.app) }
-        return sync
     }
 
     func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
