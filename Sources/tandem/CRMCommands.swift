@@ -176,7 +176,7 @@ struct CRMList: AsyncParsableCommand {
             var found: [CRMRecord] = []
             try world.reading { reader in
                 var last = RecordID(0)
-                while found.count < limit {
+                while found.count <= limit {
                     let batch = try reader.records(
                         of: object, after: last, limit: 500, areArchived: archived)
                     guard let end = batch.last else { break }
@@ -187,6 +187,9 @@ struct CRMList: AsyncParsableCommand {
                 }
             }
             let shown = found.prefix(limit)
+            if found.count > limit {
+                Terminal.complain("There are more than \(limit); --limit shows more of them.")
+            }
             if shared.json {
                 return try Terminal.printJSON(["results": shown.map(RecordDocument.init)])
             }

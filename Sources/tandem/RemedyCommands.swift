@@ -3,6 +3,24 @@ import TandemDatabase
 import TandemModel
 import TandemSync
 
+/// Which records a remedy is for: some by name, or all; one of the two must be said.
+struct RecordChoice: ParsableArguments {
+    @Option(help: "The CRM or app id of a record; may be repeated.")
+    var record: [String] = []
+
+    @Flag(help: "Every record that the command is for.")
+    var all = false
+
+    /// `nil` stands for all.
+    var records: Set<String>? { all ? nil : Set(record) }
+
+    func validate() throws {
+        guard all != !record.isEmpty else {
+            throw ValidationError("Name the records with --record, or take --all.")
+        }
+    }
+}
+
 struct ResyncDeletedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resync-deleted",
@@ -21,24 +39,14 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
         name: .customLong("in"), help: "The side on which the records were deleted: crm or app.")
     var side: String
 
-    @Option(help: "The CRM or app id of a record; may be repeated.")
-    var record: [String] = []
-
-    @Flag(help: "Every record deleted on that side.")
-    var all = false
-
-    func validate() throws {
-        guard all != !record.isEmpty else {
-            throw ValidationError("Name the records with --record, or take --all.")
-        }
-    }
+    @OptionGroup var chosen: RecordChoice
 
     func run() async throws {
         try await reporting {
             let side = try word(side, "--in", Side.self) ?? .crm
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
-            let records = all ? nil : Set(record)
+            let records = self.chosen.records
             let outcome = try helped(chosen, in: world) { remedies, id in
                 try remedies.resync(deletedIn: side, of: id, records: records)
             }
@@ -60,23 +68,13 @@ struct ApproveCommand: AsyncParsableCommand {
     @Argument(help: "The syncs to look in; all if none is named.")
     var syncs: [String] = []
 
-    @Option(help: "The CRM or app id of a record; may be repeated.")
-    var record: [String] = []
-
-    @Flag(help: "Every deletion that waits.")
-    var all = false
-
-    func validate() throws {
-        guard all != !record.isEmpty else {
-            throw ValidationError("Name the records with --record, or take --all.")
-        }
-    }
+    @OptionGroup var chosen: RecordChoice
 
     func run() async throws {
         try await reporting {
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
-            let records = all ? nil : Set(record)
+            let records = self.chosen.records
             let outcome = try helped(chosen, in: world) { remedies, id in
                 try remedies.approve(id, records: records)
             }

@@ -85,7 +85,19 @@ struct TextTable {
 
     init(_ header: [String]) { rows = [header] }
 
-    mutating func add(_ row: [String]) { rows.append(row) }
+    /// Adds a row; control characters, which could command the terminal or break the line, become
+    /// blanks.
+    mutating func add(_ row: [String]) {
+        rows.append(
+            row.map { cell in
+                var scalars = String.UnicodeScalarView()
+                scalars.append(
+                    contentsOf: cell.unicodeScalars.map {
+                        $0.properties.generalCategory == .control ? " " : $0
+                    })
+                return String(scalars)
+            })
+    }
 
     var text: String {
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }

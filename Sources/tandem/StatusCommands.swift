@@ -43,6 +43,11 @@ extension SyncStatus {
             "  in sync \(inSync), pending \(pending), failed \(failed), excluded \(excluded), "
                 + "ambiguous \(ambiguous), deleted in CRM \(deletedInCRM), deleted in app \(deletedInApp)"
         )
+        if awaitingApproval > 0 {
+            lines.append(
+                "  \(awaitingApproval) deletions wait: tandem approve \(name) --all, or --record ID"
+            )
+        }
         for failure in failures {
             lines.append("  failed: \(failure.count) \(failure.category). \(failure.remedy)")
         }

@@ -1,0 +1,170 @@
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+
+/// Writing the CRM side.
+extension PlanStep {
+    mutating func createInCRM(_ pair: inout Pair, _ values: Values) throws {
+        let (accepted, refusals) = checked(values)
+        do {
+            let id = try tx.writer.create(cycle.sync.object, accepted)
+            try tx.pairs.removeKeys(of: pair)
+            pair.crmID = id
+        } catch let error as CRMError {
+            return try fail(pair, error.refusal)
+        }
+        report.createdInCRM += 1
+        for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
+        pair.hasMet = true
+        pair.appRefusals.merge(refusals) { first, _ in first }
+        try tx.pairs.save(pair)
+        try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
+        // What the create could not carry (fields that flow to the app only) is planned at once.
+        let record = try pair.crmID.flatMap { try tx.crm.record($0) }
+        try carryOut(pair, record: record)
+    }
+
+    /// - Returns: `false` if the pair failed and is done with.
+    mutating func write(_ values: Values, to pair: inout Pair) throws -> Bool {
+        guard let id = pair.crmID else { return true }
+        let (accepted, refusals) = checked(values)
+        let before = try tx.crm.record(id)?.properties ?? [:]
+        do {
+            try tx.writer.update(id, accepted)
+        } catch let error as CRMError {
+            try fail(pair, error.refusal)
+            return false
+        }
+        for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
+        for name in values.keys { pair.appRefusals[name] = refusals[name] }
+        if accepted.isEmpty { return true }
+        report.updatedInCRM += 1
+        try tx.journal.note(
+            .update, on: .crm, of: pair, reason: "changed in the app",
+            before: accepted.reduce(into: [:]) { $0[$1.key] = before[$1.key] ?? "" },
+            after: accepted)
+        return true
+    }
+
+    mutating func deleteInCRM(_ pair: Pair) throws {
+        guard let id = pair.crmID else { return }
+        let before = try tx.crm.record(id)?.properties ?? [:]
+        try noteUnseen(pair, mapping.view(of: before), on: .crm)
+        try tx.writer.archive(id)
+        report.deletedInCRM += 1
+        try tx.journal.note(
+            .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
+    }
+
+    /// Values that a deletion takes away and that the side it comes from never saw: those that
+    /// direction or rule kept apart.
+    ///
+    /// They go to the conflict log.
+    func noteUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
+        for field in mapping.fields {
+            guard let value = values[field.crm], !value.isEmpty,
+                pair.crmBase[field.crm] != pair.appBase[field.crm]
+            else { continue }
+            try tx.journal.note(
+                .conflict, on: side, of: pair, reason: "\(field.crm): deleted on the other side",
+                before: [field.crm: value])
+        }
+    }
+
+    private func setBases(of pair: inout Pair, _ property: PropertyName, crm: String?) {
+        pair.crmBase[property] = crm ?? ""
+        pair.appBase[property] = pair.appValues[property] ?? ""
+    }
+
+    /// Values that the CRM's schema takes, in stored form, and refusals for the others: a value
+    /// that does not fit fails its field, not the record.
+    private func checked(_ values: Values) -> (Values, [PropertyName: Refusal]) {
+        var accepted: Values = [:]
+        var refusals: [PropertyName: Refusal] = [:]
+        for (name, value) in values {
+            do {
+                let property = try cycle.store.schema.property(name, of: cycle.sync.object)
+                accepted[name] = try property.accepted(value)
+            } catch {
+                refusals[name] = error.refusal
+            }
+        }
+        return (accepted, refusals)
+    }
+}
+
+/// Handing writes to the app's side.
+extension PlanStep {
+    /// - Returns: Whether a write waits for the app; `false` if the pair failed.
+    mutating func post(create pair: inout Pair, _ values: Values) throws -> Bool {
+        let fields = mapping.appFields(for: values, current: [:], isCreate: true)
+        let missing = fields.refusals.sorted { $0.key < $1.key }
+            .first { $0.value.category == .requiredField }
+        if let missing {
+            try fail(pair, missing.value)
+            return false
+        }
+        let sent = values.filter { fields.refusals[$0.key] == nil }
+        let isRepeat = pair.intent != nil
+        let key = pair.intent?.key ?? "tandem-\(cycle.sync.name)-\(pair.id)-\(tx.now.milliseconds)"
+        pair.intent = Pair.Intent(
+            key: key, values: isRepeat ? pair.intent?.values ?? sent : sent,
+            at: pair.intent?.at ?? tx.now)
+        pair.appRefusals = fields.refusals
+        outbox.append(
+            OutboxItem(
+                pair: pair, write: AppWrite(.create(key: key), values: fields.fields), sent: sent,
+                reason: "new in the CRM", isRepeat: isRepeat))
+        return true
+    }
+
+    /// - Returns: Whether a write waits for the app; `false` if no field of it can be written.
+    mutating func post(update pair: inout Pair, _ values: Values, _ plan: Plan) throws
+        -> Bool
+    {
+        let fields = mapping.appFields(for: values, current: pair.appValues, isCreate: false)
+        for name in values.keys { pair.appRefusals[name] = fields.refusals[name] }
+        if fields.fields.isEmpty { return false }
+        let kinds = values.keys.sorted().map { "\($0): \(plan.decisions[$0]?.kind.rawValue ?? "")" }
+        let version = cycle.tuning.defects.has(.writesUnconditionally) ? nil : pair.appVersion
+        outbox.append(
+            OutboxItem(
+                pair: pair,
+                write: AppWrite(.update(pair.appID ?? "", version: version), values: fields.fields),
+                sent: values.filter { fields.refusals[$0.key] == nil },
+                reason: kinds.joined(separator: ", ")))
+        return true
+    }
+
+    mutating func post(_ kind: AppWrite.Kind, of pair: Pair) {
+        outbox.append(
+            OutboxItem(
+                pair: pair, write: AppWrite(kind), sent: [:], reason: "deleted in the CRM"))
+    }
+
+    /// Freezes a pair one of whose fields flips to and fro: more than five times in an hour to
+    /// the same value on the same side.
+    mutating func isLooping(_ pair: Pair, _ values: Values, on side: Side) throws -> Bool {
+        let recent = try tx.connection.rows(
+            """
+            SELECT after_values FROM journal
+            WHERE pair_id = ? AND kind = 'update' AND side = ? AND at > ?
+            """,
+            [
+                .integer(pair.id), .text(side.rawValue),
+                .integer((tx.now - .seconds(3_600)).milliseconds),
+            ]
+        ) { FlatJSON.values($0.text(0) ?? "") ?? [:] }
+        for (property, value) in values.sorted(by: { $0.key < $1.key })
+        where recent.filter({ $0[property] == value }).count >= 5 {
+            try fail(
+                pair,
+                Refusal(
+                    .loop,
+                    "\(property) was set to `\(value)` five times within an hour and came back"))
+            return true
+        }
+        return false
+    }
+}
