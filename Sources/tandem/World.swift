@@ -108,7 +108,13 @@ struct World {
         guard parts.count == 2, parts[0] == ProcessInfo.processInfo.hostName,
             let process = pid_t(parts[1])
         else { return true }
-        return kill(process, 0) == 0 || errno != ESRCH
+        guard kill(process, 0) == 0 || errno != ESRCH else { return false }
+        // One that has ended and that nobody has asked about yet holds nothing either (proc(5)).
+        let status = FileManager.default.contents(atPath: "/proc/\(process)/stat") ?? Data()
+        let state = String(decoding: status, as: UTF8.self).split(separator: ")").last?.first {
+            $0 != " "
+        }
+        return state != "Z"
     }
 
     /// A copy of the store, for a preview that must not leave a trace.
