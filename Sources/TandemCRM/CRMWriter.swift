@@ -16,9 +16,11 @@ package struct CRMWriter {
 
     /// Makes a record; blank values are left out.
     ///
+    /// - Returns: The record as it is stored.
     /// - Throws: ``CRMError`` for an unknown object or property, a value that does not fit, or
     ///   an email address of another living contact.
-    package func create(_ object: ObjectName, _ values: Values) throws -> RecordID {
+    @discardableResult
+    package func create(_ object: ObjectName, _ values: Values) throws -> CRMRecord {
         let properties = try checked(values, of: object).filter { !$0.value.isEmpty }
         let keys = keys(of: properties, object)
         try requireFree(keys, for: nil, in: object)
@@ -36,7 +38,9 @@ package struct CRMWriter {
         guard let id else { throw DatabaseFailure(.failed, "a new record got no id") }
         try add(keys, of: id, object)
         try log(.create, id, object, patch: text)
-        return id
+        return CRMRecord(
+            id: id, object: object, properties: properties, createdAt: now, updatedAt: now,
+            archivedAt: nil)
     }
 
     /// Changes properties of a living record; `""` clears one, others stay as they are.

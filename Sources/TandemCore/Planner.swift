@@ -54,9 +54,12 @@ package struct Planner: Sendable {
         if settings.requiresEmail && !pair.hasMet && ![crm, app].contains(where: hasEmail) {
             return .noEmail
         }
+        // A field that was left out of the last read has not left the filter by that.
+        let lastKnown = pair.appBase.merging(app) { $1 }
         let admitted =
             (settings.direction.allows(writingTo: .app) && admits(settings.filterToApp, crm))
-            || (settings.direction.allows(writingTo: .crm) && admits(settings.filterToCRM, app))
+            || (settings.direction.allows(writingTo: .crm)
+                && admits(settings.filterToCRM, lastKnown))
         return admitted ? nil : .filter
     }
 

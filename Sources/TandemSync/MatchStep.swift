@@ -197,7 +197,7 @@ private struct Matcher {
             try tx.pairs.delete(other)
         }
         placed.insert(pair.id)
-        try tx.pairs.removeKeys(of: pair)
+        try tx.pairs.removeKeys(of: &pair)
         pair.crmID = id
         pair.hasMet = false
         pair.crmBase = [:]

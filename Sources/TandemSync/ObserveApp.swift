@@ -218,22 +218,28 @@ extension Cycle {
             pair.generation = run.generation
             return try tx.pairs.save(pair)
         }
-        var values = pair.appValues.merging(mapped.values) { $1 }
-        // What is there and not understood is not what was there before either.
+        if pair.isUnconfirmed { confirm(&pair, by: mapped) }
+        // What a read leaves out is known only as long as the record is the same version: whatever
+        // was there before may have been edited (P36). So it is not known either where the app
+        // gave a value that was not understood.
+        let isSameVersion = record.version != nil && record.version == pair.appVersion
+        var values = isSameVersion ? pair.appValues : [:]
+        values.merge(mapped.values) { $1 }
         for field in mapped.refusals.keys { values[field] = nil }
         if tuning.defects.has(.missingIsEmpty) {
             for field in sync.mapping.fields where mapped.values[field.crm] == nil {
                 values[field.crm] = ""
             }
         }
+        // A field that is left out is no news, or an app that hides one looks like mass change.
         let isNews =
-            known == nil || values != pair.appValues || mapped.refusals != pair.appRefusals
-            || pair.appPresence != .present
+            known == nil || values.contains { pair.appValues[$0.key] != $0.value }
+            || mapped.refusals != pair.appRefusals || pair.appPresence != .present
         let keys = MatchKey.keys(
             of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
             rules: sync.match)
         if keys != pair.appKeys {
-            if pair.id != 0 { try tx.pairs.removeKeys(of: pair) }
+            try tx.pairs.removeKeys(of: &pair)
             pair.appKeys = keys
         }
         pair.appID = record.id
@@ -251,15 +257,26 @@ extension Cycle {
             pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
             pair.appChanged = true
         }
+        let becomesFindable = pair.crmID == nil && !pair.isFindable
+        if becomesFindable { pair.isFindable = true }
         pair = try tx.pairs.save(pair)
-        if pair.crmID == nil || pair.state == .deletedInCRM { try tx.pairs.addKeys(of: pair) }
+        // Keys name a pair by its id, which a new one has got only now.
+        if becomesFindable { try tx.pairs.insertKeys(of: pair) }
         return pair
+    }
+
+    /// Takes what the app made of the values it was last sent as its base.
+    private func confirm(_ pair: inout Pair, by mapped: MappedRecord) {
+        pair.isUnconfirmed = false
+        for (property, base) in pair.appBase {
+            pair.appBase[property] = baseAfter(sending: base, holding: mapped.values[property])
+        }
     }
 
     /// When to read again a record that came without a field it had before (P36); `nil` if it
     /// came whole.
     func recheckTime(of pair: Pair, after mapped: MappedRecord, now: Timestamp) -> Timestamp? {
-        let isPartial = pair.appValues.keys.contains {
+        let isPartial = pair.appBase.keys.contains {
             mapped.values[$0] == nil && mapped.refusals[$0] == nil
         }
         return isPartial ? now + .seconds(tuning.partialSeconds) : nil
@@ -310,7 +327,7 @@ extension Cycle {
             pair.recheckAt = nil
             pair.echo = nil
             pair.wake(changedAt: nil)
-            try tx.pairs.removeKeys(of: pair)
+            try tx.pairs.removeKeys(of: &pair)
             try wakeClaims(to: Set(pair.appKeys), tx)
         }
         try tx.pairs.save(pair)

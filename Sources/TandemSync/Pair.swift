@@ -59,6 +59,10 @@ package struct Pair: Hashable, Sendable {
     package var intent: Intent?
     package var echo: Echo?
     package var isDeletionApproved = false
+    /// The app's base is what was sent; what the app made of it was not read yet.
+    package var isUnconfirmed = false
+    /// The keys stand in the index by which CRM records find app records without counterpart.
+    package var isFindable = false
 
     /// Marks the pair for the next plan; `changedAt` is kept if an older change waits.
     mutating func wake(changedAt moment: Timestamp?) {

@@ -18,6 +18,7 @@ package struct PairTable {
         "reason", "message", "other_id", "attempts", "work_at", "changed_at", "synced_at",
         "generation", "suspect", "recheck_at", "app_changed", "intent_key", "intent_values",
         "intent_at", "echo", "echo_until", "approved", "app_foreign",
+        "unconfirmed", "findable",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -110,7 +111,8 @@ package struct PairTable {
     }
 
     package func delete(_ pair: Pair) throws {
-        try removeKeys(of: pair)
+        var pair = pair
+        try removeKeys(of: &pair)
         try connection.run("DELETE FROM pair WHERE id = ?", [.integer(pair.id)])
     }
 
@@ -158,8 +160,15 @@ package struct PairTable {
             == 1
     }
 
-    /// Makes an app record findable by its keys while it has no living counterpart.
-    package func addKeys(of pair: Pair) throws {
+    /// Makes an app record findable by its keys while it has no living counterpart; the pair is
+    /// still to be saved.
+    package func addKeys(of pair: inout Pair) throws {
+        if pair.isFindable { return }
+        pair.isFindable = true
+        try insertKeys(of: pair)
+    }
+
+    func insertKeys(of pair: Pair) throws {
         for key in pair.appKeys {
             try connection.run(
                 "INSERT INTO pair_key (sync_id, kind, value, pair_id) VALUES (?, ?, ?, ?)"
@@ -168,7 +177,10 @@ package struct PairTable {
         }
     }
 
-    package func removeKeys(of pair: Pair) throws {
+    /// Takes the keys out of the index again; the pair is still to be saved or deleted.
+    package func removeKeys(of pair: inout Pair) throws {
+        guard pair.isFindable else { return }
+        pair.isFindable = false
         for key in pair.appKeys {
             try connection.run(
                 "DELETE FROM pair_key WHERE sync_id = ? AND kind = ? AND value = ? AND pair_id = ?",
@@ -229,7 +241,8 @@ extension PairTable {
             .optional(pair.intent?.at.milliseconds),
             .optional(pair.echo.map { FlatJSON.text($0.old) }),
             .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
-            .integer(pair.isForeign ? 1 : 0),
+            .integer(pair.isForeign ? 1 : 0), .integer(pair.isUnconfirmed ? 1 : 0),
+            .integer(pair.isFindable ? 1 : 0),
         ]
     }
 
@@ -276,6 +289,8 @@ extension PairTable {
         if let until = moment(29) { pair.echo = Pair.Echo(old: try values(28), until: until) }
         pair.isDeletionApproved = row.integer(30) == 1
         pair.isForeign = row.integer(31) == 1
+        pair.isUnconfirmed = row.integer(32) == 1
+        pair.isFindable = row.integer(33) == 1
         return pair
     }
 }

@@ -192,9 +192,9 @@ struct PlanStep {
             pair.syncedAt = plan.state == .inSync ? tx.now : pair.syncedAt
         }
         if case .deletedInCRM = plan.state {
-            try tx.pairs.addKeys(of: pair)
+            try tx.pairs.addKeys(of: &pair)
         } else if pair.crmID != nil {
-            try tx.pairs.removeKeys(of: pair)
+            try tx.pairs.removeKeys(of: &pair)
         }
         pair.settle(plan.state)
         try tx.pairs.save(pair)

@@ -7,10 +7,11 @@ import TandemModel
 extension PlanStep {
     mutating func createInCRM(_ pair: inout Pair, _ values: Values) throws {
         let (accepted, refusals) = checked(values)
+        let record: CRMRecord
         do {
-            let id = try tx.writer.create(cycle.sync.object, accepted)
-            try tx.pairs.removeKeys(of: pair)
-            pair.crmID = id
+            record = try tx.writer.create(cycle.sync.object, accepted)
+            try tx.pairs.removeKeys(of: &pair)
+            pair.crmID = record.id
         } catch let error as CRMError {
             return try fail(pair, error.refusal)
         }
@@ -18,10 +19,9 @@ extension PlanStep {
         for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
         pair.hasMet = true
         pair.appRefusals.merge(refusals) { first, _ in first }
-        try tx.pairs.save(pair)
         try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
-        // What the create could not carry (fields that flow to the app only) is planned at once.
-        let record = try pair.crmID.flatMap { try tx.crm.record($0) }
+        // What the create could not carry (fields that flow to the app only) is planned at once;
+        // that also saves the pair.
         try carryOut(pair, record: record)
     }
 

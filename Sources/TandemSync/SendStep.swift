@@ -167,6 +167,7 @@ struct RecordStep {
         pair.recheckAt = cycle.recheckTime(of: pair, after: mapped, now: tx.now)
         pair.hasMet = true
         pair.intent = nil
+        pair.isUnconfirmed = false
         for (property, value) in item.sent {
             // A field that the app does not have at all (a missing column) was not written.
             if mapped.values[property] == nil && old[property] == nil { continue }
@@ -221,6 +222,7 @@ struct RecordStep {
         }
         pair.hasMet = true
         pair.intent = nil
+        pair.isUnconfirmed = true
         pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
         pair.appVersion = nil
         expectEcho(of: item, old: old, &pair)

@@ -80,7 +80,7 @@ extension Cycle {
             return
         }
         try tx.pairs.delete(pair)
-        try tx.pairs.removeKeys(of: app)
+        try tx.pairs.removeKeys(of: &app)
         app.crmID = pair.crmID
         app.crmBase = intent.values
         app.appBase = intent.values.reduce(into: [:]) { base, sent in

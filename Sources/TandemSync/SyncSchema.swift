@@ -146,6 +146,19 @@ package enum SyncSchema {
                 ) {strict}
                 """,
                 "CREATE INDEX missed_by_sync ON missed (sync_id, id)",
-            ])
+            ]),
+        Migration(
+            "sync-2",
+            [
+                """
+                ALTER TABLE pair ADD COLUMN unconfirmed {integer} NOT NULL DEFAULT 0
+                CHECK (unconfirmed IN (0, 1))
+                """,
+                """
+                ALTER TABLE pair ADD COLUMN findable {integer} NOT NULL DEFAULT 0
+                CHECK (findable IN (0, 1))
+                """,
+                "UPDATE pair SET findable = 1 WHERE id IN (SELECT pair_id FROM pair_key)",
+            ]),
     ]
 }

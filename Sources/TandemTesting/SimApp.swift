@@ -4,8 +4,9 @@ package import TandemModel
 /// The adapter of the simulated app: written as a careful adapter of a real app would be.
 package struct SimApp: App {
     let server: SimServer
-    /// Called before each call with its name: users act, or the process dies.
-    let onCall: @Sendable (String) throws(AppError) -> Void
+    /// Called before each call with its name and what it is to write: users act, or the process
+    /// dies.
+    let onCall: @Sendable (String, [AppWrite]) throws(AppError) -> Void
 
     package var capabilities: AppCapabilities {
         let profile = server.with { state, _ in state.profile }
@@ -76,7 +77,7 @@ package struct SimApp: App {
     }
 
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
-        try reach("apply")
+        try reach("apply", writes)
         let throttle = server.with { state, _ -> AppError? in
             if state.strikes(.rateLimit) {
                 let seconds: Int64? = state.strikes(.retryAfter, rate: 0.5) ? 90 : nil
@@ -90,8 +91,8 @@ package struct SimApp: App {
     }
 
     /// Everything that can happen to a call before it does anything.
-    func reach(_ call: String) throws(AppError) {
-        try onCall(call)
+    func reach(_ call: String, _ writes: [AppWrite] = []) throws(AppError) {
+        try onCall(call, writes)
         let refusal = server.with { state, now -> AppError? in
             if state.outageUntil > now && !state.isQuiet {
                 return .askOperator(.permission, "403", remedy: "Give the account its rights back.")

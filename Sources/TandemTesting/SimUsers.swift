@@ -13,7 +13,7 @@ extension SimWorld {
         case 4: random.chance(0.5) ? deleteInCRM() : editInCRM()
         case 5: random.chance(0.5) ? restoreInCRM() : editInCRM()
         case 6, 7: createInApp(server)
-        case 8, 9, 10, 11: editInApp(server)
+        case 8, 9, 10, 11: editInApp(server, nil, someProperty())
         case 12: deleteInApp(server)
         case 13: undelete(server)
         case 14: mergeInApp(server)
@@ -73,7 +73,10 @@ extension SimWorld {
                     userStore.reader(in: connection),
                     userStore.writer(in: connection, now: clock.now, origin: .user))
             }
-            if let id { say("CRM user: record \(id): \(what)") }
+            if let id {
+                say("CRM user: record \(id): \(what)")
+                watch.twins.removeAll { $0.crm.contains(id) }
+            }
         } catch is CRMError {
             say("CRM user: \(what), refused")
         } catch {
@@ -89,13 +92,17 @@ extension SimWorld {
 
     private func createInCRM() { create(draft(0.5)) }
 
-    private func create(_ values: Values) {
+    @discardableResult
+    private func create(_ values: Values) -> RecordID? {
+        var made: RecordID?
         inCRM("created with \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") {
             _, writer in
-            let id = try writer.create(object, values)
+            let id = try writer.create(object, values).id
             for value in values.values { oracle.note(old: "", new: value, at: "CRM \(id)") }
+            made = id
             return id
         }
+        return made
     }
 
     private func editInCRM() {
@@ -136,7 +143,8 @@ extension SimWorld {
         }
     }
 
-    private func createInApp(_ server: SimServer, _ values: Values? = nil) {
+    @discardableResult
+    private func createInApp(_ server: SimServer, _ values: Values? = nil) -> AppRecordID? {
         let values = appValues(values ?? draft(0.5))
         let id = server.with { state, now -> AppRecordID? in
             if state.refusal(of: values, for: nil) != nil { return nil }
@@ -151,17 +159,18 @@ extension SimWorld {
         }
         collectEdits()
         if let id { say("\(server.name) user: creates \(id)") }
+        return id
     }
 
-    private func editInApp(_ server: SimServer) {
-        let property = someProperty()
+    /// Somebody in the app sets a field of this record, or of any.
+    func editInApp(_ server: SimServer, _ id: AppRecordID?, _ property: PropertyName) {
         let field = appField(property)
         let value = random.chance(0.12) ? "" : value(property)
         let pick = random.next()
         let id = server.with { state, now -> AppRecordID? in
             let ids = state.living
             guard !ids.isEmpty else { return nil }
-            let id = ids[Int(pick % UInt64(ids.count))]
+            let id = id ?? ids[Int(pick % UInt64(ids.count))]
             if state.refusal(of: [field: value], for: id) != nil { return nil }
             state.edit(id, field, to: value, now: now)
             return id
@@ -234,6 +243,7 @@ extension SimWorld {
     private func createSameOnBoth(_ server: SimServer) {
         var values = draft(0.6)
         create(values)
+        watch.shared.formUnion(values.values.compactMap(Oracle.token))
         for property in ["phone", "city"] as [PropertyName] where random.chance(0.5) {
             values[property] = value(property)
         }
@@ -245,9 +255,10 @@ extension SimWorld {
         let keys: [PropertyName] =
             object == .contacts ? ["firstname", "lastname", "company"] : ["name"]
         let values = keys.reduce(into: Values()) { $0[$1] = nextToken() }
-        create(values)
-        create(values)
-        createInApp(server, values)
+        let crm = [create(values), create(values)].compactMap(\.self)
+        watch.shared.formUnion(values.values.compactMap(Oracle.token))
+        guard let app = createInApp(server, values), crm.count == 2 else { return }
+        watch.twins.append(.init(server: server.name, crm: crm, app: app))
     }
 
     /// Tells the oracle what was edited inside the apps.
@@ -258,6 +269,7 @@ extension SimWorld {
                 return state.edits
             }
             for edit in edits where edit.field != "unmapped" {
+                watch.twins.removeAll { $0.server == server.name && $0.app == edit.id }
                 oracle.note(
                     old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")
             }

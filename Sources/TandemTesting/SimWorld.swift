@@ -22,6 +22,10 @@ final class SimWorld {
     var decisions: [String: Int] = [:]
     var violations: [String] = []
     var reports: [CycleReport] = []
+    var watch = Watch()
+    /// How often an app that reports deletions is listed as a whole: a feed that keeps nothing
+    /// back needs no such help, and what it heals would hide our mistakes.
+    let auditSeconds: Int64
     /// What an app held before it was wiped.
     var wiped: [Int: [AppRecordID: SimServer.Record]] = [:]
     var token = 0
@@ -37,6 +41,7 @@ final class SimWorld {
         self.defects = defects
         random = SplitMix(seed: seed)
         object = random.chance(0.8) ? .contacts : .companies
+        auditSeconds = random.chance(0.5) ? 6_000 : 100 * 86_400
         try copyFile(from: template, to: path)
         file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
         store = try CRMStore(database: CrashingDatabase(base: file, crash: crash))
@@ -106,15 +111,16 @@ extension SimWorld {
         tuning.batch = 4
         tuning.leaseSeconds = 30
         tuning.sweepSeconds = 600
-        tuning.auditSeconds = 6_000
+        tuning.auditSeconds = auditSeconds
         tuning.readsAhead = false
         tuning.defects = defects
         let clock = clock
+        let startedAt = clock.now
         // Users act while the cycle runs, through this one unchecked door: the simulation is a
         // single line of execution, so nothing ever runs beside it.
         nonisolated(unsafe) let world = self
-        let app = SimApp(server: servers[index]) { call throws(AppError) in
-            try world.during(call, index)
+        let app = SimApp(server: servers[index]) { call, writes throws(AppError) in
+            try world.during(call, writes, index)
         }
         let cycle = Cycle(
             sync: settings[index], app: app, store: store,
@@ -123,6 +129,7 @@ extension SimWorld {
         do {
             let report = try await cycle.run(isFull: isFull)
             note(report)
+            try watchCycle(index, since: startedAt)
             return report
         } catch  where crash.state.withLock({ $0.isDead }) {
             say("\(settings[index].name): the process died")
@@ -141,13 +148,21 @@ extension SimWorld {
     }
 
     /// What happens at a call to the app: the process may die, and users may act.
-    private func during(_ call: String, _ index: Int) throws(AppError) {
+    private func during(_ call: String, _ writes: [AppWrite], _ index: Int) throws(AppError) {
         if crash.step(inStore: false) {
             throw .tryLater(.appUnavailable, "the process died", afterSeconds: nil)
         }
-        if isQuiet || !random.chance(0.08) { return }
+        if isQuiet || !random.chance(call == "apply" ? 0.2 : 0.08) { return }
         let conditional = servers[index].with { state, _ in state.profile.conditional }
         count(.editDuringCycle)
+        if conditional, case .update(let id, _) = writes.first?.kind, random.chance(0.6) {
+            // Somebody is quicker than we are, in the very field that is being written.
+            let field = random.pick(writes[0].values.keys.sorted())
+            if let property = settings[index].mapping.fields.first(where: { $0.app == field })?.crm
+            {
+                return editInApp(servers[index], id, property)
+            }
+        }
         // An app without conditions cannot protect an edit made between our last look and our
         // write; nobody could, so the simulation does not ask for it.
         actRandomly(onApp: conditional || call != "apply")

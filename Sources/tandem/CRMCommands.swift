@@ -91,10 +91,7 @@ struct CRMCreate: AsyncParsableCommand {
             let values = try assignments(values)
             let world = try shared.world()
             let object = try world.object(object)
-            let record = try world.writing { reader, writer in
-                try reader.record(writer.create(object, values))
-            }
-            guard let record else { return }
+            let record = try world.writing { _, writer in try writer.create(object, values) }
             if shared.json { return try Terminal.printJSON(RecordDocument(record)) }
             Terminal.write("\(record.id)\n")
         }

@@ -198,7 +198,7 @@ final class Importer {
             try writer.update(known, values)
             result.updated += 1
         } else {
-            _ = try writer.create(object, values)
+            try writer.create(object, values)
             result.created += 1
         }
     }

@@ -43,7 +43,7 @@ struct Scratch {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let id = try scratch.write {
-            try $0.create(.contacts, ["email": "Ann@Example.com", "city": ""])
+            try $0.create(.contacts, ["email": "Ann@Example.com", "city": ""]).id
         }
         try scratch.write { try $0.update(id, ["city": "Oslo", "phone": "1"]) }
         let nothing = try scratch.write { try $0.update(id, ["city": "Oslo"]) }
@@ -65,7 +65,8 @@ struct Scratch {
         defer { scratch.remove() }
         let ann = try scratch.write {
             try $0.create(
-                .contacts, ["email": "ann@example.com", "hs_additional_emails": "a@x.org;b@x.org"])
+                .contacts, ["email": "ann@example.com", "hs_additional_emails": "a@x.org;b@x.org"]
+            ).id
         }
         for email in ["ANN@example.com", "B@x.org"] {
             #expect(throws: CRMError.duplicateEmail(email.lowercased(), of: ann)) {
@@ -73,7 +74,9 @@ struct Scratch {
             }
         }
         try scratch.write { try $0.archive(ann) }
-        let second = try scratch.write { try $0.create(.contacts, ["email": "ann@example.com"]) }
+        let second = try scratch.write {
+            try $0.create(.contacts, ["email": "ann@example.com"]).id
+        }
         #expect(throws: CRMError.duplicateEmail("ann@example.com", of: second)) {
             try scratch.write { try $0.restore(ann) }
         }
@@ -86,7 +89,7 @@ struct Scratch {
     @Test func `repeats the rule of one address as a constraint of the schema`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
-        _ = try scratch.write { try $0.create(.contacts, ["email": "ann@example.com"]) }
+        try scratch.write { try $0.create(.contacts, ["email": "ann@example.com"]) }
         #expect {
             _ = try scratch.database.write {
                 try $0.run(
@@ -123,7 +126,7 @@ struct Scratch {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let id = try scratch.write {
-            try $0.create(.companies, ["name": "Acme", "domain": "acme.com"])
+            try $0.create(.companies, ["name": "Acme", "domain": "acme.com"]).id
         }
         try scratch.write { try $0.archive(id) }
         let day = Int64(86_400)
@@ -141,7 +144,7 @@ struct Scratch {
         defer { scratch.remove() }
         #expect(throws: Stop.self) {
             try scratch.write { writer in
-                _ = try writer.create(.contacts, ["email": "a@b.co"])
+                try writer.create(.contacts, ["email": "a@b.co"])
                 throw Stop()
             }
         }

@@ -27,9 +27,11 @@ func scratchFolder() throws -> URL {
     #if DEFECTS
         /// Puts a known mistake back into the engine and plays seeds until an invariant breaks.
         @Test(arguments: [
-            (Defects.skipsEverySync, "P27"), (.basesOnLaterValues, "P33"),
-            (.missingIsEmpty, "P36"), (.repeatsCreates, "P42"), (.recreatesDeleted, "P58"),
-            (.absenceIsDeletion, "P61"), (.dropsFailures, "P81"),
+            (Defects.cursorBeforePage, "P5"), (.oneBaseForBoth, "P24"),
+            (.believesStaleReads, "P26"), (.skipsEverySync, "P27"), (.basesOnLaterValues, "P33"),
+            (.missingIsEmpty, "P36"), (.repeatsCreates, "P42"), (.ignoresBound, "P45"),
+            (.guessesMatches, "P46"), (.createsBeforeObserving, "P52"), (.recreatesDeleted, "P58"),
+            (.absenceIsDeletion, "P61"), (.writesUnconditionally, "P77"), (.dropsFailures, "P81"),
         ])
         func `finds the defect`(_ defect: Defects, _ pitfall: String) async throws {
             let folder = try scratchFolder()

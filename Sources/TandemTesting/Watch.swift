@@ -1,0 +1,149 @@
+import TandemCRM
+import TandemCore
+import TandemDatabase
+import TandemModel
+import TandemSync
+
+/// What the world remembers from one cycle to the next, to judge each cycle by itself: some
+/// mistakes heal before the world is quiet, and are mistakes all the same.
+struct Watch {
+    /// Two CRM records that one app record fits equally well, as long as nobody touches them.
+    struct Twins {
+        let server: String
+        let crm: [RecordID]
+        let app: AppRecordID
+    }
+
+    /// One value that a CRM property had.
+    struct Held {
+        let value: String
+        let origin: Origin
+    }
+
+    var twins: [Twins] = []
+    /// Tokens that users wrote on both sides: neither is the other's echo.
+    var shared: Set<String> = []
+    /// The change feed up to here was judged.
+    var sequence: Int64 = 0
+    var history: [RecordID: [PropertyName: [Held]]] = [:]
+}
+
+extension SimWorld {
+    /// Judges what one cycle did.
+    func watchCycle(_ index: Int, since startedAt: Timestamp) throws {
+        collectEdits()
+        try userStore.database.read { connection in
+            let sync = settings[index]
+            guard let state = try SyncTable(connection).state(sync.name) else { return }
+            let reader = userStore.reader(in: connection)
+            let pairs = PairTable(connection: connection, syncID: state.id)
+            let conflicts = try journal(of: state.id, in: connection)
+                .filter { $0.kind == .conflict }
+                .flatMap { $0.before.values.compactMap(Oracle.token) }
+            for change in try reader.changes(of: object, after: watch.sequence, limit: 10_000) {
+                watch.sequence = change.sequence
+                watchReturns(change, Set(conflicts))
+                try watchDuplicate(change, index, reader)
+                remember(change)
+            }
+            try watchTwins(index, pairs)
+            try watchAppDuplicates(index, since: startedAt, pairs)
+        }
+    }
+
+    /// I10: what a sync writes into the CRM is news there: neither the app's form of what the CRM
+    /// has, nor a value that a CRM user replaced.
+    private func watchReturns(_ change: CRMChange, _ conflicts: Set<String>) {
+        guard change.kind == .update, change.origin != .user else { return }
+        for (property, value) in change.patch.sorted(by: { $0.key < $1.key }) {
+            guard let token = Oracle.token(value), !watch.shared.contains(token),
+                let held = watch.history[change.recordID]?[property], let last = held.last
+            else { continue }
+            let replaced = Oracle.token(last.value)
+            if let replaced, conflicts.contains(replaced) { continue }
+            let name = "CRM record \(change.recordID) \(property)"
+            if replaced == token {
+                violations.append("I10: \(name): `\(last.value)` came back as `\(value)`")
+            } else if last.origin == .user,
+                held.dropLast().contains(where: { Oracle.token($0.value) == token })
+            {
+                violations.append("I10: \(name): `\(value)` came back over `\(last.value)`")
+            }
+        }
+    }
+
+    private func remember(_ change: CRMChange) {
+        switch change.kind {
+        case .create, .update:
+            for (property, value) in change.patch {
+                watch.history[change.recordID, default: [:]][property, default: []]
+                    .append(.init(value: value, origin: change.origin))
+            }
+        // What was in the bin comes back with everything it had.
+        case .archive, .restore, .purge: watch.history[change.recordID] = nil
+        }
+    }
+
+    /// I5: no sync makes a CRM record for somebody who is there.
+    private func watchDuplicate(_ change: CRMChange, _ index: Int, _ reader: CRMReader) throws {
+        guard change.kind == .create, change.origin == .sync(settings[index].name) else { return }
+        let rules = settings[index].match
+        let keys = Set(MatchKey.keys(of: change.patch, object: object, rules: rules))
+        for (key, ids) in try reader.owners(of: keys, in: object).sorted(by: { $0.key < $1.key }) {
+            for id in ids.sorted() where id < change.recordID {
+                guard let record = try reader.record(id), record.updatedAt < change.at else {
+                    continue
+                }
+                let emails = [record.properties, change.patch].map { MatchKey.emails($0).isEmpty }
+                if key.kind != MatchKey.email && emails == [false, false] { continue }
+                violations.append(
+                    "I5: \(settings[index].name) made CRM record \(change.recordID), which is \(id)"
+                )
+            }
+        }
+    }
+
+    /// I5: where two records fit equally well, none is taken.
+    private func watchTwins(_ index: Int, _ pairs: PairTable) throws {
+        for twins in watch.twins where twins.server == servers[index].name {
+            guard let id = try pairs.pair(app: twins.app)?.crmID, twins.crm.contains(id) else {
+                continue
+            }
+            violations.append(
+                "I5: \(settings[index].name) guessed that \(twins.app) is CRM record \(id)")
+        }
+    }
+
+    /// I5: no sync makes an app record for somebody whom the app has had since before the cycle.
+    private func watchAppDuplicates(_ index: Int, since startedAt: Timestamp, _ pairs: PairTable)
+        throws
+    {
+        let (profile, records, offset) = servers[index].with { state, _ in
+            (state.profile, state.records, state.offset)
+        }
+        let hidden: Set<Fault> = [
+            .missingInListing, .pageDrift, .omitsField, .staleRead, .partialRead, .wiped,
+        ]
+        guard profile.faults.isDisjoint(with: hidden), offset == 0, profile.granularity == 1 else {
+            return
+        }
+        let sync = settings[index]
+        func keys(_ record: SimServer.Record) -> Set<MatchKey> {
+            let values = sync.mapping.crmValues(of: record.values).values
+            return Set(MatchKey.keys(of: values, object: object, rules: sync.match))
+        }
+        let start = startedAt.milliseconds
+        let living = records.filter { !$0.value.isDeleted }.sorted { $0.key < $1.key }
+        for (id, made) in living where made.isOurs && made.createdAt >= start {
+            for (other, old) in living where old.modifiedAt < start {
+                let shared = keys(made).intersection(keys(old))
+                let haveEmail = [made, old].allSatisfy { !($0.values["mail"] ?? "").isEmpty }
+                let isSame = shared.contains { $0.kind == MatchKey.email }
+                guard isSame || !shared.isEmpty && !haveEmail,
+                    try pairs.pair(app: other)?.crmID == nil
+                else { continue }
+                violations.append("I5: \(sync.name) made \(id) in the app, which is \(other)")
+            }
+        }
+    }
+}
