@@ -75,8 +75,11 @@ package struct MatchKey: Hashable, Sendable, Comparable {
     /// Lower case, without `www.`, port and path, internationalised labels as punycode.
     package static func normalised(domain: String) -> String? {
         var text = domain.trimmed.lowercased()
-        if let scheme = text.firstRange(of: "://") { text = String(text[scheme.upperBound...]) }
-        text = String(text.prefix { !"/:?#".contains($0) })
+        // A bare name, the usual case, has nothing to cut off.
+        if text.utf8.contains(where: { "/:?#".utf8.contains($0) }) {
+            if let scheme = text.firstRange(of: "://") { text = String(text[scheme.upperBound...]) }
+            text = String(text.prefix { !"/:?#".contains($0) })
+        }
         if text.hasPrefix("www.") { text.removeFirst(4) }
         guard text.contains("."), !text.contains(" ") else { return nil }
         let labels = text.split(separator: ".").map { label in
@@ -95,7 +98,11 @@ package struct MatchKey: Hashable, Sendable, Comparable {
 
     /// Lower case with single blanks between the words.
     private static func folded(_ text: String) -> String {
-        text.lowercased().split { $0.isWhitespace }.joined(separator: " ")
+        let words =
+            text.utf8.allSatisfy { $0 == UInt8(ascii: " ") || $0.isVisibleASCII }
+            ? text.utf8.split(separator: UInt8(ascii: " ")).compactMap { String($0) }
+            : text.split { $0.isWhitespace }.map { String($0) }
+        return words.joined(separator: " ").lowercased()
     }
 
     /// Mail providers whose domains say nothing about a company.

@@ -73,7 +73,8 @@ package struct SQLiteDatabase: Database {
         func run(_ sql: String, _ arguments: [SQLValue]) throws -> Int {
             try translated {
                 let statement = try database.cachedStatement(sql: sql)
-                try statement.execute(arguments: StatementArguments(arguments.map(\.bound)))
+                statement.setUncheckedArguments(StatementArguments(arguments.map(\.bound)))
+                try statement.execute()
                 return database.changesCount
             }
         }
@@ -83,8 +84,8 @@ package struct SQLiteDatabase: Database {
         ) throws {
             try translated {
                 let statement = try database.cachedStatement(sql: sql)
-                let rows = try Row.fetchCursor(
-                    statement, arguments: StatementArguments(arguments.map(\.bound)))
+                statement.setUncheckedArguments(StatementArguments(arguments.map(\.bound)))
+                let rows = try Row.fetchCursor(statement)
                 while let row = try rows.next() { try visit(row) }
             }
         }

@@ -109,9 +109,10 @@ extension Decimal {
 extension String {
     /// The text without white space at its ends.
     package var trimmed: String {
-        guard let first = unicodeScalars.first, let last = unicodeScalars.last,
-            first.properties.isWhitespace || last.properties.isWhitespace
-        else { return self }
+        // Most values begin and end with a letter or digit, which needs no look at Unicode.
+        if let first = utf8.first, let last = utf8.last, first.isVisibleASCII, last.isVisibleASCII {
+            return self
+        }
         let start = unicodeScalars.firstIndex { !$0.properties.isWhitespace }
         guard let start else { return "" }
         let end = unicodeScalars.lastIndex { !$0.properties.isWhitespace } ?? start
@@ -123,10 +124,21 @@ extension String {
     ///
     /// Deliverability is not tested.
     package var isEmailAddress: Bool {
-        let parts = trimmed.split(separator: "@", omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, parts[1].count > 2 else { return false }
-        let labels = parts[1].split(separator: ".", omittingEmptySubsequences: false)
-        return labels.count > 1 && labels.allSatisfy { !$0.isEmpty }
-            && !trimmed.unicodeScalars.contains { $0.properties.isWhitespace }
+        let text = trimmed
+        guard let at = text.utf8.firstIndex(of: UInt8(ascii: "@")), at > text.startIndex else {
+            return false
+        }
+        let domain = text.utf8[text.utf8.index(after: at)...]
+        let labels = domain.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+        guard labels.count > 1, labels.allSatisfy({ !$0.isEmpty }),
+            !domain.contains(UInt8(ascii: "@"))
+        else { return false }
+        return text.utf8.allSatisfy(\.isVisibleASCII)
+            || !text.unicodeScalars.contains { $0.properties.isWhitespace }
     }
+}
+
+extension UInt8 {
+    /// A letter, digit or mark of ASCII: no white space, no control character.
+    package var isVisibleASCII: Bool { (0x21...0x7E).contains(self) }
 }
