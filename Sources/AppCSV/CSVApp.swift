@@ -14,6 +14,8 @@ package struct CSVApp: App {
     let path: String
     /// The header of the id column.
     let idColumn: String
+    /// The file must have that column, because somebody named it.
+    let needsIDColumn: Bool
     /// Headers that name a row without id, first match first.
     let naturalKey: [String]
     /// Columns of a file that is made by us.
@@ -27,11 +29,12 @@ package struct CSVApp: App {
     static let attempts = 5
 
     package init(
-        path: String, idColumn: String = "id", naturalKey: [String], newColumns: [String],
+        path: String, idColumn: String? = nil, naturalKey: [String], newColumns: [String],
         labels: [AppField: String]
     ) {
         self.path = path
-        self.idColumn = idColumn
+        self.idColumn = idColumn ?? "id"
+        needsIDColumn = idColumn != nil
         self.naturalKey = naturalKey
         self.newColumns = newColumns
         self.labels = labels
@@ -47,11 +50,26 @@ package struct CSVApp: App {
     ///
     /// - Throws: As ``profile()``.
     func fields() throws(AppError) -> Set<AppField> {
-        Set(try CSVTable.read(path, naming: field(of:))?.fields ?? newColumns.map(field(of:)))
+        Set(try table()?.fields ?? newColumns.map(field(of:)))
+    }
+
+    /// The file as it is now; `nil` if there is none.
+    ///
+    /// - Throws: ``AppError`` as `CSVTable.read`, and if the id column that was named is missing.
+    private func table() throws(AppError) -> CSVTable? {
+        let table = try CSVTable.read(path, naming: field(of:))
+        guard needsIDColumn, let table, !table.fields.contains(AppField(idColumn)) else {
+            return table
+        }
+        let header = table.header
+        throw .askOperator(
+            .mapping,
+            "\(path) has no column `\(idColumn)`\(suggestion(for: idColumn, in: header))",
+            remedy: "Name one of its columns as `id-column`, or add the column to the file.")
     }
 
     package func profile() async throws(AppError) -> AppProfile {
-        let table = try CSVTable.read(path, naming: field(of:))
+        let table = try table()
         let folder =
             path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
         guard FileManager.default.isWritableFile(atPath: folder) else {
@@ -62,12 +80,12 @@ package struct CSVApp: App {
         return AppProfile(
             account: path,
             summary: table.map { "\($0.rows.count) rows" }
-                ?? "no file yet; the first write makes it",
+                ?? "no file \(path); a first sync makes it, a later one waits for it to come back",
             fields: table?.fields ?? newColumns.map(field(of:)))
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        guard let table = try CSVTable.read(path, naming: field(of:)) else {
+        guard let table = try table() else {
             // No file is no proof that every row was deleted; an empty one with a header is.
             if cursor == nil { return CSVListing(app: self, table: nil) }
             throw .tryLater(.appUnavailable, "\(path) is not there", afterSeconds: nil)
@@ -77,13 +95,19 @@ package struct CSVApp: App {
     }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
-        guard let table = try CSVTable.read(path, naming: field(of:)) else {
+        guard let table = try table() else {
             throw .tryLater(.appUnavailable, "\(path) is not there", afterSeconds: nil)
         }
         let rows = named(table)
+        let bad = Dictionary(
+            rows.bad.map { ($0.id, $0.why) }, uniquingKeysWith: { first, _ in first })
         return ids.reduce(into: [:]) { readings, id in
-            readings[id] =
-                rows.places[id].map { .present(record(id, table.rows[$0], table)) } ?? .gone
+            if let place = rows.places[id] {
+                readings[id] = .present(record(id, table.rows[place], table))
+            } else {
+                readings[id] =
+                    bad[id].map { .unreadable(Refusal(.invalidValue, $0), version: nil) } ?? .gone
+            }
         }
     }
 
@@ -100,7 +124,7 @@ package struct CSVApp: App {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         for _ in 0..<Self.attempts {
             let stamp = FileStamp(path)
-            var table = try CSVTable.read(path, naming: field(of:))
+            var table = try table()
             if table == nil { table = try empty() }
             guard let table else { continue }
             var edit = CSVEdit(app: self, table: table)
@@ -174,7 +198,7 @@ extension CSVApp {
         var bad: [(AppRecordID, String)] = []
         let keys = [idColumn] + naturalKey
         let columns = keys.map { table.fields.firstIndex(of: AppField($0)) }
-        for (place, row) in table.rows.enumerated() {
+        for (place, row) in table.rows.enumerated() where !row.isBlank {
             let candidates = zip(keys, columns).compactMap { key, column -> AppRecordID? in
                 guard let column, column < row.cells.count, !row.cells[column].trimmed.isEmpty
                 else {
@@ -195,6 +219,14 @@ extension CSVApp {
             if let first = places[id] {
                 let text = "lines \(table.rows[first].line) and \(row.line) have the same key \(id)"
                 bad.append((AppRecordID("line:\(row.line)"), text))
+            } else if row.cells.count > table.header.count {
+                // A comma without quotes shifts every value behind it.
+                bad.append(
+                    (
+                        id,
+                        "line \(row.line) has \(row.cells.count) cells, the header "
+                            + "\(table.header.count); quote commas inside cells"
+                    ))
             } else {
                 places[id] = place
             }

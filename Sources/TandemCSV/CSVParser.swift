@@ -12,16 +12,30 @@ package struct CSVParser: Sendable {
             self.line = line
             self.range = range
         }
+
+        /// No cell has anything in it but white space.
+        package var isBlank: Bool {
+            cells.allSatisfy { $0.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 } }
+        }
     }
 
     /// What keeps a file from being read.
-    package enum Problem: Error, Hashable, Sendable {
+    package enum Problem: Error, Hashable, Sendable, CustomStringConvertible {
         /// The quote opened on this line is never closed.
         case openQuote(line: Int)
         /// A row longer than the limit, most likely after a stray quote.
         case tooLong(line: Int)
         /// The row is no UTF-8 text.
         case notUTF8(line: Int)
+
+        package var description: String {
+            switch self {
+            case .openQuote(let line): "the quote opened on line \(line) is never closed"
+            case .notUTF8(let line): "line \(line) is not UTF-8; save the file as \"CSV UTF-8\""
+            case .tooLong(let line):
+                "the row on line \(line) is longer than a megabyte; is a quote missing?"
+            }
+        }
     }
 
     /// The longest row, in bytes.

@@ -101,7 +101,8 @@ package struct MatchKey: Hashable, Sendable, Comparable {
         let words =
             text.utf8.allSatisfy { $0 == UInt8(ascii: " ") || $0.isVisibleASCII }
             ? text.utf8.split(separator: UInt8(ascii: " ")).compactMap { String($0) }
-            : text.split { $0.isWhitespace }.map { String($0) }
+            : text.split { $0.isWhitespace || $0.unicodeScalars.first?.value ?? 0 < 0x20 }
+                .map { String($0) }
         return words.joined(separator: " ").lowercased()
     }
 

@@ -120,7 +120,7 @@ extension String {
     }
 
     /// Whether the text is an address that mail could be sent to: one `@`, a name before it and a
-    /// domain with a dot behind it, no white space.
+    /// domain with a dot behind it, no white space and no control character.
     ///
     /// Deliverability is not tested.
     package var isEmailAddress: Bool {
@@ -134,7 +134,9 @@ extension String {
             !domain.contains(UInt8(ascii: "@"))
         else { return false }
         return text.utf8.allSatisfy(\.isVisibleASCII)
-            || !text.unicodeScalars.contains { $0.properties.isWhitespace }
+            || !text.unicodeScalars.contains {
+                $0.properties.isWhitespace || $0.properties.generalCategory == .control
+            }
     }
 }
 

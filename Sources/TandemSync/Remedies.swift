@@ -20,8 +20,21 @@ package struct Remedies {
         package var done = 0
         /// Records that could not be helped, with the reason.
         package var refused: [String] = []
+        /// The CRM and app ids of the records that the request was for.
+        package var met: Set<String> = []
 
         package init() {}
+
+        /// Takes in what came of the same request in another sync.
+        package mutating func add(_ other: Outcome) {
+            done += other.done
+            refused += other.refused
+            met.formUnion(other.met)
+        }
+
+        mutating func meet(_ pair: Pair) {
+            met.formUnion([pair.crmID?.description, pair.appID?.text].compactMap(\.self))
+        }
     }
 
     /// Makes deleted records of one side exist again: a CRM record comes back from the bin under
@@ -35,6 +48,7 @@ package struct Remedies {
         var outcome = Outcome()
         let pairs = PairTable(connection: connection, syncID: syncID)
         for var pair in try select(state, nil, records, in: pairs) {
+            outcome.meet(pair)
             do {
                 if side == .crm { try restoreInCRM(&pair, pairs) } else { pair.forgetApp() }
                 pair.wake(changedAt: nil)
@@ -67,6 +81,7 @@ package struct Remedies {
         let pairs = PairTable(connection: connection, syncID: syncID)
         var outcome = Outcome()
         for var pair in try select(.failed, category, records, in: pairs) {
+            outcome.meet(pair)
             pair.wake(changedAt: nil)
             if pair.appID != nil { pair.recheckAt = now }
             try pairs.save(pair)
@@ -80,6 +95,7 @@ package struct Remedies {
         let pairs = PairTable(connection: connection, syncID: syncID)
         var outcome = Outcome()
         for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
+            outcome.meet(pair)
             pair.isDeletionApproved = true
             pair.wake(changedAt: nil)
             try pairs.save(pair)

@@ -84,7 +84,7 @@ struct CRMCreate: AsyncParsableCommand {
     @OptionGroup var shared: SharedOptions
     @Argument(help: "contacts, companies, deals, tickets, products, or a custom object.")
     var object: String
-    @Argument(help: "property=value, as many as there are.") var values: [String] = []
+    @Argument(help: "property=value, as many as there are.") var values: [String]
 
     func run() async throws {
         try await reporting {
@@ -110,15 +110,7 @@ struct CRMUpdate: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let values = try assignments(values)
-            let world = try shared.world()
-            let object = try world.object(object)
-            let name = record
-            let updated = try world.writing { reader, writer in
-                let found = try reader.resolve(name, in: object)
-                try writer.update(found.id, values)
-                return try reader.record(found.id)
-            }
-            if shared.json, let updated { try Terminal.printJSON(RecordDocument(updated)) }
+            try await change(record, of: object, shared) { try $0.update($1, values) }
         }
     }
 }
@@ -222,13 +214,7 @@ struct CRMDelete: AsyncParsableCommand {
     @Argument(help: "An id, or an email address, or a domain.") var record: String
 
     func run() async throws {
-        try await reporting {
-            let world = try shared.world()
-            let object = try world.object(object)
-            try world.writing { reader, writer in
-                try writer.archive(reader.resolve(record, in: object).id)
-            }
-        }
+        try await change(record, of: object, shared) { try $0.archive($1) }
     }
 }
 
@@ -240,13 +226,24 @@ struct CRMRestore: AsyncParsableCommand {
     @Argument(help: "The id.") var record: String
 
     func run() async throws {
-        try await reporting {
-            let world = try shared.world()
-            let object = try world.object(object)
-            try world.writing { reader, writer in
-                try writer.restore(reader.resolve(record, in: object).id)
-            }
+        try await change(record, of: object, shared) { try $0.restore($1) }
+    }
+}
+
+/// Does something to one record, and prints what it is then for programs.
+private func change(
+    _ name: String, of object: String, _ shared: SharedOptions,
+    _ work: (CRMWriter, RecordID) throws -> Void
+) async throws {
+    try await reporting {
+        let world = try shared.world()
+        let object = try world.object(object)
+        let changed = try world.writing { reader, writer in
+            let id = try reader.resolve(name, in: object).id
+            try work(writer, id)
+            return try reader.record(id)
         }
+        if shared.json, let changed { try Terminal.printJSON(RecordDocument(changed)) }
     }
 }
 

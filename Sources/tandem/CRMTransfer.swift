@@ -98,7 +98,7 @@ final class Importer {
             try flush()
             try rejects?.commit()
             throw CommandFailure.failed(
-                "\(file): \(problem.sentence); \(result.created + result.updated) rows before it are imported"
+                "\(file): \(problem); \(result.created + result.updated) rows before it are imported"
             )
         }
         if header.isEmpty {
@@ -128,6 +128,8 @@ final class Importer {
 
     private func take(_ row: CSVParser.Row) throws {
         if header.isEmpty { return try takeHeader(row) }
+        // What a spreadsheet leaves behind where rows were emptied is no record.
+        if row.isBlank { return }
         waiting.append(row)
         if waiting.count == Self.batch { try flush() }
     }
@@ -154,6 +156,11 @@ final class Importer {
                     "\(file): no property is called `\(name)`\(suggestion(for: name, in: known)); "
                         + "`tandem crm properties \(object)` lists them")
             }
+        }
+        if key != .id && idColumn != nil {
+            Terminal.complain(
+                "The column `\(header[idColumn ?? 0])` is not used: new records get ids of their own; "
+                    + "--update-by id updates the records with these ids.")
         }
         if key == .id && idColumn == nil {
             throw CommandFailure.failed("\(file): --update-by id needs a column `id`")
@@ -230,17 +237,6 @@ final class Importer {
         result.rejected += 1
         result.rejects = path
         rejects?.write(CSVFormat().line(["\(row.line)", reason] + row.cells))
-    }
-}
-
-extension CSVParser.Problem {
-    var sentence: String {
-        switch self {
-        case .openQuote(let line): "the quote opened on line \(line) is never closed"
-        case .notUTF8(let line): "line \(line) is not UTF-8; save the file as \"CSV UTF-8\""
-        case .tooLong(let line):
-            "the row on line \(line) is longer than a megabyte; is a quote missing?"
-        }
     }
 }
 

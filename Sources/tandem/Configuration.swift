@@ -5,11 +5,14 @@ import Yams
 /// What the configuration file says, checked as far as it can be without asking anybody.
 struct Configuration {
     let path: String
-    let store: String
+    var store: String
     let windowSeconds: Int64
     let pollSeconds: Int64
     let connections: [ConnectionName: Connection]
     let syncs: [SyncSettings]
+    let library: MappingLibrary
+    /// The properties that filters name.
+    let named: [NamedProperty]
 
     /// One account in one app, as configured.
     struct Connection {
@@ -20,8 +23,9 @@ struct Configuration {
     }
 
     /// The file cannot be used; the text has a line for each problem.
-    struct Invalid: Error {
+    struct Invalid: Error, CustomStringConvertible {
         let report: String
+        var description: String { report }
     }
 
     /// Where the configuration is: `--config`, `$TANDEM_CONFIG`, `./tandem.yaml`,
@@ -111,7 +115,8 @@ struct ConfigurationReader {
         let syncs = syncs(reader, connections, library)
         return Configuration(
             path: path, store: absolute(store), windowSeconds: window, pollSeconds: poll,
-            connections: connections, syncs: syncs)
+            connections: connections, syncs: syncs, library: library,
+            named: problems.named)
     }
 
     private func connections(_ reader: YAMLReader) -> [ConnectionName: Configuration.Connection] {

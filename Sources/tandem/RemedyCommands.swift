@@ -47,7 +47,7 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
             let records = self.chosen.records
-            let outcome = try helped(chosen, in: world) { remedies, id in
+            let outcome = try helped(chosen, records, in: world) { remedies, id in
                 try remedies.resync(deletedIn: side, of: id, records: records)
             }
             let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
@@ -75,7 +75,7 @@ struct ApproveCommand: AsyncParsableCommand {
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
             let records = self.chosen.records
-            let outcome = try helped(chosen, in: world) { remedies, id in
+            let outcome = try helped(chosen, records, in: world) { remedies, id in
                 try remedies.approve(id, records: records)
             }
             let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
@@ -105,9 +105,9 @@ struct RetryCommand: AsyncParsableCommand {
             let category = try word(category, "--category", FailureCategory.self)
             let world = try shared.world()
             let chosen = try world.syncs(syncs)
-            let outcome = try helped(chosen, in: world) { remedies, id in
-                try remedies.retry(
-                    id, category: category, records: record.isEmpty ? nil : Set(record))
+            let records = record.isEmpty ? nil : Set(record)
+            let outcome = try helped(chosen, records, in: world) { remedies, id in
+                try remedies.retry(id, category: category, records: records)
             }
             let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "tried again", json: shared.json)
@@ -116,18 +116,21 @@ struct RetryCommand: AsyncParsableCommand {
     }
 }
 
-/// Applies a remedy to each of the syncs that the store knows.
+/// Applies a remedy to each of the syncs that the store knows; a record that was named and that
+/// none of them can help is refused.
 private func helped(
-    _ syncs: [SyncSettings], in world: World, _ help: (Remedies, Int64) throws -> Remedies.Outcome
+    _ syncs: [SyncSettings], _ records: Set<String>?, in world: World,
+    _ help: (Remedies, Int64) throws -> Remedies.Outcome
 ) throws -> Remedies.Outcome {
     try world.database.write { connection in
         var all = Remedies.Outcome()
         let remedies = Remedies(store: world.store, connection: connection, now: World.now)
         for sync in syncs {
             guard let state = try SyncTable(connection).state(sync.name) else { continue }
-            let outcome = try help(remedies, state.id)
-            all.done += outcome.done
-            all.refused += outcome.refused
+            all.add(try help(remedies, state.id))
+        }
+        all.refused += (records ?? []).subtracting(all.met).sorted().map {
+            "record \($0): not one that this command is for; `tandem records` shows its state"
         }
         return all
     }
@@ -181,6 +184,9 @@ struct AcknowledgeCommand: AsyncParsableCommand {
             guard done else {
                 throw CommandFailure.failed("\(sync): nothing waits to be acknowledged.")
             }
+            if shared.json {
+                return try Terminal.printJSON(DoneWith(sync: sync, done: "acknowledged"))
+            }
             Terminal.write("\(sync): the finding is let through in the next cycle.\n")
         }
     }
@@ -207,14 +213,30 @@ struct TurnOnCommand: AsyncParsableCommand {
 private func turn(_ names: [String], on isOn: Bool, _ shared: SharedOptions) async throws {
     try await reporting {
         let world = try shared.world()
-        for sync in try world.syncs(names) {
-            try world.database.write { connection in
+        let chosen = try world.syncs(names)
+        try world.database.write { connection in
+            for sync in chosen {
                 _ = try SyncTable(connection).adopt(sync, now: World.now)
                 _ = try SyncTable(connection).turn(on: isOn, sync.name)
             }
-            Terminal.write("\(sync.name) is \(isOn ? "on" : "off").\n")
         }
+        if shared.json {
+            let turned = chosen.map { TurnedSync(name: $0.name.text, on: isOn) }
+            return try Terminal.printJSON(["syncs": turned])
+        }
+        for sync in chosen { Terminal.write("\(sync.name) is \(isOn ? "on" : "off").\n") }
     }
+}
+
+/// What was done with a sync, for programs.
+private struct DoneWith: Encodable {
+    let sync: String
+    let done: String
+}
+
+private struct TurnedSync: Encodable {
+    let name: String
+    let on: Bool
 }
 
 struct RemoveCommand: AsyncParsableCommand {
@@ -246,6 +268,7 @@ struct RemoveCommand: AsyncParsableCommand {
             }
             let done = try world.database.write { try SyncTable($0).remove(SyncName(sync)) }
             guard done else { throw CommandFailure.failed("the store knows no sync `\(sync)`.") }
+            if shared.json { return try Terminal.printJSON(DoneWith(sync: sync, done: "removed")) }
             Terminal.write("\(sync) is forgotten.\n")
         }
     }

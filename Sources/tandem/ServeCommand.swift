@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Logging
 import ServiceLifecycle
 import TandemModel
@@ -19,8 +20,11 @@ struct ServeCommand: AsyncParsableCommand {
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
             let logger = Logger(label: "tandem")
             let shared = shared
+            let world = try shared.world()
+            let lock = try ServeLock(world.configuration.store + ".serve")
+            defer { lock.release() }
             let daemon = Daemon(
-                first: try shared.world(), logger: logger, reload: { try shared.world() })
+                first: world, logger: logger, reload: { try shared.world() })
             let group = ServiceGroup(
                 configuration: .init(
                     services: [.init(service: daemon)],
@@ -31,4 +35,24 @@ struct ServeCommand: AsyncParsableCommand {
             try await group.run()
         }
     }
+}
+
+/// Keeps a second daemon away from a store; the system lets go of it when the process ends.
+struct ServeLock {
+    private let file: Int32
+
+    /// - Throws: ``CommandFailure`` if another process has it, or the file cannot be made.
+    init(_ path: String) throws {
+        file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else {
+            throw CommandFailure.failed("cannot write \(path): \(String(cString: strerror(errno)))")
+        }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
+            throw CommandFailure.failed(
+                "another `tandem serve` runs on this store; end it first (systemctl stop tandem)")
+        }
+    }
+
+    func release() { close(file) }
 }

@@ -1,3 +1,4 @@
+import AppCardDAV
 import ArgumentParser
 import FoundationEssentials
 import Glibc
@@ -8,8 +9,7 @@ struct AppsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apps", abstract: "List the apps, their objects and what they are.")
 
-    @Flag(help: "Print one JSON document for programs.")
-    var json = false
+    @OptionGroup var shared: SharedOptions
 
     private struct Row: Encodable {
         let app: String
@@ -19,13 +19,19 @@ struct AppsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let library = MappingLibrary(extra: nil)
+            // Of use before there is a configuration, too; one that is there adds its mappings.
+            var library = MappingLibrary(extra: nil)
+            if let found = try? Configuration.find(shared.config) {
+                library = try Configuration.read(found).library
+            } else if let config = shared.config {
+                throw CommandFailure.configuration("\(config):1: cannot be read")
+            }
             let rows = AppKind.allCases.map {
                 Row(
                     app: $0.rawValue, objects: library.objects(of: $0.rawValue), summary: $0.summary
                 )
             }
-            if json { return try Terminal.printJSON(["apps": rows]) }
+            if shared.json { return try Terminal.printJSON(["apps": rows]) }
             var table = TextTable(["APP", "OBJECTS", "WHAT"])
             for row in rows {
                 table.add([row.app, row.objects.joined(separator: ", "), row.summary])
@@ -39,7 +45,7 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Validate the configuration, connect to every app, show the field table.",
-        discussion: "Changes nothing.")
+        discussion: "Changes no record; makes the store if there is none yet.")
 
     @OptionGroup var shared: SharedOptions
 
@@ -152,17 +158,7 @@ struct InitCommand: AsyncParsableCommand {
             let name = try answer(
                 app, "Which app (\(kinds.joined(separator: ", ")))?", option: "--app")
             guard let kind = try word(name, "--app", AppKind.self) else { return }
-            let connection =
-                switch kind {
-                case .carddav:
-                    """
-                        url: \(try answer(url, "Address of the server?", option: "--url"))
-                        username: \(try answer(username, "User name?", option: "--username"))
-                        password: ${CARDDAV_PASSWORD}   # from the environment or a systemd credential
-                    """
-                case .csv:
-                    "    folder: \(try answer(csvFolder, "Folder with the files?", option: "--csv-folder"))"
-                }
+            let connection = try connection(kind)
             try FileManager.default.createDirectory(
                 atPath: folder, withIntermediateDirectories: true)
             let file = try AtomicFile(path)
@@ -170,6 +166,44 @@ struct InitCommand: AsyncParsableCommand {
             try file.commit()
             Terminal.write("\(path) is written. Next: `tandem check --config \(path)`.\n")
         }
+    }
+
+    private func connection(_ kind: AppKind) throws -> String {
+        switch kind {
+        case .carddav:
+            let url = try answer(url, "Address of the server?", option: "--url")
+            // Refuses an address that no connection could be made to.
+            _ = try CardDAVApp(.init(url: url))
+            let username = try answer(username, "User name?", option: "--username")
+            return """
+                    url: \(Self.quoted(url))
+                    username: \(Self.quoted(username))
+                    password: ${CARDDAV_PASSWORD}   # from the environment or a systemd credential
+                """
+        case .csv:
+            let folder = try answer(
+                csvFolder, "Folder with the files?", option: "--csv-folder")
+            return "    folder: \(Self.quoted(folder))"
+        }
+    }
+
+    /// A YAML scalar: plain where nothing in the text could mean something else, else in quotes.
+    private static func quoted(_ text: String) -> String {
+        let plain = text.utf8.allSatisfy { byte in
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+                || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+                || "./_-@:0123456789".utf8.contains(byte)
+        }
+        let isText = text.utf8.contains { !"0123456789.-:_".utf8.contains($0) }
+        let words = ["true", "false", "yes", "no", "on", "off", "null"]
+        if plain && isText && !words.contains(text.lowercased())
+            && text.utf8.first != UInt8(ascii: "@")
+            && text.utf8.first != UInt8(ascii: "-") && text.utf8.last != UInt8(ascii: ":")
+        {
+            return text
+        }
+        let escaped = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+        return "\"\(escaped)\""
     }
 
     private func answer(_ given: String?, _ question: String, option: String) throws -> String {

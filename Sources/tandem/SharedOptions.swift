@@ -14,11 +14,7 @@ struct SharedOptions: ParsableArguments {
     var json = false
 
     func world() throws -> World {
-        do {
-            return try World.open(Configuration.read(Configuration.find(config)))
-        } catch let invalid as Configuration.Invalid {
-            throw CommandFailure.configuration(invalid.report)
-        }
+        try World.open(Configuration.read(Configuration.find(config)))
     }
 }
 
@@ -26,6 +22,8 @@ struct SharedOptions: ParsableArguments {
 func reporting(_ work: () async throws -> Void) async throws {
     do { try await work() } catch let failure as CommandFailure {
         try fail("\(failure)", failure.exitCode)
+    } catch let invalid as Configuration.Invalid {
+        try fail("\(invalid)", CommandFailure.configuration("").exitCode)
     } catch let error as CRMError {
         try fail("\(error)", 1)
     } catch let error as DatabaseFailure {

@@ -107,7 +107,7 @@ struct RecordOptions: ParsableArguments {
     func query(_ world: World) throws -> (RecordQuery, columns: [String]) {
         var query = RecordQuery()
         query.syncs = Set(try world.syncs(sync).map(\.name))
-        query.object = object.map { ObjectName($0) }
+        query.object = try object.map { try world.object($0) }
         query.state = try word(state, "--state", PairStateKind.self)
         query.category = try word(category, "--category", FailureCategory.self)
         query.since = try moment(since, "--since")

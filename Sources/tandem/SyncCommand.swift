@@ -27,6 +27,10 @@ struct SyncCommand: AsyncParsableCommand {
     @Option(help: "Stop a first run that would make more records than this.")
     var limit: Int?
 
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit takes a number above 0.") }
+    }
+
     func run() async throws {
         try await reporting {
             let world = try shared.world()

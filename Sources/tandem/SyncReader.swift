@@ -37,7 +37,7 @@ struct SyncReader {
         let filters = reader["filter"].flatMap {
             YAMLReader($0, what: "filter", known: ["to-app", "to-crm"], problems: problems)
         }
-        let filterReader = FilterReader(problems: problems)
+        let filterReader = FilterReader(object: object, problems: problems)
         return SyncSettings(
             name: SyncName(name), connection: connection, app: place.app, mapping: mapping,
             direction: direction, winner: reader.word("default", as: Side.self) ?? source,
@@ -122,6 +122,7 @@ struct SyncReader {
 
 /// Reads filters: groups of conditions under `any` and `all`.
 struct FilterReader {
+    let object: ObjectName
     let problems: Problems
 
     private static let operators = [
@@ -150,6 +151,7 @@ struct FilterReader {
 
     private func condition(_ reader: YAMLReader) -> Filter? {
         let property = PropertyName(reader.requiredText("property", example: "country"))
+        problems.name(property, of: object, at: reader["property"])
         let given = reader.keys.filter { $0 != "property" }
         guard given.count == 1, let key = given.first, let condition = condition(key, reader) else {
             problems.add(

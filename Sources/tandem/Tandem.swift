@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 
 @main
 struct Tandem: AsyncParsableCommand {
@@ -13,4 +14,10 @@ struct Tandem: AsyncParsableCommand {
             TurnOnCommand.self,
             RemoveCommand.self, CRMCommand.self, AppsCommand.self, SimulateCommand.self,
         ])
+
+    static func main() async {
+        // A reader or a server that goes away shows as an error of the write to it.
+        signal(SIGPIPE, SIG_IGN)
+        await main(nil)
+    }
 }

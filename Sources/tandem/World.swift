@@ -16,9 +16,15 @@ struct World {
 
     static func open(_ configuration: Configuration) throws -> World {
         let database = try openDatabase(configuration.store)
-        return World(
-            configuration: configuration, database: database,
-            store: try CRMStore(database: database))
+        let store = try CRMStore(database: database)
+        let unknown = configuration.named.compactMap { named -> String? in
+            do throws(CRMError) {
+                _ = try store.schema.property(named.property, of: named.object)
+                return nil
+            } catch { return "\(named.place): filter: \(error)" }
+        }
+        if !unknown.isEmpty { throw CommandFailure.configuration(unknown.joined(separator: "\n")) }
+        return World(configuration: configuration, database: database, store: store)
     }
 
     private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
@@ -69,13 +75,13 @@ struct World {
         let labels = fields.reduce(into: [AppField: String]()) { labels, field in
             labels[field.app] = properties[field.crm]?.label
         }
-        let idColumn = connection.values["id-column"] ?? "id"
+        let idColumn = connection.values["id-column"]
         let keys = sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
         let naturalKey = keys.filter { key in fields.contains { $0.app.text == key } }
         return CSVApp(
             path: "\(connection.values["folder"] ?? ".")/\(sync.mapping.appObject).csv",
             idColumn: idColumn, naturalKey: naturalKey,
-            newColumns: [idColumn] + fields.map(\.app.text), labels: labels)
+            newColumns: [idColumn ?? "id"] + fields.map(\.app.text), labels: labels)
     }
 
     private func settings(of connection: Configuration.Connection) throws -> CardDAVApp.Settings {
@@ -120,11 +126,9 @@ struct World {
     /// A copy of the store, for a preview that must not leave a trace.
     func snapshot(at path: String) throws -> World {
         try database.copy(to: path)
-        return try World.open(
-            Configuration(
-                path: configuration.path, store: path, windowSeconds: configuration.windowSeconds,
-                pollSeconds: configuration.pollSeconds, connections: configuration.connections,
-                syncs: configuration.syncs))
+        var configuration = configuration
+        configuration.store = path
+        return try World.open(configuration)
     }
 }
 

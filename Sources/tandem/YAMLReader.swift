@@ -5,6 +5,8 @@ import Yams
 final class Problems {
     let file: String
     private(set) var lines: [(line: Int, text: String)] = []
+    /// Properties that the file names and that only the store can tell to exist.
+    private(set) var named: [NamedProperty] = []
 
     init(file: String) { self.file = file }
 
@@ -12,11 +14,24 @@ final class Problems {
         lines.append((node?.mark?.line ?? 1, text))
     }
 
+    func name(_ property: PropertyName, of object: ObjectName, at node: Node?) {
+        let place = "\(file):\(node?.mark?.line ?? 1)"
+        named.append(NamedProperty(place: place, object: object, property: property))
+    }
+
     /// All problems in the order of the file, one a line.
     var report: String {
         lines.sorted { $0.line < $1.line }.map { "\(file):\($0.line): \($0.text)" }
             .joined(separator: "\n")
     }
+}
+
+/// A CRM property that the configuration names.
+struct NamedProperty {
+    /// `file:line`.
+    let place: String
+    let object: ObjectName
+    let property: PropertyName
 }
 
 /// A YAML mapping with known keys; what is unknown or of the wrong kind becomes a problem.

@@ -54,6 +54,34 @@ import Testing
             labels: ["phone": "Phone Number"])
     }
 
+    @Test func `fails a row with too many cells alone, and takes emptied rows for none`()
+        async throws
+    {
+        try put("id,email,phone\n1,a@b.co,5\n,,\n2,c@d.co,6,7\n3,e@f.co\n")
+        let (records, last) = try await list(app())
+        #expect(records.map(\.id) == ["1", "3"])
+        #expect(last?.unreadable.map(\.id) == ["2"])
+        let readings = try await app().read(["2", "4"])
+        #expect(readings["4"] == .gone)
+        guard case .unreadable(let refusal, _) = readings["2"] else {
+            Issue.record("a row that is there is not gone")
+            return
+        }
+        #expect(refusal.message.contains("line 4 has 4 cells"))
+    }
+
+    @Test func `needs the id column that was named`() async throws {
+        try put("Id No,email\n1,a@b.co\n")
+        let app = CSVApp(
+            path: file.path(), idColumn: "Id Nr", naturalKey: ["email"],
+            newColumns: ["Id Nr", "email"], labels: [:])
+        await #expect {
+            _ = try await app.changes(since: nil)
+        } throws: {
+            "\($0)".contains("did you mean `Id No`")
+        }
+    }
+
     private func put(_ text: String) throws { try Data(text.utf8).write(to: file) }
     /// With the byte order mark, which reading as text would take away.
     private func text() throws -> String {

@@ -186,7 +186,10 @@ import Testing
         (["records", "--columns", "stat"], 64, "did you mean `state`"),
         (["records", "--since", "yesterday"], 64, "2026-11-22"),
         (["crm", "create", "contacts", "emial=a@b.co"], 1, "did you mean `email`"),
-        (["crm", "create", "contact"], 1, "did you mean `contacts`"),
+        (["crm", "create", "contact", "email=a@b.co"], 1, "did you mean `contacts`"),
+        (["crm", "create", "contacts"], 64, "property=value"),
+        (["sync", "--limit", "0"], 64, "above 0"),
+        (["records", "--object", "contact"], 1, "did you mean `contacts`"),
         (["crm", "show", "contacts", "99"], 1, "no record `99`"),
         (["nonsense"], 64, "Usage"),
         (["report", "--format", "pdf"], 64, "expected one of csv, json"),
@@ -198,6 +201,42 @@ import Testing
         #expect(result.code == code)
         #expect(result.err.contains(words), "\(result.err)")
         #expect(result.out.isEmpty)
+    }
+
+    @Test func `refuse a record that a remedy is not for`() throws {
+        try program.must("sync")
+        let result = try program.run(["resync-deleted", "--in", "app", "--record", "999"])
+        #expect(result.code == 3)
+        #expect(result.err.contains("record 999"))
+    }
+
+    @Test func `check the properties of a filter against the store`() throws {
+        let text = try program.read("tandem.yaml")
+        try program.write(
+            "tandem.yaml",
+            text + """
+
+                  only: {connection: sheet, object: companies,
+                    filter: {to-crm: {property: industri, known: true}}}
+                """)
+        let result = try program.run(["status"])
+        #expect(result.code == 78)
+        #expect(result.err.contains("did you mean `industry`"), "\(result.err)")
+    }
+
+    @Test func `write an init file that reads back as what was said`() throws {
+        let made = try program.run([
+            "init", "made", "--app", "carddav", "--url", "dav.example.com", "--username",
+            "a \"b\": #c",
+        ])
+        #expect(made.code == 0)
+        let checked = try program.run(
+            ["status", "--config", "made/tandem.yaml"], environment: ["CARDDAV_PASSWORD": "x"])
+        #expect(checked.code == 0, "\(checked.err)")
+        let refused = try program.run([
+            "init", "other", "--app", "carddav", "--url", "no address", "--username", "a",
+        ])
+        #expect(refused.code == 1)
     }
 
     @Test func `name every problem of a configuration with its line`() throws {

@@ -58,6 +58,8 @@ import Testing
     @Test func `wakes for a change in the CRM and leaves in order`() throws {
         let daemon = try serve()
         try wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        let second = try program.run(["serve"])
+        #expect(second.code == 1 && second.err.contains("another `tandem serve`"))
         try program.must("crm", "update", "contacts", "ann@example.com", "phone=42")
         try wait(for: "the change in the file") {
             try program.read("sheets/contacts.csv").contains("ann@example.com,42")
