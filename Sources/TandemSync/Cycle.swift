@@ -45,6 +45,7 @@ package struct Cycle: Sendable {
         case .left(let report): return report
         }
         do {
+            try followSettings(&run)
             try await observeApp(&run, isFull: isFull)
             try observeCRM(&run)
             try await settleIntents(&run)
@@ -103,7 +104,7 @@ extension Cycle {
                 return .left(report)
             }
             // Only the holder of the lease may take over changed settings.
-            let state = try syncs.adopt(sync, now: now)
+            let state = try syncs.adopt(sync)
             let generation = state.generation + 1
             try SyncTable(connection).set("generation", .integer(generation), of: state.id)
             let run = try connection.row(

@@ -72,6 +72,14 @@ package struct PairTable {
             ])
     }
 
+    /// The next pairs of the sync by id.
+    func batch(after id: Int64, limit: Int) throws -> [Pair] {
+        // The plus keeps SQLite from preferring an index that does not give this order.
+        try select(
+            "+sync_id = ? AND id > ? ORDER BY id LIMIT ?",
+            [.integer(syncID), .integer(id), .integer(Int64(limit))])
+    }
+
     /// The next pairs whose app record is to be read by itself.
     package func toRecheck(after last: (Timestamp, Int64), now: Timestamp, limit: Int) throws
         -> [Pair]

@@ -20,6 +20,17 @@ package struct SyncState: Hashable, Sendable {
     /// Why a rail stopped the sync.
     package let finding: Finding?
     package let problem: Problem?
+    /// Settings that changed and that not every pair has followed yet.
+    package let replan: Replan?
+
+    package struct Replan: Hashable, Sendable {
+        /// The last pair that has followed.
+        package let after: Int64
+        /// The fields whose mapping changed.
+        package let fields: Set<PropertyName>
+        /// The direction became `both`, so values that it kept apart meet.
+        package let isWider: Bool
+    }
 
     package struct Finding: Hashable, Sendable {
         package let kind: String
@@ -46,7 +57,7 @@ package struct SyncTable {
             """
             SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
             finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
-            swept_at
+            swept_at, replan_after, replan_fields, replan_wider
             FROM sync WHERE name = ?
             """, [.text(name.text)], Self.state)
     }
@@ -63,13 +74,19 @@ package struct SyncTable {
                 category: FailureCategory(rawValue: category) ?? .internal,
                 text: row.text(13) ?? "", at: moment(14) ?? Timestamp(milliseconds: 0))
         }
+        let replan = row.integer(16).map { after in
+            SyncState.Replan(
+                after: after,
+                fields: Set((row.text(17) ?? "").split(separator: "\n").map { .init(String($0)) }),
+                isWider: row.integer(18) == 1)
+        }
         return SyncState(
             id: row.integer(0) ?? 0, name: SyncName(row.text(1) ?? ""),
             isOn: row.integer(2) == 1, isInitial: row.integer(3) == 1,
             cursor: row.text(4).map { Cursor($0) }, generation: row.integer(5) ?? 0,
             crmSequence: row.integer(6), account: row.text(7), readAt: moment(8),
             sweptAt: moment(15),
-            finding: finding, problem: problem)
+            finding: finding, problem: problem, replan: replan)
     }
 
     /// Makes sure that the store knows a sync.
@@ -95,21 +112,15 @@ package struct SyncTable {
             uniquingKeysWith: { first, _ in first })
     }
 
-    /// Registers a sync, or takes over changed settings of one that is known.
-    ///
-    /// Changed settings wake every pair, so that all are planned again; the fields whose mapping
-    /// changed lose their bases and follow the first-meeting rules, and so do values that the
-    /// old direction kept apart.
-    package func adopt(_ settings: SyncSettings, now: Timestamp) throws -> SyncState {
+    /// Registers a sync, or takes over changed settings of one that is known; the next cycle has
+    /// every pair follow them before it does anything else.
+    package func adopt(_ settings: SyncSettings) throws -> SyncState {
         _ = try register(settings)
         let known = try connection.row(
             "SELECT settings, fields FROM sync WHERE name = ?", [.text(settings.name.text)]
         ) { ($0.text(0) ?? "", FlatJSON.values($0.text(1) ?? "{}") ?? [:]) }
         if let (print, oldFields) = known, print != settings.fingerprint {
-            // The direction is the first word of the fingerprint.
-            let isWider = settings.direction == .both && !print.hasPrefix("both|")
-            try replan(
-                settings, Self.prints(settings), instead: oldFields, isWider: isWider, now: now)
+            try replan(settings, print, oldFields)
         }
         guard let state = try state(settings.name) else {
             throw DatabaseFailure(.failed, "sync \(settings.name) was not registered")
@@ -117,40 +128,26 @@ package struct SyncTable {
         return state
     }
 
+    /// Notes what the pairs have to follow, together with what they have not followed yet.
     private func replan(
-        _ settings: SyncSettings, _ fields: [PropertyName: String],
-        instead old: [PropertyName: String], isWider: Bool, now: Timestamp
+        _ settings: SyncSettings, _ oldPrint: String, _ oldFields: [PropertyName: String]
     ) throws {
-        let changed = fields.keys.filter { fields[$0] != old[$0] }
-        guard let state = try state(settings.name) else { return }
-        let pairs = PairTable(connection: connection, syncID: state.id)
-        var last: Int64 = 0
-        while case let batch = try pairs.select(
-            "+sync_id = ? AND id > ? ORDER BY id LIMIT 500", [.integer(state.id), .integer(last)]),
-            let end = batch.last
-        {
-            for var pair in batch {
-                for field in changed { pair.appValues[field] = nil }
-                if pair.appID != nil && pair.appPresence == .present {
-                    // What is known was read under the old mapping and matching.
-                    pair.appVersion = nil
-                    pair.recheckAt = now
-                }
-                for field in settings.mapping.fields {
-                    let isApart = !field.type.equal(
-                        pair.crmBase[field.crm] ?? "", pair.appBase[field.crm] ?? "")
-                    guard changed.contains(field.crm) || isWider && isApart else { continue }
-                    pair.crmBase[field.crm] = nil
-                    pair.appBase[field.crm] = nil
-                }
-                pair.wake(changedAt: nil)
-                try pairs.save(pair)
-            }
-            last = end.id
-        }
+        let open = try state(settings.name)?.replan
+        let fields = Self.prints(settings)
+        let changed = fields.keys.filter { fields[$0] != oldFields[$0] }
+        // The direction is the first word of the fingerprint.
+        let isWider = settings.direction == .both && !oldPrint.hasPrefix("both|")
+        let all = (open?.fields ?? []).union(changed).sorted().map(\.text)
         try connection.run(
-            "UPDATE sync SET settings = ?, fields = ? WHERE id = ?",
-            [.text(settings.fingerprint), .text(FlatJSON.text(fields)), .integer(state.id)])
+            """
+            UPDATE sync SET settings = ?, fields = ?, replan_after = 0, replan_fields = ?,
+            replan_wider = ? WHERE name = ?
+            """,
+            [
+                .text(settings.fingerprint), .text(FlatJSON.text(fields)),
+                .text(all.joined(separator: "\n")),
+                .integer(isWider || open?.isWider == true ? 1 : 0), .text(settings.name.text),
+            ])
     }
 
     /// When the next pair of a sync is to be planned by itself; `nil` if none waits.
