@@ -5,6 +5,7 @@ CHECK := --explicit-target-dependency-import-check error
 LIBRARIES := libsqlite3-dev libcurl4-openssl-dev
 TOOLS := python3-venv systemd
 RADICALE := .build/radicale/bin/radicale
+OLD := .build/old-carddav/bin/python
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -15,9 +16,9 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE)
+test: libraries tools lint $(RADICALE) $(OLD)
 	swift build --build-tests $(CHECK)
-	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) swift test --skip-build
+	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -43,6 +44,10 @@ install: libraries
 $(RADICALE): | tools
 	python3 -m venv .build/radicale
 	.build/radicale/bin/pip install --quiet 'radicale==3.*'
+
+$(OLD): | tools
+	python3 -m venv .build/old-carddav
+	.build/old-carddav/bin/pip install --quiet 'radicale==1.1.6' 'twisted==25.*'
 
 libraries:
 	@$(call packages,$(LIBRARIES))

@@ -100,7 +100,24 @@ package struct CardDAVApp: App {
         }
         var cards: [AppRecordID: Card] = [:]
         for result in results { cards.merge(try result.get()) { $1 } }
+        // RFC 6352 §8.7 has a 404 for each card that is not there; some servers leave it out, and
+        // silence is no proof.
+        let silent = ids.filter { cards[$0] == nil }
+        for (id, card) in zip(silent, await mapped(silent) { await self.card($0, in: book) }) {
+            cards[id] = card
+        }
         return cards
+    }
+
+    /// Fetches one card by itself; `nil` if the server does not say whether it is there.
+    private func card(_ id: AppRecordID, in book: AddressBook) async -> Card? {
+        guard let response = try? await connection.send(HTTPRequest("GET", book.address(of: id)))
+        else { return nil }
+        switch response.status {
+        case 200: return Card(etag: response.header("ETag"), text: response.text)
+        case 404, 410: return Card(etag: nil, text: nil)
+        default: return nil
+        }
     }
 
     /// Applies `work` to each item, at most ``inFlight`` at a time; results in order.

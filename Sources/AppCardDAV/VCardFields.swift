@@ -16,12 +16,12 @@ extension VCard {
 
     /// Changes fields and leaves every other line as it is.
     mutating func apply(_ changes: [AppField: String]) {
-        let before = displayName
+        let oldName = name
         for field in Self.fields {
             guard let value = changes[field], value != self[field] else { continue }
             set(field, value)
         }
-        keepDisplayName(instead: before)
+        keepDisplayName(of: oldName)
     }
 
     private subscript(field: AppField) -> String {
@@ -175,13 +175,17 @@ extension VCard {
     /// Both versions require FN: it follows the name, else company, else address.
     ///
     /// One that somebody chose by hand stays as long as the name does.
-    private mutating func keepDisplayName(instead before: String) {
+    private mutating func keepDisplayName(of oldName: [String]) {
         let full = [name[1], name[0]].filter { !$0.isEmpty }.joined(separator: " ")
         let names = [full, self["company"], self["email"], "Unnamed"]
         guard let wanted = names.first(where: { !$0.isEmpty }) else { return }
-        if first("N") == nil { add("N", name.map(VCardText.escaped).joined(separator: ";")) }
-        guard let index = first("FN") else { return add("FN", VCardText.escaped(wanted)) }
-        if before.isEmpty || !full.isEmpty && nameChanged(from: before, to: full) {
+        guard let index = first("FN") else {
+            // Version 3.0 requires N as well.
+            if first("N") == nil { add("N", name.map(VCardText.escaped).joined(separator: ";")) }
+            return add("FN", VCardText.escaped(wanted))
+        }
+        let isRenamed = name != oldName && !full.isEmpty
+        if displayName.isEmpty || isRenamed && nameChanged(from: displayName, to: full) {
             set(index, VCardText.escaped(wanted))
         }
     }

@@ -95,6 +95,10 @@ import Testing
         #expect(card.text.contains("FN:Dr. Ann Lee\r\n"))
         card.apply(["lastname": "Doe"])
         #expect(card.text.contains("FN:Ann Doe\r\n"))
+        var other = try VCard(
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Annie\r\nN:Lee;Ann\r\nEND:VCARD\r\n")
+        other.apply(["phone": "5"])
+        #expect(other.text.contains("FN:Annie\r\n") && other.text.contains("N:Lee;Ann\r\n"))
         var empty = VCard(uid: "x")
         empty.apply(["email": "a@b.co"])
         #expect(empty.text.contains("FN:a@b.co\r\n") && empty.text.contains("N:;;;;\r\n"))
