@@ -51,7 +51,8 @@ let package = Package(
             swiftSettings: strict),
         .systemLibrary(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        .target(name: "TandemHTTP", dependencies: ["CCurl"], swiftSettings: strict),
+        .systemLibrary(name: "CResolv"),
+        .target(name: "TandemHTTP", dependencies: ["CCurl", "CResolv"], swiftSettings: strict),
         .target(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),

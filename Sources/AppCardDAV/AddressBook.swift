@@ -42,6 +42,8 @@ struct AddressBook: Sendable {
 /// Finds the address book behind whatever address the user gave (RFC 6764 §6, RFC 6352 §7).
 final class AddressBookDiscovery: Sendable {
     private let start: String
+    /// What was given is a domain and nothing else, which may say elsewhere where its server is.
+    private let domain: String?
     private let wanted: String?
     private let connection: DAVConnection
     private let found = Mutex<AddressBook?>(nil)
@@ -66,6 +68,8 @@ final class AddressBookDiscovery: Sendable {
                 .mapping, "`url` has a user name or password in it",
                 remedy: "Move them to `username` and `password`.")
         }
+        let isName = url.host?.contains { $0.isLetter } == true && url.host?.contains(".") == true
+        domain = isName && !text.contains("/") && url.port == nil ? url.host : nil
         start = url.path().isEmpty ? address + "/" : address
         wanted = settings.addressBook
         self.connection = connection
@@ -91,8 +95,12 @@ final class AddressBookDiscovery: Sendable {
         return try choose(books, home)
     }
 
-    /// The given address, or the well-known one where that says nothing (RFC 6764 §5).
+    /// The given address, or the well-known one where that says nothing (RFC 6764 §5); for a bare
+    /// domain first the server that its SRV record names (RFC 6764 §3).
     private func entrance() async throws(AppError) -> (DAVReply, String) {
+        if let address = try await addressByName() {
+            return try await connection.propfind(address, depth: 0, Self.properties)
+        }
         do {
             let (reply, url) = try await connection.propfind(start, depth: 0, Self.properties)
             let item = reply.items.first
@@ -103,6 +111,21 @@ final class AddressBookDiscovery: Sendable {
             throw .askOperator(.notFound, "\(start) is no address", remedy: "Correct `url`.")
         }
         return try await connection.propfind(wellKnown, depth: 0, Self.properties)
+    }
+
+    private func addressByName() async throws(AppError) -> String? {
+        guard let domain, let service = await ServiceRecord.find("_carddavs._tcp", at: domain)
+        else { return nil }
+        // Anybody on the way could have written the answer, and the password goes there
+        // (RFC 6764 §8): a host of the domain itself is shown to be one by its certificate.
+        guard service.host == domain || service.host.hasSuffix("." + domain) else {
+            throw .askOperator(
+                .notFound,
+                "\(domain) names \(service.host) as its server, a host of another domain",
+                remedy: "If that is right, write https://\(service.host)/ in `url`.")
+        }
+        let port = service.port == 443 ? "" : ":\(service.port)"
+        return "https://\(service.host)\(port)\(service.path ?? "/.well-known/carddav")"
     }
 
     private func home(from reply: DAVReply, at url: String) async throws(AppError) -> String {

@@ -1,0 +1,3 @@
+#include <arpa/nameser.h>
+#include <netinet/in.h>
+#include <resolv.h>
