@@ -219,6 +219,7 @@ extension Cycle {
             return try tx.pairs.save(pair)
         }
         if pair.isUnconfirmed { confirm(&pair, by: mapped) }
+        if !pair.unanswered.isEmpty { recogniseWrite(in: &pair, by: mapped) }
         // What a read leaves out is known only as long as the record is the same version: whatever
         // was there before may have been edited (P36). So it is not known either where the app
         // gave a value that was not understood.
@@ -271,6 +272,19 @@ extension Cycle {
         for (property, base) in pair.appBase {
             pair.appBase[property] = baseAfter(sending: base, holding: mapped.values[property])
         }
+    }
+
+    /// Finds out which fields of a write without answer have arrived: what the app shows instead of
+    /// the old value, and looks like what was sent, is ours and no edit of the app.
+    private func recogniseWrite(in pair: inout Pair, by mapped: MappedRecord) {
+        for (property, sent) in pair.unanswered {
+            guard let held = mapped.values[property], held != pair.appValues[property],
+                ValueType.looksRewritten(sent, as: held), held.isEmpty == sent.isEmpty
+            else { continue }
+            pair.crmBase[property] = sent
+            pair.appBase[property] = held
+        }
+        pair.unanswered = [:]
     }
 
     /// When to read again a record that came without a field it had before (P36); `nil` if it

@@ -61,6 +61,8 @@ package struct Pair: Hashable, Sendable {
     package var isDeletionApproved = false
     /// The app's base is what was sent; what the app made of it was not read yet.
     package var isUnconfirmed = false
+    /// What a write without answer carried, in CRM names: a read that shows it shows our own write.
+    package var unanswered: Values = [:]
     /// The keys stand in the index by which CRM records find app records without counterpart.
     package var isFindable = false
 

@@ -18,7 +18,7 @@ package struct PairTable {
         "reason", "message", "other_id", "attempts", "work_at", "changed_at", "synced_at",
         "generation", "suspect", "recheck_at", "app_changed", "intent_key", "intent_values",
         "intent_at", "echo", "echo_until", "approved", "app_foreign",
-        "unconfirmed", "findable",
+        "unconfirmed", "findable", "unanswered",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -251,6 +251,7 @@ extension PairTable {
             .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
             .integer(pair.isForeign ? 1 : 0), .integer(pair.isUnconfirmed ? 1 : 0),
             .integer(pair.isFindable ? 1 : 0),
+            pair.unanswered.isEmpty ? .null : .text(FlatJSON.text(pair.unanswered)),
         ]
     }
 
@@ -299,6 +300,7 @@ extension PairTable {
         pair.isForeign = row.integer(31) == 1
         pair.isUnconfirmed = row.integer(32) == 1
         pair.isFindable = row.integer(33) == 1
+        pair.unanswered = try values(34)
         return pair
     }
 }

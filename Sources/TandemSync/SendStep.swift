@@ -144,7 +144,10 @@ struct RecordStep {
             if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, refusal)
         case .unknown(let message):
-            if pair.appID != nil { pair.recheckAt = tx.now }
+            if pair.appID != nil {
+                pair.recheckAt = tx.now
+                pair.unanswered.merge(item.sent) { $1 }
+            }
             try step.fail(pair, Refusal(.unknownOutcome, message))
         case .notNow(let category, let message, let afterSeconds):
             if !item.isRepeat { pair.intent = nil }
@@ -168,6 +171,7 @@ struct RecordStep {
         pair.hasMet = true
         pair.intent = nil
         pair.isUnconfirmed = false
+        pair.unanswered = [:]
         for (property, value) in item.sent {
             // A field that the app does not have at all (a missing column) was not written.
             if mapped.values[property] == nil && old[property] == nil { continue }
@@ -223,6 +227,7 @@ struct RecordStep {
         pair.hasMet = true
         pair.intent = nil
         pair.isUnconfirmed = true
+        pair.unanswered = [:]
         pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
         pair.appVersion = nil
         expectEcho(of: item, old: old, &pair)

@@ -159,6 +159,7 @@ package enum SyncSchema {
                 CHECK (findable IN (0, 1))
                 """,
                 "UPDATE pair SET findable = 1 WHERE id IN (SELECT pair_id FROM pair_key)",
+                "ALTER TABLE pair ADD COLUMN unanswered TEXT",
                 "ALTER TABLE sync ADD COLUMN replan_after {integer}",
                 "ALTER TABLE sync ADD COLUMN replan_fields TEXT",
                 "ALTER TABLE sync ADD COLUMN replan_wider {integer}",

@@ -106,9 +106,10 @@ extension SimWorld {
     /// I5: where two records fit equally well, none is taken.
     private func watchTwins(_ index: Int, _ pairs: PairTable) throws {
         for twins in watch.twins where twins.server == servers[index].name {
-            guard let id = try pairs.pair(app: twins.app)?.crmID, twins.crm.contains(id) else {
-                continue
-            }
+            guard let id = try pairs.pair(app: twins.app)?.crmID, twins.crm.contains(id),
+                // One of the two may have got an app record of its own before this one was seen.
+                try twins.crm.allSatisfy({ try $0 == id || pairs.pair(crm: $0)?.appID == nil })
+            else { continue }
             violations.append(
                 "I5: \(settings[index].name) guessed that \(twins.app) is CRM record \(id)")
         }

@@ -38,7 +38,7 @@ import Testing
     }
 }
 
-@Suite struct `A CSV file as an app` {
+@Suite final class `A CSV file as an app` {
     private let folder: URL
     private let file: URL
 
@@ -47,6 +47,8 @@ import Testing
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appending(path: "contacts.csv")
     }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
 
     private func app() -> CSVApp {
         CSVApp(
