@@ -117,16 +117,18 @@ struct CRMUpdate: AsyncParsableCommand {
 
 struct CRMShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "show", abstract: "Show one record.")
+        commandName: "show", abstract: "Show one record, or what happened to it.")
     @OptionGroup var shared: SharedOptions
     @Argument(help: "The object.") var object: String
     @Argument(help: "An id, or an email address, or a domain.") var record: String
+    @Flag(help: "Every value that a property had, when, and who wrote it.") var history = false
 
     func run() async throws {
         try await reporting {
             let world = try shared.world()
             let object = try world.object(object)
             let found = try world.reading { try $0.resolve(record, in: object) }
+            if history { return try showHistory(of: found.id, world) }
             if shared.json { return try Terminal.printJSON(RecordDocument(found)) }
             var table = TextTable(["PROPERTY", "VALUE"])
             table.add(["id", found.id.description])
@@ -140,6 +142,36 @@ struct CRMShow: AsyncParsableCommand {
             }
             Terminal.write(table.text)
         }
+    }
+
+    private struct Change: Encodable {
+        let at: String
+        let kind: String
+        let source: String
+        let properties: [String: String]
+    }
+
+    private func showHistory(of id: RecordID, _ world: World) throws {
+        let changes = try world.reading { try $0.history(of: id) }
+        if shared.json {
+            let history = changes.map { change in
+                Change(
+                    at: change.at.description, kind: change.kind.rawValue,
+                    source: change.origin.text,
+                    properties: Dictionary(
+                        uniqueKeysWithValues: change.patch.map { ($0.key.text, $0.value) }))
+            }
+            return try Terminal.printJSON(["history": history])
+        }
+        var table = TextTable(["AT", "KIND", "SOURCE", "PROPERTY", "VALUE"])
+        for change in changes {
+            let head = [change.at.description, change.kind.rawValue, change.origin.text]
+            if change.patch.isEmpty { table.add(head + ["", ""]) }
+            for (name, value) in change.patch.sorted(by: { $0.key < $1.key }) {
+                table.add(head + [name.text, value])
+            }
+        }
+        Terminal.write(table.text)
     }
 }
 

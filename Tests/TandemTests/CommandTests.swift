@@ -203,6 +203,17 @@ import Testing
         #expect(result.out.isEmpty)
     }
 
+    @Test func `show who wrote which value of a record`() throws {
+        try program.must("sync")
+        try program.must("crm", "update", "contacts", "ann@example.com", "phone=77")
+        let history = try #require(
+            try program.json("crm", "show", "contacts", "ann@example.com", "--history")["history"]
+                as? [[String: Any]])
+        let sources = history.map { $0["source"] as? String }
+        #expect(sources.first == "sync:people" && sources.last == "user", "\(history)")
+        #expect((history.last?["properties"] as? [String: String]) == ["phone": "77"])
+    }
+
     @Test func `refuse a record that a remedy is not for`() throws {
         try program.must("sync")
         let result = try program.run(["resync-deleted", "--in", "app", "--record", "999"])
