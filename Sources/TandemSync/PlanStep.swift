@@ -104,6 +104,10 @@ struct PlanStep {
             case .create(.app, let values):
                 guard try post(create: &pair, values) else { return }
                 waits = true
+            case .write(.app, _) where mustBeRead(pair), .delete(.app) where mustBeRead(pair):
+                // Without the version that the condition needs, an edit would be written over.
+                pair.workAt = pair.recheckAt
+                return _ = try tx.pairs.save(pair)
             case .write(.app, let values):
                 if let echo = pair.echo, echo.until > tx.now {
                     // Until the app shows the last write, an older value could not be told from
@@ -125,6 +129,11 @@ struct PlanStep {
         } else {
             try conclude(&pair, plan, hasWritten: !plan.actions.isEmpty)
         }
+    }
+
+    /// The record is to be read before it can be written under a condition.
+    private func mustBeRead(_ pair: Pair) -> Bool {
+        cycle.app.capabilities.conditionalWrites && pair.appVersion == nil && pair.recheckAt != nil
     }
 
     /// What the planner may look at.

@@ -23,18 +23,20 @@ package struct SimulationSuite: Sendable {
             + Self.expectedDecisions.filter { decisions[$0] == nil }
     }
 
-    /// Plays every seed twice, two at a time, and compares the stories.
-    package static func run(_ simulation: Simulation, seeds: Range<UInt64>) async throws
-        -> SimulationSuite
-    {
+    /// Plays every seed twice, two at a time, and compares the stories; `onSeed` is told what came
+    /// of each, in no order.
+    package static func run(
+        _ simulation: Simulation, seeds: Range<UInt64>,
+        onSeed: @escaping @Sendable (Simulation.Outcome) -> Void = { _ in }
+    ) async throws -> SimulationSuite {
         try await withThrowingTaskGroup(of: SimulationSuite.self) { group in
             for lane in UInt64(0)..<2 {
                 group.addTask {
                     var suite = SimulationSuite()
                     for seed in seeds where seed % 2 == lane {
-                        suite.add(
-                            try await simulation.run(seed: seed),
-                            again: try await simulation.run(seed: seed))
+                        let outcome = try await simulation.run(seed: seed)
+                        suite.add(outcome, again: try await simulation.run(seed: seed))
+                        onSeed(outcome)
                     }
                     return suite
                 }

@@ -37,12 +37,21 @@ extension SimWorld {
             guard let state = try SyncTable(connection).state(sync.name) else { return }
             let reader = userStore.reader(in: connection)
             let pairs = PairTable(connection: connection, syncID: state.id)
-            let conflicts = try journal(of: state.id, in: connection)
-                .filter { $0.kind == .conflict }
+            let entries = try journal(of: state.id, in: connection)
+            let conflicts = entries.filter { $0.kind == .conflict }
                 .flatMap { $0.before.values.compactMap(Oracle.token) }
+            let met = entries.filter { [.bind, .rebind].contains($0.kind) && $0.at >= startedAt }
+                .compactMap(\.crmID)
             for change in try reader.changes(of: object, after: watch.sequence, limit: 10_000) {
                 watch.sequence = change.sequence
-                watchReturns(change, Set(conflicts))
+                // What another sync did to one of two twins can tell them apart.
+                watch.twins.removeAll { twins in
+                    twins.crm.contains(change.recordID)
+                        && (twins.server != servers[index].name
+                            || change.origin != .sync(sync.name))
+                }
+                // Two that meet fill each other's blanks.
+                if !met.contains(change.recordID) { watchReturns(change, Set(conflicts)) }
                 try watchDuplicate(change, index, reader)
                 remember(change)
             }
@@ -110,6 +119,7 @@ extension SimWorld {
                 // One of the two may have got an app record of its own before this one was seen.
                 try twins.crm.allSatisfy({ try $0 == id || pairs.pair(crm: $0)?.appID == nil })
             else { continue }
+            watch.twins.removeAll { $0.app == twins.app }
             violations.append(
                 "I5: \(settings[index].name) guessed that \(twins.app) is CRM record \(id)")
         }

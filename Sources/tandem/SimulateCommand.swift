@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import Synchronization
 import TandemTesting
 
 struct SimulateCommand: AsyncParsableCommand {
@@ -46,7 +47,19 @@ struct SimulateCommand: AsyncParsableCommand {
             return
         }
         let started = ContinuousClock.now
-        let suite = try await SimulationSuite.run(simulation, seeds: from..<from + seeds)
+        let done = Mutex(0)
+        let suite = try await SimulationSuite.run(simulation, seeds: from..<from + seeds) {
+            outcome in
+            for violation in outcome.violations {
+                Terminal.complain("seed \(outcome.seed): \(violation)")
+            }
+            let count = done.withLock { count in
+                count += 1
+                return count
+            }
+            Terminal.progress("\(count) of \(seeds) seeds")
+        }
+        Terminal.progress("")
         let elapsed = started.duration(to: .now)
         let seconds =
             Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
