@@ -46,7 +46,7 @@ extension SimWorld {
                 watch.sequence = change.sequence
                 // What another sync did to one of two twins can tell them apart.
                 watch.twins.removeAll { twins in
-                    twins.crm.contains(change.recordID)
+                    change.kind != .create && twins.crm.contains(change.recordID)
                         && (twins.server != servers[index].name
                             || change.origin != .sync(sync.name))
                 }
