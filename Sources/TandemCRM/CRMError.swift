@@ -12,6 +12,9 @@ package enum CRMError: Error, Hashable, Sendable {
     case archived(RecordID)
     case notArchived(RecordID)
     case alreadyExists(String)
+    case unknownAssociationType(Int64)
+    /// The record has as many associations with one object as it can have.
+    case tooManyAssociations(RecordID)
 }
 
 extension CRMError: CustomStringConvertible {
@@ -33,6 +36,10 @@ extension CRMError: CustomStringConvertible {
         case .archived(let id): "record \(id) is in the bin. Restore it first."
         case .notArchived(let id): "record \(id) is not in the bin."
         case .alreadyExists(let what): "\(what) exists already."
+        case .unknownAssociationType(let id):
+            "no association type \(id) between these objects."
+        case .tooManyAssociations(let id):
+            "record \(id) has \(CRMWriter.associationLimit) associations with that object already."
         }
     }
 

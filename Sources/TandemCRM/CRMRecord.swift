@@ -25,7 +25,7 @@ package struct Origin: StringKey {
 /// One write to a record: an entry of the change feed, and of the record's history.
 package struct CRMChange: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable {
-        case create, update, archive, restore, purge
+        case create, update, archive, restore, purge, associate, dissociate
     }
     /// Counts up over all objects; never used twice.
     package let sequence: Int64

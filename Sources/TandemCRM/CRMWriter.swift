@@ -12,7 +12,7 @@ package struct CRMWriter {
     let now: Timestamp
     let origin: Origin
 
-    private var reader: CRMReader { CRMReader(in: connection) }
+    var reader: CRMReader { CRMReader(in: connection) }
 
     /// Makes a record; blank values are left out.
     ///
@@ -38,6 +38,7 @@ package struct CRMWriter {
         guard let id else { throw DatabaseFailure(.failed, "a new record got no id") }
         try add(keys, of: id, object)
         try log(.create, id, object, patch: text)
+        if object == .contacts { try followProperty(of: id, properties) }
         return CRMRecord(
             id: id, object: object, properties: properties, createdAt: now, updatedAt: now,
             archivedAt: nil)
@@ -63,6 +64,7 @@ package struct CRMWriter {
             "UPDATE record SET properties = ?, updated_at = ? WHERE id = ?",
             [.text(FlatJSON.text(new)), .integer(now.milliseconds), .integer(id.number)])
         try log(.update, id, old.object, patch: FlatJSON.text(patch))
+        if old.object == .contacts { try followProperty(of: id, patch) }
         return patch
     }
 
@@ -104,12 +106,15 @@ package struct CRMWriter {
         ) { (RecordID($0.integer(0) ?? 0), ObjectName($0.text(1) ?? "")) }
         for (id, object) in due {
             try connection.run("DELETE FROM record WHERE id = ?", [.integer(id.number)])
+            try connection.run(
+                "DELETE FROM association WHERE from_id = ? OR to_id = ?",
+                [.integer(id.number), .integer(id.number)])
             try log(.purge, id, object, patch: "{}")
         }
         return due.count
     }
 
-    private func living(_ id: RecordID) throws -> CRMRecord {
+    func living(_ id: RecordID) throws -> CRMRecord {
         guard let record = try reader.record(id) else {
             throw CRMError.notFound("records", "\(id)")
         }
@@ -117,7 +122,7 @@ package struct CRMWriter {
         return record
     }
 
-    private func log(_ kind: CRMChange.Kind, _ id: RecordID, _ object: ObjectName, patch: String)
+    func log(_ kind: CRMChange.Kind, _ id: RecordID, _ object: ObjectName, patch: String)
         throws
     {
         try connection.run(

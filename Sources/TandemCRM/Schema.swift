@@ -115,6 +115,48 @@ package struct CRMSchema: Hashable, Sendable {
                     PRIMARY KEY (object, kind, value, record_id)
                 ) {clustered}
                 """,
-            ])
+            ]),
+        Migration(
+            "crm-2",
+            [
+                """
+                CREATE TABLE change_next (
+                    sequence {identity},
+                    object TEXT NOT NULL,
+                    record_id {integer} NOT NULL,
+                    kind TEXT NOT NULL CHECK (kind IN ('create', 'update', 'archive', 'restore',
+                        'purge', 'associate', 'dissociate')),
+                    patch TEXT NOT NULL,
+                    at {integer} NOT NULL,
+                    origin TEXT NOT NULL
+                ) {strict}
+                """,
+                """
+                INSERT INTO change_next (sequence, object, record_id, kind, patch, at, origin)
+                SELECT sequence, object, record_id, kind, patch, at, origin FROM change
+                """,
+                "DROP TABLE change",
+                "ALTER TABLE change_next RENAME TO change",
+                "CREATE INDEX change_by_record ON change (record_id, sequence)",
+                """
+                CREATE TABLE association_type (
+                    id {integer} NOT NULL PRIMARY KEY CHECK (id >= 1000),
+                    from_object TEXT NOT NULL,
+                    to_object TEXT NOT NULL,
+                    inverse {integer} NOT NULL,
+                    label TEXT CHECK (label <> '')
+                ) {strict}
+                """,
+                """
+                CREATE TABLE association (
+                    from_id {integer} NOT NULL,
+                    to_object TEXT NOT NULL,
+                    to_id {integer} NOT NULL,
+                    type_id {integer} NOT NULL,
+                    PRIMARY KEY (from_id, to_object, to_id, type_id)
+                ) {clustered}
+                """,
+                "CREATE INDEX association_by_other ON association (to_id)",
+            ]),
     ]
 }

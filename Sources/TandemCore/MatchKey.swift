@@ -97,7 +97,7 @@ package struct MatchKey: Hashable, Sendable, Comparable {
     }
 
     /// Lower case with single blanks between the words.
-    private static func folded(_ text: String) -> String {
+    static func folded(_ text: String) -> String {
         let words =
             text.utf8.allSatisfy { $0 == UInt8(ascii: " ") || $0.isVisibleASCII }
             ? text.utf8.split(separator: UInt8(ascii: " ")).compactMap { String($0) }

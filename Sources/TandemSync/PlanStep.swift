@@ -229,7 +229,9 @@ extension CRMError {
         case .duplicateEmail(_, let id): Refusal(.duplicateInApp, description, otherID: "\(id)")
         case .invalidValue: Refusal(.invalidValue, description)
         case .unknownProperty, .unknownObject, .readOnly: Refusal(.mapping, description)
-        case .notFound, .archived, .notArchived, .alreadyExists: Refusal(.notFound, description)
+        case .notFound, .archived, .notArchived, .alreadyExists, .unknownAssociationType,
+            .tooManyAssociations:
+            Refusal(.notFound, description)
         }
     }
 }

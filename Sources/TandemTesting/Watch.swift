@@ -89,6 +89,7 @@ extension SimWorld {
                     .append(.init(value: value, origin: change.origin))
             }
         // What was in the bin comes back with everything it had.
+        case .associate, .dissociate: break
         case .archive, .restore, .purge: watch.history[change.recordID] = nil
         }
     }

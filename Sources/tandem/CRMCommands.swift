@@ -9,7 +9,8 @@ struct CRMCommand: AsyncParsableCommand {
         commandName: "crm", abstract: "Work with the records of the CRM store.",
         subcommands: [
             CRMList.self, CRMShow.self, CRMCreate.self, CRMUpdate.self, CRMDelete.self,
-            CRMRestore.self, CRMImport.self, CRMExport.self, CRMProperties.self,
+            CRMRestore.self, CRMAssociate.self, CRMLabels.self, CRMImport.self, CRMExport.self,
+            CRMProperties.self,
         ])
 }
 
@@ -21,9 +22,11 @@ struct RecordDocument: Encodable {
     let createdAt: String
     let updatedAt: String
     let archived: Bool
+    /// Only where they were asked for, by object.
+    var associations: [String: [AssociationDocument]]?
 
     enum CodingKeys: String, CodingKey {
-        case id, object, properties, archived
+        case id, object, properties, archived, associations
         case createdAt = "created_at"
         case updatedAt = "updated_at"
     }
@@ -129,7 +132,12 @@ struct CRMShow: AsyncParsableCommand {
             let object = try world.object(object)
             let found = try world.reading { try $0.resolve(record, in: object) }
             if history { return try showHistory(of: found.id, world) }
-            if shared.json { return try Terminal.printJSON(RecordDocument(found)) }
+            let associations = try world.associations(of: found.id)
+            if shared.json {
+                var document = RecordDocument(found)
+                document.associations = associations
+                return try Terminal.printJSON(document)
+            }
             var table = TextTable(["PROPERTY", "VALUE"])
             table.add(["id", found.id.description])
             for (name, value) in found.properties.sorted(by: { $0.key < $1.key }) {
@@ -139,6 +147,13 @@ struct CRMShow: AsyncParsableCommand {
             table.add(["updated", found.updatedAt.description])
             if let archivedAt = found.archivedAt {
                 table.add(["in the bin since", archivedAt.description])
+            }
+            for (object, list) in associations.sorted(by: { $0.key < $1.key }) {
+                for other in list {
+                    table.add([
+                        "in \(object)", "\(other.id) \(other.labels.joined(separator: ", "))",
+                    ])
+                }
             }
             Terminal.write(table.text)
         }
