@@ -67,7 +67,7 @@ package struct MatchKey: Hashable, Sendable, Comparable {
         }
     }
 
-    private static func domains(_ values: Values) -> Set<String> {
+    static func domains(_ values: Values) -> Set<String> {
         let all = [values["domain"] ?? ""] + ValueType.parts(values["hs_additional_domains"] ?? "")
         return Set(all.compactMap(normalised(domain:)).filter { !freeMailDomains.contains($0) })
     }
@@ -88,7 +88,7 @@ package struct MatchKey: Hashable, Sendable, Comparable {
         return labels.joined(separator: ".")
     }
 
-    private static func companyDomain(ofEmail email: String) -> String? {
+    static func companyDomain(ofEmail email: String) -> String? {
         guard let at = email.lastIndex(of: "@"),
             let domain = normalised(domain: String(email[email.index(after: at)...])),
             !freeMailDomains.contains(domain)

@@ -9,7 +9,8 @@ struct CRMCommand: AsyncParsableCommand {
         commandName: "crm", abstract: "Work with the records of the CRM store.",
         subcommands: [
             CRMList.self, CRMShow.self, CRMCreate.self, CRMUpdate.self, CRMDelete.self,
-            CRMRestore.self, CRMAssociate.self, CRMLabels.self, CRMImport.self, CRMExport.self,
+            CRMRestore.self, CRMAssociate.self, CRMLabels.self, CRMDuplicates.self, CRMImport.self,
+            CRMExport.self,
             CRMProperties.self,
         ])
 }
