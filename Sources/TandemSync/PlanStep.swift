@@ -17,12 +17,14 @@ struct OutboxItem {
 /// Planning and applying, batch by batch.
 extension Cycle {
     /// Plans every pair that is due: CRM writes commit with their bases, journal and states in
-    /// one transaction; then the app's writes go out and their outcomes are recorded.
+    /// one transaction; the app's writes go out as soon as they fill one of its batches, and their
+    /// outcomes are recorded.
     func planAndApply(_ run: inout CycleRun) async throws {
         let holdsNew = try newcomersWait(run)
         var last: (Timestamp, Int64)?
+        var waiting: [OutboxItem] = []
         while true {
-            try leaveIfStopping()
+            if waiting.isEmpty { try leaveIfStopping() }
             let (end, outbox, report) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)
                 let records = try tx.crm.records(due.compactMap(\.crmID))
@@ -34,9 +36,13 @@ extension Cycle {
                 return (due.last, step.outbox, step.report)
             }
             run.report = report
+            waiting += outbox
+            if end == nil || waiting.count >= app.capabilities.writeBatch {
+                try await send(waiting, &run)
+                waiting = []
+            }
             guard let end else { return }
             last = (end.workAt ?? Timestamp(milliseconds: 0), end.id)
-            try await send(outbox, &run)
         }
     }
 
