@@ -172,6 +172,8 @@ struct RecordStep {
         pair.intent = nil
         pair.isUnconfirmed = false
         pair.unanswered = [:]
+        // Who can be written is there, whatever a listing left out.
+        pair.isSuspect = false
         for (property, value) in item.sent {
             // A field that the app does not have at all (a missing column) was not written.
             if mapped.values[property] == nil && old[property] == nil { continue }
@@ -227,6 +229,7 @@ struct RecordStep {
         pair.hasMet = true
         pair.intent = nil
         pair.isUnconfirmed = true
+        pair.isSuspect = false
         pair.unanswered = [:]
         pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
         pair.appVersion = nil

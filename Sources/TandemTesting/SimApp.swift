@@ -161,6 +161,10 @@ extension SimServer.State {
         guard let record = records[id], !record.isDeleted else { return .deleted }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
         deletes += 1
+        if profile.faults.contains(.omitsField) {
+            // What the app kept to itself in every read, nobody could keep.
+            edits.append(.init(id: id, field: "title", old: record.values["title"] ?? "", new: ""))
+        }
         records[id]?.isDeleted = true
         log.append((id, true))
         return .deleted

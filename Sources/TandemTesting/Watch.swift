@@ -40,7 +40,9 @@ extension SimWorld {
             let entries = try journal(of: state.id, in: connection)
             let conflicts = entries.filter { $0.kind == .conflict }
                 .flatMap { $0.before.values.compactMap(Oracle.token) }
-            let met = entries.filter { [.bind, .rebind].contains($0.kind) && $0.at >= startedAt }
+            // A first meeting that was cut short goes on in a later cycle.
+            let recently = startedAt - .seconds(900)
+            let met = entries.filter { [.bind, .rebind].contains($0.kind) && $0.at >= recently }
                 .compactMap(\.crmID)
             for change in try reader.changes(of: object, after: watch.sequence, limit: 10_000) {
                 watch.sequence = change.sequence
