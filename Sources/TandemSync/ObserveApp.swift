@@ -41,10 +41,14 @@ extension Cycle {
         let startedAt = surroundings.now()
         let listing = try await app.changes(since: cursor)
         var provesAbsence = false
+        var end: Cursor?
         while let page = try await listing.next() {
             try leaveIfStopping()
             try await record(page, &run)
-            provesAbsence = provesAbsence || page.provesAbsence
+            if page.provesAbsence {
+                provesAbsence = true
+                end = page.cursor
+            }
             // Defect P52 plans what it has while the listing still runs.
             if tuning.defects.has(.createsBeforeObserving) {
                 try observeCRM(&run)
@@ -54,6 +58,9 @@ extension Cycle {
         try transaction(run) { tx in
             if provesAbsence {
                 try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+                // Together with what is missing, or a crash between would hide it: from this cursor
+                // on, no deletion of before is told again.
+                if let end { try tx.syncs.set("cursor", .text(end.text), of: tx.syncID) }
             }
             if cursor == nil {
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
@@ -62,7 +69,8 @@ extension Cycle {
         }
     }
 
-    /// Puts one page into the pairs; its cursor is stored with the last of it.
+    /// Puts one page into the pairs; its cursor is stored behind it, that of a page that proves
+    /// absence by the caller.
     private func record(_ page: ChangePage, _ run: inout CycleRun) async throws {
         if tuning.defects.has(.cursorBeforePage) { try store(page.cursor, run) }
         var news = try transaction(run) { tx in try unknownVersions(page.sightings, run, tx) }
@@ -85,7 +93,7 @@ extension Cycle {
             }
             for pair in try tx.pairs.pairs(app: page.gone).values { try suspect(pair, tx) }
         }
-        try store(page.cursor, run)
+        if !page.provesAbsence { try store(page.cursor, run) }
     }
 
     private func store(_ cursor: Cursor?, _ run: CycleRun) throws {

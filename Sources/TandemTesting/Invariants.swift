@@ -97,9 +97,15 @@ extension SimWorld {
         let known = Dictionary(grouping: pairs, by: { $0.appID ?? "" })
         let bound = Set(
             pairs.filter { $0.appPresence != .absent && $0.crmID != nil }.compactMap(\.appID))
+        // Where a search cannot tell which record a create made, a person is shown all of them.
+        let shown = pairs.compactMap { pair in
+            if case .ambiguous(let text) = pair.state { text } else { nil }
+        }.joined(separator: " ")
         for (id, record) in server.with({ state, _ in state.records }) where !record.isDeleted {
             if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }
-            if record.isOurs && !bound.contains(id) && !hasTwin(id, record, on: server) {
+            if record.isOurs && !bound.contains(id) && !hasTwin(id, record, on: server)
+                && !shown.contains(id.text)
+            {
                 violate("I6", "\(sync.name) made app record \(id) and lost it")
             }
         }
