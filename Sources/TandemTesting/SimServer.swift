@@ -230,9 +230,15 @@ extension SimServer.State {
     /// Brings back what was there before the app was wiped.
     mutating func restore(_ backup: [AppRecordID: SimServer.Record], now: Int64) {
         for (id, record) in backup.sorted(by: { $0.key < $1.key }) where !record.isDeleted {
+            // One that was made again meanwhile under its own id is what it was before, too.
+            let isAnew = records[id]?.isDeleted == false
+            for (field, value) in isAnew ? record.values : [:] {
+                let old = records[id]?.values[field] ?? ""
+                edits.append(.init(id: id, field: field, old: old, new: value))
+            }
             records[id]?.isDeleted = false
             records[id]?.isOurs = false
-            change(id, [:], isOurs: false, now: now)
+            change(id, isAnew ? record.values : [:], isOurs: false, now: now)
         }
     }
 
