@@ -234,7 +234,7 @@ extension SimServer.State {
             let isAnew = records[id]?.isDeleted == false
             for (field, value) in isAnew ? record.values : [:] {
                 let old = records[id]?.values[field] ?? ""
-                edits.append(.init(id: id, field: field, old: old, new: value))
+                if old != value { edits.append(.init(id: id, field: field, old: old, new: value)) }
             }
             records[id]?.isDeleted = false
             records[id]?.isOurs = false
