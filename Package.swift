@@ -23,6 +23,10 @@ let lifecycle: Target.Dependency = .product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let signals: Target.Dependency = .product(
     name: "UnixSignals", package: "swift-service-lifecycle")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 
 // Arrows point down only; design.md §7 is the table behind this list.
@@ -36,6 +40,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(
+            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     ],
     targets: [
         .target(name: "TandemModel", swiftSettings: strict),
@@ -43,7 +51,8 @@ let package = Package(
         .target(
             name: "TandemDatabase", dependencies: ["TandemModel", grdb], swiftSettings: strict),
         .target(
-            name: "TandemCRM", dependencies: ["TandemModel", "TandemCore", "TandemDatabase"],
+            name: "TandemCRM",
+            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", crypto],
             swiftSettings: strict),
         .target(
             name: "TandemSync",
@@ -66,6 +75,13 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "TandemServer",
+            dependencies: [
+                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", hummingbird, httpTypes,
+                nioCore, nioPosix, logging,
+            ],
+            swiftSettings: strict),
+        .target(
             name: "TandemTesting",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
@@ -75,7 +91,8 @@ let package = Package(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "TandemReport", "TandemTesting",
+                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "TandemReport", "TandemServer",
+                "TandemTesting",
                 arguments, yams, logging, lifecycle, signals,
             ],
             swiftSettings: strict),

@@ -21,6 +21,7 @@ package struct AssociationType: Hashable, Sendable {
     package static let standard: [AssociationType] =
         plain.flatMap { pair($0.0, $0.1, $0.2, $0.3, nil) }
         + primary.flatMap { pair($0.0, $0.1, $0.2, $0.3, "Primary") }
+        + activities.flatMap { pair($0.0, $0.1, $0.2, $0.3, nil) }
         + pair(.companies, .companies, 13, 14, "Parent Company", "Child Company")
 
     private static let plain: [(ObjectName, ObjectName, Int64, Int64)] = [
@@ -29,6 +30,17 @@ package struct AssociationType: Hashable, Sendable {
         (.tickets, .companies, 339, 340), (.deals, .tickets, 27, 28),
         (.contacts, .contacts, 449, 449), (.companies, .companies, 450, 450),
         (.deals, .deals, 451, 451), (.tickets, .tickets, 452, 452),
+    ]
+
+    private static let activities: [(ObjectName, ObjectName, Int64, Int64)] = [
+        (.contacts, .calls, 193, 194), (.companies, .calls, 181, 182), (.deals, .calls, 205, 206),
+        (.tickets, .calls, 219, 220), (.contacts, .emails, 197, 198),
+        (.companies, .emails, 185, 186), (.deals, .emails, 209, 210), (.tickets, .emails, 223, 224),
+        (.contacts, .meetings, 199, 200), (.companies, .meetings, 187, 188),
+        (.deals, .meetings, 211, 212), (.tickets, .meetings, 225, 226),
+        (.contacts, .notes, 201, 202), (.companies, .notes, 189, 190), (.deals, .notes, 213, 214),
+        (.tickets, .notes, 227, 228), (.contacts, .tasks, 203, 204), (.companies, .tasks, 191, 192),
+        (.deals, .tasks, 215, 216), (.tickets, .tasks, 229, 230),
     ]
 
     private static let primary: [(ObjectName, ObjectName, Int64, Int64)] = [

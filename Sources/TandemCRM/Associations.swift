@@ -54,6 +54,12 @@ extension CRMReader {
         }
     }
 
+    /// The ids of the types of one association; none for two strangers.
+    package func types(from id: RecordID, to other: RecordID) throws -> [Int64] {
+        guard let object = try record(other)?.object else { return [] }
+        return try typeIDs(from: id, to: other, object)
+    }
+
     func typeIDs(from id: RecordID, to other: RecordID, _ object: ObjectName) throws -> [Int64] {
         try connection.rows(
             """
@@ -171,8 +177,48 @@ extension CRMWriter {
             throw CRMError.alreadyExists("the label `\(label)` from \(from) to \(to)")
         }
         try insertType(label, inverse ?? label, from: from, to: to)
-        return try types(from: from, to: to).filter { $0.label == label }
-            + types(from: to, to: from).filter { $0.label == inverse ?? label && from != to }
+        let forward = try types(from: from, to: to).filter { $0.label == label }
+        let back = try types(from: to, to: from).filter { type in
+            forward.contains { $0.inverse == type.id && $0.id != type.id }
+        }
+        return forward + back
+    }
+
+    /// Renames one of the store's own labels.
+    ///
+    /// - Throws: ``CRMError/unknownAssociationType(_:)`` for a type that is not the store's own.
+    package func renameLabel(
+        _ id: Int64, to label: String, inverse: String?, from: ObjectName, to: ObjectName
+    ) throws {
+        let type = try ownLabel(id, from, to)
+        try connection.run(
+            "UPDATE association_type SET label = ? WHERE id = ?", [.text(label), .integer(id)])
+        if let inverse, type.inverse != id {
+            try connection.run(
+                "UPDATE association_type SET label = ? WHERE id = ?",
+                [.text(inverse), .integer(type.inverse)])
+        }
+    }
+
+    /// Removes one of the store's own labels; associations that had it stay without.
+    ///
+    /// - Throws: ``CRMError/unknownAssociationType(_:)`` for a type that is not the store's own.
+    package func removeLabel(_ id: Int64, from: ObjectName, to: ObjectName) throws {
+        let type = try ownLabel(id, from, to)
+        for id in Set([type.id, type.inverse]) {
+            try connection.run("DELETE FROM association WHERE type_id = ?", [.integer(id)])
+            try connection.run("DELETE FROM association_type WHERE id = ?", [.integer(id)])
+        }
+    }
+
+    private func ownLabel(_ id: Int64, _ from: ObjectName, _ to: ObjectName) throws
+        -> AssociationType
+    {
+        let type = try types(from: from, to: to).first {
+            $0.id == id && $0.isCustom && $0.label != nil
+        }
+        guard let type else { throw CRMError.unknownAssociationType(id) }
+        return type
     }
 
     /// Has a contact's primary company follow the property that names it.
@@ -197,7 +243,7 @@ extension CRMWriter {
 
 extension CRMWriter {
     /// The types between two objects; the plain one is made where HubSpot has none.
-    private func types(from: ObjectName, to: ObjectName) throws -> [AssociationType] {
+    func types(from: ObjectName, to: ObjectName) throws -> [AssociationType] {
         let types = try reader.associationTypes(from: from, to: to)
         if types.first?.label == nil && !types.isEmpty { return types }
         try insertType(nil, nil, from: from, to: to)
@@ -224,7 +270,7 @@ extension CRMWriter {
     }
 
     /// The record that has the only association of a type from this one.
-    private func holder(of type: AssociationType, from id: RecordID) throws -> RecordID? {
+    func holder(of type: AssociationType, from id: RecordID) throws -> RecordID? {
         try connection.row(
             "SELECT to_id FROM association WHERE from_id = ? AND to_object = ? AND type_id = ?",
             [.integer(id.number), .text(type.to.text), .integer(type.id)]
@@ -239,7 +285,7 @@ extension CRMWriter {
     }
 
     /// Changes the types of one association, seen from both records.
-    private func set(
+    func set(
         _ from: RecordID, _ one: ObjectName, _ to: RecordID, _ other: ObjectName,
         adding: [AssociationType], removing: [AssociationType]
     ) throws {
@@ -274,6 +320,6 @@ extension CRMWriter {
     private func followPrimary(_ id: RecordID, _ primary: AssociationType?) throws {
         guard let primary, primary.from == .contacts else { return }
         let value = try holder(of: primary, from: id).map(\.description) ?? ""
-        try update(id, [Self.primaryCompany: value])
+        try set(living(id), [Self.primaryCompany: value])
     }
 }

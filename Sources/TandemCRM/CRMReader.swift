@@ -9,7 +9,7 @@ package struct CRMReader {
     package init(in connection: any SQLConnection) { self.connection = connection }
 
     private static let columns =
-        "id, object, properties, created_at, updated_at, archived_at"
+        "id, object, properties, created_at, updated_at, archived_at, merged_into"
 
     package func record(_ id: RecordID) throws -> CRMRecord? {
         try connection.row(
@@ -37,10 +37,26 @@ package struct CRMReader {
     ) throws -> [CRMRecord] {
         let sql = """
             SELECT \(Self.columns) FROM record WHERE object = ? AND id > ?
-            AND archived_at IS \(areArchived ? "NOT NULL" : "NULL") ORDER BY id LIMIT ?
+            AND archived_at IS \(areArchived ? "NOT NULL AND merged_into IS NULL" : "NULL")
+            ORDER BY id LIMIT ?
             """
         return try connection.rows(
             sql, [.text(object.text), .integer(id.number), .integer(Int64(limit))], Self.record)
+    }
+
+    /// Records under a condition; columns of the `record` table.
+    func select(_ condition: String, _ arguments: [SQLValue]) throws -> [CRMRecord] {
+        try connection.rows(
+            "SELECT \(Self.columns) FROM record WHERE \(condition)", arguments, Self.record)
+    }
+
+    /// Hands records under a condition to `visit`, one at a time.
+    func each(
+        _ condition: String, _ arguments: [SQLValue], _ visit: (CRMRecord) throws -> Void
+    ) throws {
+        try connection.each("SELECT \(Self.columns) FROM record WHERE \(condition)", arguments) {
+            try visit(Self.record($0))
+        }
     }
 
     package func count(of object: ObjectName) throws -> Int {
@@ -51,11 +67,11 @@ package struct CRMReader {
     /// Finds a record by what a person types: an id, for contacts an email address, for companies a
     /// domain.
     ///
-    /// Archived records are found by id only.
+    /// Archived records are found by id only; the id of one that was merged finds the result.
     ///
     /// - Throws: ``CRMError/notFound(_:_:)``.
     package func resolve(_ text: String, in object: ObjectName) throws -> CRMRecord {
-        if let number = Int64(text), let found = try record(RecordID(number)),
+        if let number = Int64(text), let found = try record(current(RecordID(number))),
             found.object == object
         {
             return found
@@ -80,7 +96,7 @@ package struct CRMReader {
     {
         var owners: [MatchKey: Set<RecordID>] = [:]
         for (kind, keys) in Dictionary(grouping: keys, by: \.kind) {
-            let table = kind == MatchKey.email ? "unique_key" : "match_key"
+            let table = MatchKey(kind: kind, value: "").isUnique ? "unique_key" : "match_key"
             let places = Array(repeating: "?", count: keys.count).joined(separator: ", ")
             try connection.each(
                 """
@@ -119,13 +135,39 @@ package struct CRMReader {
             sql, [.integer(sequence), .text(object.text), .text(origin.text)]) == 1
     }
 
-    /// The history of one record, oldest first.
+    /// The history of one record, oldest first, with that of the records it was merged from.
     package func history(of id: RecordID) throws -> [CRMChange] {
         let sql = """
             SELECT sequence, record_id, kind, patch, at, origin FROM change
-            WHERE record_id = ? ORDER BY sequence
+            WHERE record_id = ? OR record_id IN (SELECT id FROM alias WHERE record_id = ?)
+            ORDER BY sequence
             """
-        return try connection.rows(sql, [.integer(id.number)], Self.change)
+        return try connection.rows(
+            sql, [.integer(id.number), .integer(id.number)], Self.change)
+    }
+
+    /// Whether a record was removed because its owner asked to be forgotten.
+    package func wasErased(_ id: RecordID) throws -> Bool {
+        try connection.number(
+            "SELECT 1 FROM change WHERE record_id = ? AND kind = 'erase'", [.integer(id.number)])
+            == 1
+    }
+
+    /// The id under which a record stands now: of one that was merged, the result's.
+    package func current(_ id: RecordID) throws -> RecordID {
+        try aliases(of: [id])[id] ?? id
+    }
+
+    /// Where records went that were merged, of at most 1000; the others are left out.
+    package func aliases(of ids: some Collection<RecordID>) throws -> [RecordID: RecordID] {
+        if ids.isEmpty { return [:] }
+        let places = Array(repeating: "?", count: ids.count).joined(separator: ", ")
+        var aliases: [RecordID: RecordID] = [:]
+        try connection.each(
+            "SELECT id, record_id FROM alias WHERE id IN (\(places))",
+            ids.map { .integer($0.number) }
+        ) { aliases[RecordID($0.integer(0) ?? 0)] = RecordID($0.integer(1) ?? 0) }
+        return aliases
     }
 
     /// The sequence of the newest change of any object; 0 if there is none.
@@ -141,7 +183,8 @@ package struct CRMReader {
             id: RecordID(row.integer(0) ?? 0), object: ObjectName(row.text(1) ?? ""),
             properties: properties, createdAt: Timestamp(milliseconds: row.integer(3) ?? 0),
             updatedAt: Timestamp(milliseconds: row.integer(4) ?? 0),
-            archivedAt: row.integer(5).map { Timestamp(milliseconds: $0) })
+            archivedAt: row.integer(5).map { Timestamp(milliseconds: $0) },
+            mergedInto: row.integer(6).map { RecordID($0) })
     }
 
     private static func change(_ row: any SQLRow) throws -> CRMChange {

@@ -1,3 +1,4 @@
+import Synchronization
 import TandemCore
 package import TandemDatabase
 package import TandemModel
@@ -8,28 +9,44 @@ package import TandemModel
 /// records and its own tables in one.
 package struct CRMStore: Sendable {
     package let database: any Database
-    package let schema: CRMSchema
+    private let cache: Cache
 
-    /// How long a deleted record can be restored.
+    /// The schema as it was last read; shared by all copies of the store.
+    private final class Cache: Sendable {
+        let schema: Mutex<CRMSchema>
+
+        init(_ schema: CRMSchema) { self.schema = Mutex(schema) }
+    }
+
+    /// How long a deleted record can be restored, and a merge be undone.
     package static let binDays: Int64 = 90
 
-    /// Opens the store on a migrated database and reads its schema; the standard objects and
-    /// properties are added where they are missing.
+    /// Opens the store on a migrated database and reads its schema; the standard objects,
+    /// properties and pipelines are added where they are missing.
     package init(database: any Database) throws {
         self.database = database
-        schema = try database.write { connection in
-            let present = try Self.schema(in: connection)
-            for (object, properties) in CRMSchema.standard.objects {
-                let known = present.objects[object]
-                if known == nil {
-                    try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)])
-                }
-                for property in properties.values where known?[property.name] == nil {
-                    try Self.insert(property, of: object, in: connection)
-                }
-            }
-            return try Self.schema(in: connection)
-        }
+        cache = Cache(
+            try database.write { connection in
+                let table = SchemaTable(connection)
+                try table.addStandard()
+                try PipelineTable(connection).addStandard()
+                return try table.schema()
+            })
+    }
+
+    /// The schema as it was when somebody last looked.
+    package var schema: CRMSchema { cache.schema.withLock { $0 } }
+
+    /// The schema as it is in a transaction, also one that changes it.
+    package func schema(in connection: any SQLConnection) throws -> CRMSchema {
+        let known = schema
+        let table = SchemaTable(connection)
+        return try table.version() == known.version ? known : table.schema()
+    }
+
+    /// Has all copies of the store know a schema that was read from a snapshot, and so committed.
+    package func adopt(_ schema: CRMSchema) {
+        cache.schema.withLock { if $0.version != schema.version { $0 = schema } }
     }
 
     package func reader(in connection: any SQLConnection) -> CRMReader {
@@ -37,60 +54,18 @@ package struct CRMStore: Sendable {
     }
 
     /// Writes are stamped with `now` and filed under `origin`; a sync skips what it wrote itself.
-    package func writer(in connection: any SQLConnection, now: Timestamp, origin: Origin)
+    package func writer(in connection: any SQLConnection, now: Timestamp, origin: Origin) throws
         -> CRMWriter
     {
-        CRMWriter(connection: connection, schema: schema, now: now, origin: origin)
+        CRMWriter(
+            connection: connection, schema: try schema(in: connection), now: now, origin: origin)
     }
 
-    /// Adds a property to an object, or a new object with no properties yet.
-    ///
-    /// - Returns: The store with the new schema.
-    /// - Throws: ``CRMError/alreadyExists(_:)``.
-    package func adding(_ property: PropertyDefinition?, to object: ObjectName, isNewObject: Bool)
-        throws -> CRMStore
-    {
-        if isNewObject && schema.objects[object] != nil {
-            throw CRMError.alreadyExists("object `\(object)`")
-        }
-        if let property, schema.objects[object]?[property.name] != nil {
-            throw CRMError.alreadyExists("property `\(property.name)` of \(object)")
-        }
-        if !isNewObject { _ = try schema.properties(of: object) }
+    /// Changes which objects and properties there are; the store knows of it then.
+    package func edit(at now: Timestamp, _ work: (SchemaEditor) throws -> Void) throws {
         try database.write { connection in
-            if isNewObject {
-                try connection.run("INSERT INTO object VALUES (?)", [.text(object.text)])
-            }
-            if let property { try Self.insert(property, of: object, in: connection) }
+            try work(SchemaEditor(connection, try schema(in: connection), now: now))
         }
-        return try CRMStore(database: database)
-    }
-
-    private static func schema(in connection: any SQLConnection) throws -> CRMSchema {
-        var objects: [ObjectName: [PropertyName: PropertyDefinition]] = [:]
-        try connection.each("SELECT name FROM object", []) {
-            objects[ObjectName($0.text(0) ?? "")] = [:]
-        }
-        let sql = "SELECT object, name, label, type, options, read_only FROM property"
-        try connection.each(sql, []) { row in
-            let name = PropertyName(row.text(1) ?? "")
-            objects[ObjectName(row.text(0) ?? ""), default: [:]][name] = PropertyDefinition(
-                name, row.text(2) ?? "", ValueType(rawValue: row.text(3) ?? "") ?? .string,
-                options: (row.text(4) ?? "").split(separator: ";").map(String.init),
-                isReadOnly: row.integer(5) == 1)
-        }
-        return CRMSchema(objects: objects)
-    }
-
-    private static func insert(
-        _ property: PropertyDefinition, of object: ObjectName, in connection: any SQLConnection
-    ) throws {
-        try connection.run(
-            "INSERT INTO property VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                .text(object.text), .text(property.name.text), .text(property.label),
-                .text(property.type.rawValue), .text(property.options.joined(separator: ";")),
-                .integer(property.isReadOnly ? 1 : 0),
-            ])
+        adopt(try database.read { try schema(in: $0) })
     }
 }

@@ -22,6 +22,16 @@ package struct CRMWriter {
     @discardableResult
     package func create(_ object: ObjectName, _ values: Values) throws -> CRMRecord {
         let properties = try checked(values, of: object).filter { !$0.value.isEmpty }
+        try requireUnblocked(properties, object)
+        let record = try insert(object, properties, createdAt: now, as: .create)
+        if object == .contacts { try followProperty(of: record.id, properties) }
+        return record
+    }
+
+    /// Writes a new row with its keys and its entry of the feed; the values are checked already.
+    func insert(
+        _ object: ObjectName, _ properties: Values, createdAt: Timestamp, as kind: CRMChange.Kind
+    ) throws -> CRMRecord {
         let keys = keys(of: properties, object)
         try requireFree(keys, for: nil, in: object)
         let text = FlatJSON.text(properties)
@@ -31,17 +41,16 @@ package struct CRMWriter {
             RETURNING id
             """,
             [
-                .text(object.text), .text(text), .integer(now.milliseconds),
+                .text(object.text), .text(text), .integer(createdAt.milliseconds),
                 .integer(now.milliseconds),
             ]
         ) { RecordID($0.integer(0) ?? 0) }
         guard let id else { throw DatabaseFailure(.failed, "a new record got no id") }
         try add(keys, of: id, object)
-        try log(.create, id, object, patch: text)
-        if object == .contacts { try followProperty(of: id, properties) }
+        try log(kind, id, object, patch: text)
         return CRMRecord(
-            id: id, object: object, properties: properties, createdAt: now, updatedAt: now,
-            archivedAt: nil)
+            id: id, object: object, properties: properties, createdAt: createdAt, updatedAt: now,
+            archivedAt: nil, mergedInto: nil)
     }
 
     /// Changes properties of a living record; `""` clears one, others stay as they are.
@@ -52,8 +61,14 @@ package struct CRMWriter {
     @discardableResult
     package func update(_ id: RecordID, _ values: Values) throws -> Values {
         let old = try living(id)
-        let checked = try checked(values, of: old.object)
-        let patch = checked.filter { $0.value != old.properties[$0.key, default: ""] }
+        return try set(old, try checked(values, of: old.object))
+    }
+
+    /// Changes values that are checked already, or that only the store may write.
+    @discardableResult
+    func set(_ old: CRMRecord, _ values: Values) throws -> Values {
+        let id = old.id
+        let patch = values.filter { $0.value != old.properties[$0.key, default: ""] }
         if patch.isEmpty { return [:] }
         let new = old.properties.merging(patch) { $1 }.filter { !$0.value.isEmpty }
         let (before, after) = (keys(of: old.properties, old.object), keys(of: new, old.object))
@@ -64,6 +79,7 @@ package struct CRMWriter {
             "UPDATE record SET properties = ?, updated_at = ? WHERE id = ?",
             [.text(FlatJSON.text(new)), .integer(now.milliseconds), .integer(id.number)])
         try log(.update, id, old.object, patch: FlatJSON.text(patch))
+        try followMarketing(id, from: old.properties, to: new)
         if old.object == .contacts { try followProperty(of: id, patch) }
         return patch
     }
@@ -77,6 +93,7 @@ package struct CRMWriter {
         try connection.run(
             "UPDATE record SET archived_at = ? WHERE id = ?",
             [.integer(now.milliseconds), .integer(id.number)])
+        try followMarketing(id, from: old.properties, to: [:])
         try log(.archive, id, old.object, patch: "{}")
     }
 
@@ -85,13 +102,14 @@ package struct CRMWriter {
     /// - Throws: ``CRMError/duplicateEmail(_:of:)`` if its address was taken meanwhile.
     package func restore(_ id: RecordID) throws {
         guard let old = try reader.record(id) else { throw CRMError.notFound("records", "\(id)") }
-        if old.archivedAt == nil { throw CRMError.notArchived(id) }
+        if old.archivedAt == nil || old.mergedInto != nil { throw CRMError.notArchived(id) }
         let keys = keys(of: old.properties, old.object)
         try requireFree(keys, for: id, in: old.object)
         try add(keys, of: id, old.object)
         try connection.run(
             "UPDATE record SET archived_at = NULL, updated_at = ? WHERE id = ?",
             [.integer(now.milliseconds), .integer(id.number)])
+        try followMarketing(id, from: [:], to: old.properties)
         try log(.restore, id, old.object, patch: "{}")
     }
 
@@ -105,13 +123,26 @@ package struct CRMWriter {
             [.integer(limit.milliseconds)]
         ) { (RecordID($0.integer(0) ?? 0), ObjectName($0.text(1) ?? "")) }
         for (id, object) in due {
-            try connection.run("DELETE FROM record WHERE id = ?", [.integer(id.number)])
-            try connection.run(
-                "DELETE FROM association WHERE from_id = ? OR to_id = ?",
-                [.integer(id.number), .integer(id.number)])
+            try remove(id)
             try log(.purge, id, object, patch: "{}")
         }
         return due.count
+    }
+
+    /// Removes a record and all that hangs on it; its history stays.
+    func remove(_ id: RecordID) throws {
+        try connection.run("DELETE FROM record WHERE id = ?", [.integer(id.number)])
+        try connection.run(
+            "DELETE FROM association WHERE from_id = ? OR to_id = ?",
+            [.integer(id.number), .integer(id.number)])
+        for table in Belonging.all where table.name != Belonging.aliases.name {
+            try connection.run(
+                "DELETE FROM \(table.name) WHERE record_id = ?", [.integer(id.number)])
+        }
+        try connection.run(
+            "DELETE FROM merge_row WHERE result_id IN (SELECT result_id FROM merge"
+                + " WHERE primary_id = ? OR secondary_id = ?)",
+            [.integer(id.number), .integer(id.number)])
     }
 
     func living(_ id: RecordID) throws -> CRMRecord {
@@ -144,6 +175,7 @@ extension CRMWriter {
         var checked: Values = [:]
         for (name, value) in values.sorted(by: { $0.key < $1.key }) {
             guard let property = properties[name] else { throw unknown(name, of: object) }
+            if property.archivedAt != nil { throw unknown(name, of: object) }
             if property.isReadOnly { throw .readOnly(name) }
             checked[name] = try property.accepted(value)
         }
@@ -157,70 +189,47 @@ extension CRMWriter {
         } catch { return error }
     }
 
-    private func keys(of values: Values, _ object: ObjectName) -> [MatchKey] {
-        MatchKey.keys(of: values, object: object, rules: SyncSettings.defaultMatch(object))
+    func keys(of values: Values, _ object: ObjectName) -> [MatchKey] {
+        let keys = MatchKey.keys(
+            of: values, object: object, rules: SyncSettings.defaultMatch(object))
+        let indexed = (schema.indexed[object] ?? []).compactMap { property in
+            let value = values[property.name] ?? ""
+            return property.isUnique
+                ? MatchKey.unique(value, by: property.name)
+                : MatchKey.indexed(value, by: property.name)
+        }
+        return keys + indexed
     }
 
-    private func requireFree(_ keys: [MatchKey], for id: RecordID?, in object: ObjectName) throws {
-        for key in keys where key.kind == MatchKey.email {
+    func requireFree(_ keys: [MatchKey], for id: RecordID?, in object: ObjectName) throws {
+        for key in keys where key.isUnique {
             let owner = try connection.row(
                 "SELECT record_id FROM unique_key WHERE object = ? AND kind = ? AND value = ?",
                 [.text(object.text), .text(key.kind), .text(key.value)]
             ) { RecordID($0.integer(0) ?? 0) }
-            if let owner, owner != id { throw CRMError.duplicateEmail(key.value, of: owner) }
+            guard let owner, owner != id else { continue }
+            if let property = key.uniqueProperty {
+                throw CRMError.duplicateValue(property, key.value, of: owner)
+            }
+            throw CRMError.duplicateEmail(key.value, of: owner)
         }
     }
 
-    private func add(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
+    func add(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
         for key in keys {
-            let table = key.kind == MatchKey.email ? "unique_key" : "match_key"
+            let table = key.isUnique ? "unique_key" : "match_key"
             try connection.run(
                 "INSERT INTO \(table) (object, kind, value, record_id) VALUES (?, ?, ?, ?)",
                 [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
         }
     }
 
-    private func remove(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
+    func remove(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
         for key in keys {
-            let table = key.kind == MatchKey.email ? "unique_key" : "match_key"
+            let table = key.isUnique ? "unique_key" : "match_key"
             try connection.run(
                 "DELETE FROM \(table) WHERE object = ? AND kind = ? AND value = ? AND record_id = ?",
                 [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
-        }
-    }
-}
-
-extension PropertyDefinition {
-    /// Checks a value and brings it into the form it is stored in.
-    ///
-    /// - Throws: ``CRMError/invalidValue(_:_:expected:)``.
-    package func accepted(_ value: String) throws(CRMError) -> String {
-        if value.isEmpty { return "" }
-        if name == "email" && !value.isEmailAddress {
-            throw .invalidValue(name, value, expected: "an address such as ann@example.com")
-        }
-        guard let canonical = type.canonical(value) else {
-            throw .invalidValue(name, value, expected: type.example)
-        }
-        if type == .enumeration && !options.isEmpty && !options.contains(canonical) {
-            throw .invalidValue(name, value, expected: "one of \(options.joined(separator: ", "))")
-        }
-        return canonical
-    }
-}
-
-extension ValueType {
-    /// What a value of this type looks like, for error texts.
-    package var example: String {
-        switch self {
-        case .string, .phone, .url: "text"
-        case .number: "a plain number such as 1250.50"
-        case .bool: "true or false"
-        case .date: "a date such as 2026-11-22"
-        case .datetime: "a moment such as 2026-11-22T09:30:00Z"
-        case .enumeration: "one of its options"
-        case .multiEnumeration: "options with `;` between them"
-        case .email: "an address such as ann@example.com"
         }
     }
 }

@@ -14,6 +14,31 @@ package struct MatchKey: Hashable, Sendable, Comparable {
     }
 
     package static let email = "email"
+    private static let unique = "unique:"
+    private static let property = "property:"
+
+    /// No two living records of an object may have it.
+    package var isUnique: Bool { kind == Self.email || kind.hasPrefix(Self.unique) }
+
+    /// The property whose values are unique that this key stands for.
+    package var uniqueProperty: PropertyName? {
+        kind.hasPrefix(Self.unique) ? PropertyName(String(kind.dropFirst(Self.unique.count))) : nil
+    }
+
+    /// The key by which a record is found by the value of a property.
+    ///
+    /// Equal keys are a hint: the values are equal but for case, blanks and what stands behind the
+    /// first 200 characters.
+    package static func indexed(_ value: String, by property: PropertyName) -> Self? {
+        let text = String(folded(value).prefix(200))
+        return text.isEmpty ? nil : Self(kind: Self.property + property.text, value: text)
+    }
+
+    /// The key that only one record may have, for a property whose values are unique.
+    package static func unique(_ value: String, by property: PropertyName) -> Self? {
+        let text = folded(value)
+        return text.isEmpty ? nil : Self(kind: unique + property.text, value: text)
+    }
 
     package static func < (left: Self, right: Self) -> Bool {
         (left.kind, left.value) < (right.kind, right.value)

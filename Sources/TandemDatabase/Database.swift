@@ -24,6 +24,9 @@ package protocol SQLConnection {
     @discardableResult
     func run(_ sql: String, _ arguments: [SQLValue]) throws -> Int
 
+    /// Runs `work` so that only what it wrote is undone if it throws.
+    func nested<Value>(_ work: () throws -> Value) throws -> Value
+
     /// Runs a query and hands each row to `visit`, in order.
     func each(_ sql: String, _ arguments: [SQLValue], _ visit: (any SQLRow) throws -> Void) throws
 }

@@ -79,6 +79,18 @@ package struct SQLiteDatabase: Database {
             }
         }
 
+        func nested<Value>(_ work: () throws -> Value) throws -> Value {
+            var value: Value?
+            try translated {
+                try database.inSavepoint {
+                    value = try work()
+                    return .commit
+                }
+            }
+            guard let value else { throw DatabaseFailure(.failed, "a savepoint gave nothing") }
+            return value
+        }
+
         func each(
             _ sql: String, _ arguments: [SQLValue], _ visit: (any SQLRow) throws -> Void
         ) throws {

@@ -38,6 +38,8 @@ package struct SyncSettings: Hashable, Sendable {
     package var onLeavingFilter: LeavingRule
     package var deletions: DeletionRule
     package var blanks: BlankRule
+    /// Contacts that this sync makes in the CRM become marketing contacts under these rules.
+    package var marketing: MarketingRules?
 
     package var object: ObjectName { mapping.object }
 
@@ -46,7 +48,7 @@ package struct SyncSettings: Hashable, Sendable {
         direction: Direction = .both, winner: Side = .crm, requiresEmail: Bool? = nil,
         match: [MatchRule]? = nil, filterToApp: Filter? = nil, filterToCRM: Filter? = nil,
         onLeavingFilter: LeavingRule = .keep, deletions: DeletionRule = .track,
-        blanks: BlankRule = .keep
+        blanks: BlankRule = .keep, marketing: MarketingRules? = nil
     ) {
         self.name = name
         self.connection = connection
@@ -61,6 +63,7 @@ package struct SyncSettings: Hashable, Sendable {
         self.onLeavingFilter = onLeavingFilter
         self.deletions = deletions
         self.blanks = blanks
+        self.marketing = marketing
     }
 
     /// The keys of behaviour.md §2: contacts by email, then company; companies by domain or

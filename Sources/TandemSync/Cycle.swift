@@ -178,7 +178,7 @@ extension Cycle {
         let now = surroundings.now()
         let value = try store.database.write { connection in
             try run.lease.require(until: now + .seconds(tuning.leaseSeconds), in: connection)
-            return try work(CycleTransaction(self, run, connection, now: now))
+            return try work(try CycleTransaction(self, run, connection, now: now))
         }
         onProgress(run.report)
         return value
@@ -199,7 +199,7 @@ struct CycleTransaction {
 
     fileprivate init(
         _ cycle: Cycle, _ run: CycleRun, _ connection: any SQLConnection, now: Timestamp
-    ) {
+    ) throws {
         self.connection = connection
         self.now = now
         syncID = run.state.id
@@ -208,7 +208,7 @@ struct CycleTransaction {
             connection: connection, syncID: syncID, runID: run.report.run, now: now)
         syncs = SyncTable(connection)
         crm = cycle.store.reader(in: connection)
-        writer = cycle.store.writer(in: connection, now: now, origin: .sync(cycle.sync.name))
+        writer = try cycle.store.writer(in: connection, now: now, origin: .sync(cycle.sync.name))
         window = WindowLedger(connection: connection, syncID: syncID)
     }
 }

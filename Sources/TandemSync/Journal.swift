@@ -26,6 +26,13 @@ struct Journal {
     let runID: Int64
     let now: Timestamp
 
+    /// Blanks the values of everything that was written to or from a CRM record.
+    func forget(_ id: RecordID) throws {
+        try connection.run(
+            "UPDATE journal SET before_values = '{}', after_values = '{}' WHERE sync_id = ? AND crm_id = ?",
+            [.integer(syncID), .integer(id.number)])
+    }
+
     func note(
         _ kind: JournalEntry.Kind, on side: Side, of pair: Pair, reason: String,
         before: Values = [:], after: Values = [:]

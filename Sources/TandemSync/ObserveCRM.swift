@@ -66,7 +66,10 @@ extension Cycle {
     }
 
     private func wake(_ changes: [CRMChange], _ tx: CycleTransaction) throws {
-        let ids = Set(changes.map(\.recordID))
+        for change in changes { try follow(change, tx) }
+        // A record that was merged goes on as the result.
+        let aliases = try tx.crm.aliases(of: Set(changes.map(\.recordID)))
+        let ids = Set(changes.map { aliases[$0.recordID] ?? $0.recordID })
         var pairs = try tx.pairs.pairs(crm: ids)
         let records = try tx.crm.records(Array(ids))
         let keys = records.values.flatMap {
@@ -74,12 +77,36 @@ extension Cycle {
         }
         for chunk in Array(Set(keys)).chunks(of: 500) { try wakeClaims(to: Set(chunk), tx) }
         for change in changes {
-            var pair = pairs[change.recordID] ?? Pair()
+            let id = aliases[change.recordID] ?? change.recordID
+            var pair = pairs[id] ?? Pair()
             // A record that came and went between two cycles was never ours.
-            if pair.id == 0 && [.archive, .purge].contains(change.kind) { continue }
-            pair.crmID = change.recordID
+            if pair.id == 0 && [.archive, .purge, .unmerge, .erase].contains(change.kind) {
+                continue
+            }
+            pair.crmID = id
             pair.wake(changedAt: change.at)
-            pairs[change.recordID] = try tx.pairs.save(pair)
+            pairs[id] = try tx.pairs.save(pair)
+        }
+    }
+
+    /// What a change means for pairs beyond that of its record.
+    private func follow(_ change: CRMChange, _ tx: CycleTransaction) throws {
+        switch change.kind {
+        case .merge:
+            if let merge = try tx.crm.merge(of: change.recordID) {
+                try MergeFollower(tx: tx).follow(merge)
+            }
+        case .unmerge:
+            if let merge = try tx.crm.merge(of: change.recordID) {
+                try MergeFollower(tx: tx).goBack(from: merge)
+            }
+        case .erase:
+            try tx.journal.forget(change.recordID)
+            if var pair = try tx.pairs.pair(crm: change.recordID) {
+                pair.crmBase = [:]
+                try tx.pairs.save(pair)
+            }
+        default: break
         }
     }
 

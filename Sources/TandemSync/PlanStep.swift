@@ -30,7 +30,12 @@ extension Cycle {
                 let records = try tx.crm.records(due.compactMap(\.crmID))
                 var step = PlanStep(
                     cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report)
+                let aliases = try tx.crm.aliases(of: due.compactMap(\.crmID))
                 for pair in due where !(holdsNew && pair.crmID == nil) {
+                    if let id = pair.crmID, aliases[id] != nil {
+                        if try MergeFollower(tx: tx).settle(pair) { step.report.count("merged") }
+                        continue
+                    }
                     try step.carryOut(pair, record: pair.crmID.flatMap { records[$0] })
                 }
                 return (due.last, step.outbox, step.report)
@@ -72,6 +77,9 @@ struct PlanStep {
             var pair = pair
             pair.settle(.excluded(.filter))
             return _ = try tx.pairs.save(pair)
+        }
+        if let id = pair.crmID, record == nil, try tx.crm.wasErased(id) {
+            return try keepOut(pair, .privacy)
         }
         if let refusal = pair.appRefusals[""] {
             return try fail(pair, refusal)
@@ -215,6 +223,16 @@ struct PlanStep {
         try tx.pairs.save(pair)
     }
 
+    /// Ends the plan of a pair that is to stay outside; without an app record nothing is left of it.
+    mutating func keepOut(_ pair: Pair, _ reason: ExclusionReason) throws {
+        if pair.appPresence != .present { return try tx.pairs.delete(pair) }
+        report.count("excluded-\(reason.rawValue)")
+        var pair = pair
+        pair.changedAt = nil
+        pair.settle(.excluded(reason))
+        try tx.pairs.save(pair)
+    }
+
     mutating func fail(_ pair: Pair, _ refusal: Refusal, afterSeconds: Int64? = nil) throws {
         report.failed += 1
         report.count("failed-\(refusal.category.rawValue)")
@@ -232,11 +250,14 @@ extension CRMError {
     /// What a record that the store refused shows to the user of a sync.
     var refusal: Refusal {
         switch self {
-        case .duplicateEmail(_, let id): Refusal(.duplicateInApp, description, otherID: "\(id)")
+        case .duplicateEmail(_, let id), .duplicateValue(_, _, let id):
+            Refusal(.duplicateInApp, description, otherID: "\(id)")
         case .invalidValue: Refusal(.invalidValue, description)
-        case .unknownProperty, .unknownObject, .readOnly: Refusal(.mapping, description)
+        case .unknownProperty, .unknownObject, .readOnly, .badName, .standardObject:
+            Refusal(.mapping, description)
+        case .blocked: Refusal(.permission, description)
         case .notFound, .archived, .notArchived, .alreadyExists, .unknownAssociationType,
-            .tooManyAssociations:
+            .tooManyAssociations, .limit, .cannotMerge, .cannotUnmerge:
             Refusal(.notFound, description)
         }
     }

@@ -12,6 +12,8 @@ extension PlanStep {
             record = try tx.writer.create(cycle.sync.object, accepted)
             try tx.pairs.removeKeys(of: &pair)
             pair.crmID = record.id
+        } catch CRMError.blocked {
+            return try keepOut(pair, .privacy)
         } catch let error as CRMError {
             return try fail(pair, error.refusal)
         }
@@ -20,6 +22,12 @@ extension PlanStep {
         pair.hasMet = true
         pair.appRefusals.merge(refusals) { first, _ in first }
         try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
+        // A full quota keeps nobody out of the CRM; the contact is then a non-marketing one.
+        if let rules = cycle.sync.marketing, cycle.sync.object == .contacts,
+            try tx.writer.hasRoom(rules)
+        {
+            _ = try tx.writer.setMarketing([record.id], to: true, rules)
+        }
         // What the create could not carry (fields that flow to the app only) is planned at once;
         // that also saves the pair.
         try carryOut(pair, record: record)

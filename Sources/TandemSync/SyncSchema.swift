@@ -164,5 +164,19 @@ package enum SyncSchema {
                 "ALTER TABLE sync ADD COLUMN replan_fields TEXT",
                 "ALTER TABLE sync ADD COLUMN replan_wider {integer}",
             ]),
+        Migration(
+            "sync-3",
+            [
+                """
+                CREATE TABLE followed_merge (
+                    sync_id {integer} NOT NULL,
+                    result_id {integer} NOT NULL,
+                    pair_id {integer} NOT NULL,
+                    crm_id {integer} NOT NULL,
+                    PRIMARY KEY (sync_id, result_id, pair_id)
+                ) {clustered}
+                """,
+                "CREATE INDEX followed_merge_by_pair ON followed_merge (pair_id)",
+            ]),
     ]
 }

@@ -13,6 +13,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case cursorExpired = "cursor-expired", versionless, versionNoise = "version-noise"
     case readOutage = "read-outage", partialRead = "partial-read"
     // Records that come and go.
+    case crmMerge = "crm-merge", crmUnmerge = "crm-unmerge", crmErase = "crm-erase"
     case undelete, mergedAway = "merged-away", recreated, wiped
     // Writing.
     case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"

@@ -53,6 +53,9 @@ extension SimWorld {
     ) {
         let name =
             "\(sync.name) pair \(pair.id) (\(pair.crmID?.number ?? 0), \(pair.appID?.text ?? "-"))"
+        if let id = pair.crmID, erased.contains(id), pair.state != .excluded(.privacy) {
+            return violate("I9", "\(name) is \(pair.state.kind.rawValue) although it was erased")
+        }
         if pair.state == .pending { return violate("I3", "\(name) is still pending") }
         if case .failed(let refusal) = pair.state, refusal.category.isTransient {
             return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")

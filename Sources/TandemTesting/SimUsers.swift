@@ -8,6 +8,7 @@ extension SimWorld {
     func actRandomly(onApp: Bool = true) {
         let server = random.pick(servers)
         switch random.below(onApp ? 17 : 6) {
+        case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
         case 1, 2, 3: editInCRM()
         case 4: random.chance(0.5) ? deleteInCRM() : editInCRM()
@@ -19,6 +20,14 @@ extension SimWorld {
         case 14: mergeInApp(server)
         case 15: random.chance(0.5) ? recreateInApp(server) : createTwins(server)
         default: createSameOnBoth(server)
+        }
+    }
+
+    private func reshapeInCRM() {
+        switch random.below(8) {
+        case 0...3: mergeInCRM()
+        case 4...6: unmergeInCRM()
+        default: eraseInCRM()
         }
     }
 
@@ -66,12 +75,12 @@ extension SimWorld {
     }
 
     /// Lets a CRM user work on a record; `work` gives the record's id if there was one.
-    private func inCRM(_ what: String, _ work: (CRMReader, CRMWriter) throws -> RecordID?) {
+    func inCRM(_ what: String, _ work: (CRMReader, CRMWriter) throws -> RecordID?) {
         do {
             let id = try userStore.database.write { connection in
                 try work(
                     userStore.reader(in: connection),
-                    userStore.writer(in: connection, now: clock.now, origin: .user))
+                    try userStore.writer(in: connection, now: clock.now, origin: .user))
             }
             if let id {
                 say("CRM user: record \(id): \(what)")

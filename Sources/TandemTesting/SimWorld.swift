@@ -28,6 +28,8 @@ final class SimWorld {
     /// A feed that keeps nothing back needs no such help, and what it heals would hide our
     /// mistakes; an app whose listings skip records does.
     private(set) var auditSeconds: Int64 = 6_000
+    /// CRM records whose owners asked to be forgotten.
+    var erased: Set<RecordID> = []
     /// What an app held before it was wiped.
     var wiped: [Int: [AppRecordID: SimServer.Record]] = [:]
     var token = 0

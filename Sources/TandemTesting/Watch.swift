@@ -92,7 +92,8 @@ extension SimWorld {
             }
         // What was in the bin comes back with everything it had.
         case .associate, .dissociate: break
-        case .archive, .restore, .purge: watch.history[change.recordID] = nil
+        case .archive, .restore, .purge, .merge, .unmerge, .erase:
+            watch.history[change.recordID] = nil
         }
     }
 

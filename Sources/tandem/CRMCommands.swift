@@ -66,12 +66,14 @@ extension World {
         try database.read { try work(store.reader(in: $0)) }
     }
 
-    /// Writes the CRM store as its user.
-    func writing<Value>(_ work: (CRMReader, CRMWriter) throws -> Value) throws -> Value {
+    /// Writes the CRM store, as its user unless somebody else is named.
+    func writing<Value>(
+        as origin: Origin = .user, _ work: (CRMReader, CRMWriter) throws -> Value
+    ) throws -> Value {
         try database.write { connection in
             try work(
                 store.reader(in: connection),
-                store.writer(in: connection, now: World.now, origin: .user))
+                try store.writer(in: connection, now: World.now, origin: origin))
         }
     }
 
@@ -306,40 +308,70 @@ struct CRMProperties: AsyncParsableCommand {
     @Option(help: "Its label; the name if none is given.") var label: String?
     @Option(help: "The options of an enumeration, with commas between.") var options: String?
     @Flag(help: "Make the object itself.") var newObject = false
+    @Flag(help: "No two records have the same value of the added property.") var unique = false
+    @Option(help: "Find records by this property without reading them all.") var index: String?
 
     private struct Row: Encodable {
         let name: String
         let label: String
         let type: String
         let options: [String]
+        /// `read-only`, `calculated`, `unique`, `indexed`.
+        let traits: [String]
+
+        init(_ property: PropertyDefinition) {
+            name = property.name.text
+            label = property.label
+            type = property.type.rawValue
+            options = property.options.map(\.value)
+            let all = [
+                ("read-only", property.keeper == .store),
+                ("calculated", property.keeper == .calculation), ("unique", property.isUnique),
+                ("indexed", property.isIndexed),
+            ]
+            traits = all.filter(\.1).map(\.0)
+        }
     }
 
     func run() async throws {
         try await reporting {
             let type = try word(type, "--type", ValueType.self) ?? .string
             let world = try shared.world()
-            var store = world.store
-            if add != nil || newObject {
-                let property = add.map { name in
-                    PropertyDefinition(
-                        PropertyName(name), label ?? name, type,
-                        options: (options ?? "").split(separator: ",").map { String($0).trimmed })
-                }
-                store = try store.adding(property, to: ObjectName(object), isNewObject: newObject)
+            let object = ObjectName(object)
+            if newObject {
+                let definition = ObjectDefinition(
+                    object, typeID: "", singular: object.text, plural: object.text,
+                    primaryProperty: add.map { PropertyName($0) } ?? "hs_object_id",
+                    createdAt: World.now)
+                try world.store.edit(at: World.now) { try $0.add(definition, properties: []) }
             }
-            let rows = try store.schema.properties(of: ObjectName(object)).values
-                .sorted { $0.name < $1.name }
-                .map {
-                    Row(
-                        name: $0.name.text, label: $0.label, type: $0.type.rawValue,
-                        options: $0.options)
+            if let add {
+                try world.store.edit(at: World.now) { try $0.add(property(add, type), to: object) }
+            }
+            if let index {
+                try world.store.edit(at: World.now) {
+                    try $0.index(PropertyName(index), of: object)
                 }
+            }
+            let rows = try world.store.schema.properties(of: object).values
+                .filter { $0.archivedAt == nil }.sorted { $0.name < $1.name }.map(Row.init)
             if shared.json { return try Terminal.printJSON(["properties": rows]) }
-            var table = TextTable(["NAME", "LABEL", "TYPE", "OPTIONS"])
+            var table = TextTable(["NAME", "LABEL", "TYPE", "TRAITS", "OPTIONS"])
             for row in rows {
-                table.add([row.name, row.label, row.type, row.options.joined(separator: ", ")])
+                table.add([
+                    row.name, row.label, row.type, row.traits.joined(separator: ", "),
+                    row.options.joined(separator: ", "),
+                ])
             }
             Terminal.write(table.text)
         }
+    }
+
+    private func property(_ name: String, _ type: ValueType) -> PropertyDefinition {
+        PropertyDefinition(
+            PropertyName(name), label ?? name, type,
+            options: (options ?? "").split(separator: ",").map {
+                PropertyOption(String($0).trimmed)
+            }, isUnique: unique, isCustom: true, createdAt: World.now)
     }
 }

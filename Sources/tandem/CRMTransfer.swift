@@ -174,7 +174,7 @@ final class Importer {
         let rows = waiting
         waiting = []
         let refused = try world.database.write { connection in
-            let writer = world.store.writer(in: connection, now: World.now, origin: .import)
+            let writer = try world.store.writer(in: connection, now: World.now, origin: .import)
             let reader = world.store.reader(in: connection)
             return try rows.compactMap { row -> (CSVParser.Row, String)? in
                 do {
@@ -260,7 +260,8 @@ struct CRMExport: AsyncParsableCommand {
     }
 
     private func export(_ world: World, _ object: ObjectName, to sink: (String) -> Void) throws {
-        let names = try world.store.schema.properties(of: object).keys.sorted()
+        let names = try world.store.schema.properties(of: object).values
+            .filter { !$0.isReadOnly && $0.archivedAt == nil }.map(\.name).sorted()
         let format = CSVFormat()
         sink(format.line(["id"] + names.map(\.text)))
         try world.reading { reader in

@@ -13,6 +13,19 @@ struct Configuration {
     let library: MappingLibrary
     /// The properties that filters name.
     let named: [NamedProperty]
+    /// `nil` to serve nothing.
+    let http: HTTP?
+    let marketing: MarketingRules
+
+    /// Where the CRM API listens, and how much of it one token gets.
+    struct HTTP {
+        let host: String
+        let port: Int
+        /// Requests of one token within ten seconds.
+        let rateLimit: Int
+        /// Requests of one token within a day.
+        let dailyLimit: Int?
+    }
 
     /// One account in one app, as configured.
     struct Connection {
@@ -20,6 +33,8 @@ struct Configuration {
         let app: String
         /// Everything else that is said about it, secrets filled in.
         let values: [String: String]
+        /// The contacts that it brings into the CRM become marketing contacts.
+        let isMarketing: Bool
     }
 
     /// The file cannot be used; the text has a line for each problem.
@@ -93,12 +108,12 @@ struct ConfigurationReader {
     private func absolute(_ text: String) -> String { text.hasPrefix("/") ? text : folder + text }
 
     func configuration(_ root: Node) -> Configuration? {
-        let known = ["store", "window", "poll", "mappings", "http", "connections", "syncs"]
+        let known = [
+            "store", "window", "poll", "mappings", "http", "marketing", "connections", "syncs",
+        ]
         guard let reader = YAMLReader(root, what: "configuration", known: known, problems: problems)
         else { return nil }
-        if let http = reader["http"] {
-            problems.add(http, "`http`: this version serves no HTTP; leave it out")
-        }
+        let marketing = marketing(reader)
         let window = reader.seconds("window", in: 10...86_400) ?? 600
         let poll = reader.seconds("poll", in: 1...86_400) ?? 60
         if poll > window {
@@ -112,11 +127,51 @@ struct ConfigurationReader {
         }
         let library = MappingLibrary(extra: reader.text("mappings").map(absolute))
         let connections = connections(reader)
-        let syncs = syncs(reader, connections, library)
+        let syncs = syncs(reader, connections, library, marketing)
         return Configuration(
             path: path, store: absolute(store), windowSeconds: window, pollSeconds: poll,
             connections: connections, syncs: syncs, library: library,
-            named: problems.named)
+            named: problems.named, http: http(reader), marketing: marketing)
+    }
+
+    /// What is said about the CRM API; `http: {listen: "127.0.0.1:8484"}` is enough.
+    private func http(_ reader: YAMLReader) -> Configuration.HTTP? {
+        guard let node = reader["http"],
+            let keys = YAMLReader(
+                node, what: "http", known: ["listen", "rate-limit", "daily-limit"],
+                problems: problems)
+        else { return nil }
+        let listen = keys.text("listen") ?? "127.0.0.1:8484"
+        guard let colon = listen.lastIndex(of: ":"), colon != listen.startIndex,
+            let port = Int(listen[listen.index(after: colon)...]), (0...65_535).contains(port)
+        else {
+            problems.add(
+                keys["listen"], "`listen: \(listen)`: expected an address such as `127.0.0.1:8484`")
+            return nil
+        }
+        let host = listen[..<colon].filter { $0 != "[" && $0 != "]" }
+        return Configuration.HTTP(
+            host: String(host), port: port,
+            rateLimit: keys.number("rate-limit", in: 1...100_000_000) ?? 100_000,
+            dailyLimit: keys.number("daily-limit", in: 1...Int(Int32.max)))
+    }
+
+    private func marketing(_ reader: YAMLReader) -> MarketingRules {
+        guard let node = reader["marketing"],
+            let keys = YAMLReader(
+                node, what: "marketing", known: ["limit", "over-limit", "update-day", "forms"],
+                problems: problems)
+        else { return MarketingRules() }
+        return MarketingRules(
+            limit: keys.number("limit", in: 0...1_000_000_000),
+            allowsOverage: keys.word("over-limit", as: OverLimit.self) == .allow,
+            updateDay: keys.number("update-day", in: 1...28) ?? 1,
+            includesForms: keys.flag("forms") ?? true)
+    }
+
+    /// What happens to a contact that would be one marketing contact too many.
+    private enum OverLimit: String, CaseIterable {
+        case refuse, allow
     }
 
     private func connections(_ reader: YAMLReader) -> [ConnectionName: Configuration.Connection] {
@@ -139,10 +194,12 @@ struct ConfigurationReader {
             }
             guard
                 let keys = YAMLReader(
-                    node, what: name, known: ["app"] + kind.connectionKeys, problems: problems)
+                    node, what: name, known: ["app", "marketing"] + kind.connectionKeys,
+                    problems: problems)
             else { continue }
+            let isMarketing = keys.flag("marketing") ?? false
             var values: [String: String] = [:]
-            for key in keys.keys where key != "app" {
+            for key in keys.keys where key != "app" && key != "marketing" {
                 if let text = keys.text(key), let value = secret(text, at: keys[key]) {
                     values[key] = kind.pathKeys.contains(key) ? absolute(value) : value
                 }
@@ -155,7 +212,7 @@ struct ConfigurationReader {
                     node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
             }
             connections[ConnectionName(name)] = .init(
-                name: ConnectionName(name), app: app, values: values)
+                name: ConnectionName(name), app: app, values: values, isMarketing: isMarketing)
         }
         return connections
     }
@@ -188,7 +245,7 @@ struct ConfigurationReader {
 
     private func syncs(
         _ reader: YAMLReader, _ connections: [ConnectionName: Configuration.Connection],
-        _ library: MappingLibrary
+        _ library: MappingLibrary, _ marketing: MarketingRules
     ) -> [SyncSettings] {
         guard let node = reader["syncs"],
             let list = YAMLReader(node, what: "syncs", known: nil, problems: problems)
@@ -199,7 +256,7 @@ struct ConfigurationReader {
             guard let node = list[name],
                 let sync = SyncReader(
                     name: name, node: node, connections: connections, library: library,
-                    problems: problems
+                    marketing: marketing, problems: problems
                 ).settings()
             else { continue }
             let place = "\(sync.connection)/\(sync.object)"

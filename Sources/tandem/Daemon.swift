@@ -18,6 +18,7 @@ struct Daemon: Service {
     let reload: @Sendable () throws -> World
 
     private static let tick = Duration.milliseconds(250)
+    private static let housekeeping = Duration.seconds(60)
 
     /// SIGHUPs that nobody has acted on.
     private final class Hangups: Sendable {
@@ -82,9 +83,32 @@ struct Daemon: Service {
                 return nil
             }
             group.addTask { await awaitReload(board, isDone) }
+            group.addTask {
+                await keepHouse(world, isDone)
+                return nil
+            }
             var next: World?
             for await result in group where result != nil { next = result }
             return next ?? world
+        }
+    }
+
+    /// Does what is due in the CRM store by itself: old records leave the bin, contacts stop being
+    /// marketing contacts.
+    private func keepHouse(_ world: World, _ isDone: @escaping @Sendable () -> Bool) async {
+        var last = ContinuousClock.now - Self.housekeeping
+        while !isDone() {
+            try? await Task.sleep(for: Self.tick)
+            guard last.duration(to: .now) >= Self.housekeeping else { continue }
+            last = .now
+            do {
+                while try world.writing(as: .store, { try $1.emptyBin() }) > 0 && !isDone() {}
+                while try world.writing(as: .store, { try $1.applyMarketingUpdates() }) > 0
+                    && !isDone()
+                {}
+            } catch {
+                logger.error("housekeeping failed", metadata: ["why": "\(error)"])
+            }
         }
     }
 

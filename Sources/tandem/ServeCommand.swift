@@ -1,8 +1,10 @@
 import ArgumentParser
+import FoundationEssentials
 import Glibc
 import Logging
 import ServiceLifecycle
 import TandemModel
+import TandemServer
 import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
@@ -25,15 +27,40 @@ struct ServeCommand: AsyncParsableCommand {
             defer { lock.release() }
             let daemon = Daemon(
                 first: world, logger: logger, reload: { try shared.world() })
+            var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+                .init(service: daemon)
+            ]
+            if let api = world.api(logger: logger) { services.append(.init(service: api)) }
             let group = ServiceGroup(
                 configuration: .init(
-                    services: [.init(service: daemon)],
+                    services: services,
                     gracefulShutdownSignals: [.sigterm, .sigint],
                     logger: Logger(label: "lifecycle") { _ in
                         SwiftLogNoOpLogHandler()
                     }))
             try await group.run()
         }
+    }
+}
+
+extension APIServer: Service {}
+
+extension World {
+    /// The CRM API as configured; `nil` if it is not to be served.
+    fileprivate func api(logger: Logger) -> APIServer? {
+        guard let http = configuration.http else { return nil }
+        return APIServer(
+            store: store,
+            settings: .init(
+                host: http.host, port: http.port, rateLimit: http.rateLimit,
+                dailyLimit: http.dailyLimit, marketing: configuration.marketing,
+                refusesCompanyMerges: refusesCompanyMerges),
+            now: { World.now }, correlationID: { UUID().uuidString.lowercased() }, logger: logger)
+    }
+
+    /// Salesforce cannot follow a merge of companies.
+    var refusesCompanyMerges: Bool {
+        configuration.syncs.contains { $0.app == "salesforce" && $0.object == .companies }
     }
 }
 

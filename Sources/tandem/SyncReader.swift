@@ -7,6 +7,7 @@ struct SyncReader {
     let node: Node
     let connections: [ConnectionName: Configuration.Connection]
     let library: MappingLibrary
+    let marketing: MarketingRules
     let problems: Problems
 
     private static let keys = [
@@ -46,7 +47,8 @@ struct SyncReader {
             filterToCRM: filters?["to-crm"].flatMap(filterReader.filter),
             onLeavingFilter: reader.word("on-leaving-filter", as: LeavingRule.self) ?? .keep,
             deletions: reader.word("deletions", as: DeletionRule.self) ?? .track,
-            blanks: reader.word("blanks", as: BlankRule.self) ?? .keep)
+            blanks: reader.word("blanks", as: BlankRule.self) ?? .keep,
+            marketing: place.isMarketing ? marketing : nil)
     }
 
     private func mapping(_ app: String, _ object: ObjectName, _ reader: YAMLReader)

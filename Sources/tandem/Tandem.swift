@@ -12,7 +12,8 @@ struct Tandem: AsyncParsableCommand {
             StatusCommand.self, RecordsCommand.self, ReportCommand.self, ResyncDeletedCommand.self,
             RetryCommand.self, AcknowledgeCommand.self, ApproveCommand.self, TurnOffCommand.self,
             TurnOnCommand.self,
-            RemoveCommand.self, CRMCommand.self, AppsCommand.self, SimulateCommand.self,
+            RemoveCommand.self, CRMCommand.self, TokenCommand.self, AppsCommand.self,
+            SimulateCommand.self,
         ])
 
     static func main() async {

@@ -102,6 +102,16 @@ struct YAMLReader {
         return nil
     }
 
+    /// A whole number.
+    func number(_ key: String, in range: ClosedRange<Int>) -> Int? {
+        guard let node = entries[key], let text = text(key) else { return nil }
+        if let number = Int(text), range.contains(number) { return number }
+        problems.add(
+            node,
+            "`\(key): \(text)`: expected a number from \(range.lowerBound) to \(range.upperBound)")
+        return nil
+    }
+
     /// A length of time such as `90s`, `10m`, `2h`, or plain seconds.
     func seconds(_ key: String, in range: ClosedRange<Int64>) -> Int64? {
         guard let node = entries[key], let text = text(key) else { return nil }

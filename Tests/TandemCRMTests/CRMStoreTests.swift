@@ -28,7 +28,7 @@ struct Scratch {
 
     @discardableResult
     func write<Value>(at moment: Timestamp, _ work: (CRMWriter) throws -> Value) throws -> Value {
-        try database.write { try work(store.writer(in: $0, now: moment, origin: .user)) }
+        try database.write { try work(try store.writer(in: $0, now: moment, origin: .user)) }
     }
 
     func read<Value>(_ work: (CRMReader) throws -> Value) throws -> Value {
@@ -155,13 +155,18 @@ struct Scratch {
         let scratch = try Scratch()
         defer { scratch.remove() }
         let size = PropertyDefinition("size", "Size", .number)
-        let store = try scratch.store.adding(size, to: "machines", isNewObject: true)
-        #expect(store.schema.objects["machines"]?["size"] == size)
+        let now = Timestamp(milliseconds: 1_000)
+        let machines = ObjectDefinition(
+            "machines", typeID: "", singular: "Machine", plural: "Machines", primaryProperty: "size"
+        )
+        try scratch.store.edit(at: now) { try $0.add(machines, properties: [size]) }
+        #expect(scratch.store.schema.objects["machines"]?["size"] == size)
+        #expect(scratch.store.schema.definitions["machines"]?.typeID == "2-1")
         #expect(throws: CRMError.alreadyExists("property `size` of machines")) {
-            try store.adding(size, to: "machines", isNewObject: false)
+            try scratch.store.edit(at: now) { try $0.add(size, to: "machines") }
         }
         #expect(throws: CRMError.unknownObject("machine", nearest: "machines")) {
-            try store.adding(size, to: "machine", isNewObject: false)
+            try scratch.store.edit(at: now) { try $0.add(size, to: "machine") }
         }
     }
 

@@ -1,0 +1,283 @@
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+package import Logging
+import NIOCore
+package import TandemCRM
+import TandemDatabase
+package import TandemModel
+
+/// The CRM API over HTTP, compatible with HubSpot's: start reading at ``respond(to:_:at:)``.
+///
+/// Endpoints are data: each says its path, what a token needs for it, whether it writes, and what
+/// it does inside one transaction of the store. Differences from HubSpot are listed in
+/// `Docs/api.md`.
+package struct APIServer: Sendable {
+    /// Where it listens, and what it must know of the configuration.
+    package struct Settings: Sendable {
+        package let host: String
+        /// 0 for any free port.
+        package let port: Int
+        /// Requests of one token within ten seconds.
+        package let rateLimit: Int
+        /// Requests of one token within a day, UTC; `nil` for any number.
+        package let dailyLimit: Int?
+        package let marketing: MarketingRules
+        /// Companies cannot be merged while a Salesforce connection syncs them.
+        package let refusesCompanyMerges: Bool
+
+        package init(
+            host: String, port: Int, rateLimit: Int, dailyLimit: Int?, marketing: MarketingRules,
+            refusesCompanyMerges: Bool
+        ) {
+            self.host = host
+            self.port = port
+            self.rateLimit = rateLimit
+            self.dailyLimit = dailyLimit
+            self.marketing = marketing
+            self.refusesCompanyMerges = refusesCompanyMerges
+        }
+    }
+
+    let settings: Settings
+    let backend: Backend
+    let rate: RateGate
+    let logger: Logger
+    /// Makes a name for each request that nobody used before.
+    let correlationID: @Sendable () -> String
+
+    /// Answers larger than this, and requests, are refused.
+    private static let bodyLimit = 16 << 20
+
+    /// How many requests read the store at once.
+    private static let readers = 4
+
+    package init(
+        store: CRMStore, settings: Settings, now: @escaping @Sendable () -> Timestamp,
+        correlationID: @escaping @Sendable () -> String, logger: Logger
+    ) {
+        self.settings = settings
+        self.logger = logger
+        self.correlationID = correlationID
+        backend = Backend(store: store, readers: Self.readers, now: now)
+        rate = RateGate(
+            .init(perTenSeconds: settings.rateLimit, perDay: settings.dailyLimit))
+    }
+
+    package func run() async throws {
+        let router = Router()
+        router.add(middleware: Fallback(server: self))
+        for endpoint in Endpoint.all {
+            router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
+                await respond(to: request, context, at: endpoint)
+            }
+        }
+        let logger = logger
+        let application = Application(
+            router: router,
+            configuration: .init(address: .hostname(settings.host, port: settings.port)),
+            onServerRunning: { channel in
+                logger.info(
+                    "listening",
+                    metadata: ["address": "\(channel.localAddress.map { "\($0)" } ?? "")"])
+            },
+            logger: Logger(label: "http") { _ in SwiftLogNoOpLogHandler() })
+        do { try await application.run() } catch {
+            try await backend.shutDown()
+            throw error
+        }
+        try await backend.shutDown()
+    }
+
+    /// Reads the request, lets it through the gate, does what the endpoint does, and answers.
+    func respond(to request: Request, _ context: BasicRequestContext, at endpoint: Endpoint) async
+        -> Response
+    {
+        let id = correlationID()
+        var left: RateGate.Left?
+        do {
+            let call = try await call(request, context)
+            let secret = Self.secret(of: request)
+            let visit: @Sendable (Session) throws -> Visit = { session in
+                try enter(call, secret, endpoint, session)
+            }
+            let visited =
+                endpoint.writes ? try await backend.write(visit) : try await backend.read(visit)
+            left = visited.left
+            return try response(visited.answer.get(), left, endpoint, id)
+        } catch let error as APIError {
+            return response(error, left, endpoint, id)
+        } catch let error as DatabaseFailure {
+            logger.error("a request failed", metadata: ["id": "\(id)", "why": "\(error)"])
+            return response(APIError(error), left, endpoint, id)
+        } catch {
+            logger.error("a request failed", metadata: ["id": "\(id)", "why": "\(error)"])
+            return response(
+                APIError(.internalServerError, "INTERNAL_ERROR", "internal error"), left, endpoint,
+                id)
+        }
+    }
+
+    /// A request that came through the gate: what it was answered, and what its token has left.
+    struct Visit: Sendable {
+        let answer: Result<Answer, APIError>
+        let left: RateGate.Left
+    }
+
+    /// - Throws: ``APIError`` if the request may not come in, or if what it wrote is to be undone.
+    private func enter(
+        _ call: Call, _ secret: String?, _ endpoint: Endpoint, _ session: Session
+    ) throws -> Visit {
+        let token = try token(secret, endpoint, session)
+        let left = rate.count(token.id, at: session.now)
+        if let broken = left.broken { throw APIError.tooMany(broken.policy, broken.seconds) }
+        let scopes = try endpoint.need.scopes(call, session)
+        guard scopes.isEmpty || !token.scopes.isDisjoint(with: scopes) else {
+            throw APIError.missingScopes([scopes[0]])
+        }
+        let exchange = Exchange(call: call, session: session, token: token, server: self)
+        do {
+            return Visit(answer: .success(try endpoint.handle(exchange)), left: left)
+        } catch {
+            let refusal: APIError
+            switch error {
+            case let error as APIError: refusal = error
+            case let error as CRMError: refusal = APIError(error)
+            default: throw error
+            }
+            if endpoint.writes { throw refusal }
+            return Visit(answer: .failure(refusal), left: left)
+        }
+    }
+
+    private func token(_ secret: String?, _ endpoint: Endpoint, _ session: Session) throws -> Token
+    {
+        if case .nothing = endpoint.need { return .nobody }
+        guard let secret, let token = try TokenTable(session.connection).token(secret) else {
+            throw APIError.unauthenticated
+        }
+        return token
+    }
+
+    private func call(_ request: Request, _ context: BasicRequestContext) async throws -> Call {
+        let body: ByteBuffer
+        do { body = try await request.body.collect(upTo: Self.bodyLimit) } catch {
+            throw APIError(
+                .contentTooLarge, "VALIDATION_ERROR",
+                "the body is larger than \(Self.bodyLimit) bytes")
+        }
+        let type = request.headers[.contentType] ?? ""
+        if body.readableBytes > 0, !type.lowercased().hasPrefix("application/json") {
+            throw APIError(
+                .unsupportedMediaType, nil,
+                "Content-Type `\(type)` is not supported; expected application/json")
+        }
+        var parameters: [String: String] = [:]
+        for (name, value) in context.parameters {
+            parameters[String(name)] = Query.decoded(String(value))
+        }
+        let host = request.head.authority ?? "\(settings.host):\(settings.port)"
+        let scheme = request.headers[.forwardedProto] ?? "http"
+        return Call(
+            path: request.uri.path, parameters: parameters, query: Query(request.uri.query),
+            body: body, base: "\(scheme)://\(host)")
+    }
+
+    private static func secret(of request: Request) -> String? {
+        let words = (request.headers[.authorization] ?? "").split(separator: " ")
+        guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
+        return String(words[1])
+    }
+}
+
+/// How answers look on the wire.
+extension APIServer {
+    private func response(
+        _ answer: Answer, _ left: RateGate.Left?, _ endpoint: Endpoint, _ id: String
+    ) throws -> Response {
+        var headers = headers(left, endpoint, id)
+        guard let body = answer.body else {
+            return Response(status: answer.status, headers: headers)
+        }
+        headers[.contentType] = Self.json
+        return Response(
+            status: answer.status, headers: headers,
+            body: .init(byteBuffer: ByteBuffer(bytes: try APIJSON.data(body))))
+    }
+
+    func response(
+        _ error: APIError, _ left: RateGate.Left?, _ endpoint: Endpoint?, _ id: String
+    ) -> Response {
+        var headers = headers(left, endpoint, id)
+        headers[.contentType] = Self.json
+        if let seconds = error.retryAfter { headers[.retryAfter] = "\(seconds)" }
+        let body = APIJSON.text(error.body(correlationID: id))
+        return Response(
+            status: error.status, headers: headers,
+            body: .init(byteBuffer: ByteBuffer(string: body)))
+    }
+
+    /// Exactly so, without a blank: Airbyte compares the whole text.
+    private static let json = "application/json;charset=utf-8"
+
+    private func headers(_ left: RateGate.Left?, _ endpoint: Endpoint?, _ id: String) -> HTTPFields
+    {
+        var headers = HTTPFields()
+        headers[.correlationID] = id
+        guard let left, endpoint?.isSearch != true else { return headers }
+        headers[.rateMax] = "\(rate.limits.perTenSeconds)"
+        headers[.rateRemaining] = "\(left.inWindow)"
+        headers[.rateInterval] = "10000"
+        if let daily = rate.limits.perDay, let today = left.inDay {
+            headers[.rateDaily] = "\(daily)"
+            headers[.rateDailyRemaining] = "\(today)"
+        }
+        return headers
+    }
+}
+
+extension HTTPField.Name {
+    private static func named(_ text: String) -> Self { Self(text) ?? .contentType }
+    fileprivate static let forwardedProto = named("X-Forwarded-Proto")
+    fileprivate static let correlationID = named("x-hubspot-correlation-id")
+    fileprivate static let rateMax = named("X-HubSpot-RateLimit-Max")
+    fileprivate static let rateRemaining = named("X-HubSpot-RateLimit-Remaining")
+    fileprivate static let rateInterval = named("X-HubSpot-RateLimit-Interval-Milliseconds")
+    fileprivate static let rateDaily = named("X-HubSpot-RateLimit-Daily")
+    fileprivate static let rateDailyRemaining = named("X-HubSpot-RateLimit-Daily-Remaining")
+}
+
+/// Answers what no endpoint takes.
+private struct Fallback: RouterMiddleware {
+    let server: APIServer
+
+    @concurrent
+    func handle(
+        _ request: Request, context: BasicRequestContext,
+        next: @concurrent (Request, BasicRequestContext) async throws -> Response
+    ) async throws -> Response {
+        do { return try await next(request, context) } catch {
+            let path = request.uri.path
+            return server.response(Self.refusal(path), nil, nil, server.correlationID())
+        }
+    }
+
+    /// An area of HubSpot that this store lacks is a matter of scopes: connectors then skip it, where
+    /// any other answer would end their run.
+    private static func refusal(_ path: String) -> APIError {
+        let area = path.split(separator: "/").first.map(String.init) ?? ""
+        return areas.contains(area)
+            ? .missingScopes([area]) : APIError(.notFound, nil, "no endpoint is at \(path)")
+    }
+
+    private static let areas: Set<String> = [
+        "analytics", "automation", "blogs", "broadcast", "business-units", "calling", "cms",
+        "communication-preferences", "companies", "contacts", "content", "conversations",
+        "cosemail",
+        "crm", "crm-associations", "crm-objects", "crm-pipelines", "deals", "email",
+        "email-templates", "engagements", "events", "extensions", "feedback", "filemanager",
+        "files", "form-integrations", "forms", "hubdb", "integrations", "marketing",
+        "marketing-emails", "media-bridge", "oauth", "owners", "properties", "reports",
+        "scheduler", "settings", "tickets", "users", "webhooks", "workflows",
+    ]
+}

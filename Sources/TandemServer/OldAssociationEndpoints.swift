@@ -1,0 +1,107 @@
+import HTTPTypes
+import TandemCRM
+import TandemModel
+
+/// Associations in the third version of the API, which has names for types.
+extension Endpoint {
+    static let oldAssociations: [Endpoint] = [
+        .read("/crm/v3/associations/:object/:to/types", .records(.read), listTypes),
+        .read(
+            .post, "/crm/v3/associations/:object/:to/batch/read", .records(.read), readOld),
+        .write(
+            .post, "/crm/v3/associations/:object/:to/batch/create", .records(.write), createOld),
+        .write(
+            .post, "/crm/v3/associations/:object/:to/batch/archive", .records(.write), archiveOld),
+    ]
+
+    private struct TypeRow: Encodable, Sendable {
+        let id: String
+        let name: String
+    }
+
+    private static func listTypes(_ exchange: Exchange) throws -> Answer {
+        let types = try exchange.reader.associationTypes(
+            from: exchange.object(), to: exchange.object("to"))
+        return .ok(
+            ListBody(types.map { TypeRow(id: "\($0.id)", name: $0.oldName(exchange.schema)) }))
+    }
+
+    private struct ReadInput: Decodable {
+        let inputs: [IDBody]
+    }
+
+    private struct ReadRow: Encodable, Sendable {
+        let from: IDBody
+        let to: [RecordBody.AssociatedBody]
+    }
+
+    /// Of companies only the primary one is shown, as HubSpot does here.
+    private static func readOld(_ exchange: Exchange) throws -> Answer {
+        let inputs = try exchange.call.input(ReadInput.self).inputs
+        try requireAssociations(inputs.count, most: 1_000)
+        let (object, to) = (try exchange.object(), try exchange.object("to"))
+        let hasPrimary = AssociationType.standard.contains {
+            $0.from == object && $0.to == to && to == .companies && $0.isPrimary
+        }
+        var batch = BatchBody<ReadRow>(at: exchange.session.now)
+        for input in inputs {
+            let record = try exchange.find(input.id, by: nil, in: object)
+            let found = try record.map {
+                try exchange.reader.associations(of: $0.id, to: to, limit: 1_000)
+            }
+            let rows = (found ?? []).flatMap { association in
+                association.types.filter { !hasPrimary || $0.isPrimary }.map {
+                    RecordBody.AssociatedBody(
+                        id: association.to.description, type: $0.oldName(exchange.schema))
+                }
+            }
+            if let record, !rows.isEmpty {
+                batch.results.append(ReadRow(from: .init(record.id), to: rows))
+            } else {
+                batch.add(noAssociations(input.id, exchange))
+            }
+        }
+        return batch.answer(.ok)
+    }
+
+    private struct PairInput: Decodable {
+        let from: IDBody
+        let to: IDBody
+        let type: String
+    }
+
+    private struct Inputs: Decodable {
+        let inputs: [PairInput]
+    }
+
+    private struct PairRow: Encodable, Sendable {
+        let from: IDBody
+        let to: IDBody
+        let type: String
+    }
+
+    private static func createOld(_ exchange: Exchange) throws -> Answer {
+        let inputs = try exchange.call.input(Inputs.self).inputs
+        try requireAssociations(inputs.count, most: 2_000)
+        var batch = BatchBody<PairRow>(at: exchange.session.now)
+        for input in inputs {
+            try batch.add(exchange, nil) {
+                let (one, other) = try exchange.pair(input.from.id, input.to.id)
+                let type = try exchange.type(input.type, one.object, other.object)
+                let known = Set(try exchange.reader.types(from: one.id, to: other.id))
+                try exchange.associate(one.id, other.id, known.union([type.id]))
+                return PairRow(from: .init(one.id), to: .init(other.id), type: input.type)
+            }
+        }
+        return batch.answer(.created)
+    }
+
+    private static func archiveOld(_ exchange: Exchange) throws -> Answer {
+        for input in try exchange.call.input(Inputs.self).inputs {
+            let (one, other) = try exchange.pair(input.from.id, input.to.id)
+            let type = try exchange.type(input.type, one.object, other.object)
+            try exchange.writer.dissociate(one.id, other.id, labels: [type.id])
+        }
+        return .none
+    }
+}

@@ -1,0 +1,1 @@
+"""What the official client must see; one file for each area."""
