@@ -1,5 +1,5 @@
 package import TandemCore
-import TandemModel
+package import TandemModel
 
 /// What an active list asks of its members, in the form of HubSpot's lists API (guide "Lists
 /// filters", 2026): an OR branch of AND branches of property filters.
@@ -8,6 +8,26 @@ package struct ListFilter: Codable, Hashable, Sendable {
     package let filterBranchOperator: String?
     package let filters: [Condition]?
     package let filterBranches: [ListFilter]?
+
+    /// Whoever has all of these values.
+    package init(equal values: Values) {
+        let conditions = values.sorted { $0.key < $1.key }.map { name, value in
+            Condition(
+                filterType: "PROPERTY", property: name.text,
+                operation: Operation(
+                    operationType: nil, operator: "IS_EQUAL_TO", value: Text(value), values: nil,
+                    lowerBound: nil, upperBound: nil, includeObjectsWithNoValueSet: nil))
+        }
+        let all = ListFilter(type: "AND", filters: conditions, branches: [])
+        self.init(type: "OR", filters: [], branches: [all])
+    }
+
+    private init(type: String, filters: [Condition], branches: [ListFilter]) {
+        filterBranchType = type
+        filterBranchOperator = type
+        self.filters = filters
+        filterBranches = branches
+    }
 
     package struct Condition: Codable, Hashable, Sendable {
         package let filterType: String
@@ -28,6 +48,8 @@ package struct ListFilter: Codable, Hashable, Sendable {
     /// A value that may be written as a number.
     package struct Text: Codable, Hashable, Sendable {
         let text: String
+
+        init(_ text: String) { self.text = text }
 
         package init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()

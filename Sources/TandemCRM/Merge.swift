@@ -7,7 +7,7 @@ package struct Merge: Hashable, Sendable {
     package let result: RecordID
     package let primary: RecordID
     package let secondary: RecordID
-    /// The entry of the feed that stands for it.
+    /// The last entry of the feed that belongs to it.
     package let sequence: Int64
     package let at: Timestamp
     package let undoneAt: Timestamp?
@@ -69,15 +69,15 @@ extension CRMWriter {
         }
         let result = try insert(
             one.object, values, createdAt: min(one.createdAt, other.createdAt), as: .merge)
+        try moveBelongings(one, other, to: result)
+        try retire([one, other], into: result)
+        try moveAssociations(one, other, to: result)
         try connection.run(
             "INSERT INTO merge VALUES (?, ?, ?, ?, ?, NULL)",
             [
                 .integer(result.id.number), .integer(one.id.number), .integer(other.id.number),
                 .integer(try reader.latestSequence()), .integer(now.milliseconds),
             ])
-        try moveBelongings(one, other, to: result)
-        try retire([one, other], into: result)
-        try moveAssociations(one, other, to: result)
         return try reader.record(result.id) ?? result
     }
 

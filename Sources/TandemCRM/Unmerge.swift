@@ -26,7 +26,6 @@ extension CRMWriter {
         }
         let later = try reader.history(of: result.id).filter {
             $0.recordID == result.id && $0.sequence > merge.sequence && !$0.patch.isEmpty
-                && !($0.patch.count == 1 && $0.patch[Self.primaryCompany] != nil)
         }
         if result.archivedAt == nil {
             try remove(keys(of: result.properties, result.object), of: result.id, result.object)

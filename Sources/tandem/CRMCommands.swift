@@ -9,9 +9,10 @@ struct CRMCommand: AsyncParsableCommand {
         commandName: "crm", abstract: "Work with the records of the CRM store.",
         subcommands: [
             CRMList.self, CRMShow.self, CRMCreate.self, CRMUpdate.self, CRMDelete.self,
-            CRMRestore.self, CRMAssociate.self, CRMLabels.self, CRMDuplicates.self, CRMImport.self,
-            CRMExport.self,
-            CRMProperties.self,
+            CRMRestore.self, CRMAssociate.self, CRMLabels.self, CRMMerge.self, CRMUnmerge.self,
+            CRMDuplicates.self, CRMSetMarketing.self, CRMImport.self, CRMExport.self,
+            CRMProperties.self, CRMOwners.self, CRMLists.self, CRMTimeline.self,
+            CRMSubscribe.self, CRMSubmitForm.self, CRMWorkflow.self, CRMPlaybook.self,
         ])
 }
 
@@ -91,13 +92,24 @@ struct CRMCreate: AsyncParsableCommand {
     @Argument(help: "contacts, companies, deals, tickets, products, or a custom object.")
     var object: String
     @Argument(help: "property=value, as many as there are.") var values: [String]
+    @Flag(help: "Make the contact a marketing contact.") var marketing = false
 
     func run() async throws {
         try await reporting {
             let values = try assignments(values)
             let world = try shared.world()
             let object = try world.object(object)
-            let record = try world.writing { _, writer in try writer.create(object, values) }
+            if marketing && object != .contacts {
+                throw CommandFailure.usage("--marketing is for contacts")
+            }
+            let rules = world.configuration.marketing
+            let record = try world.writing { reader, writer in
+                let record = try writer.create(object, values)
+                guard marketing else { return record }
+                let outcome = try writer.setMarketing([record.id], to: true, rules)
+                if let warning = outcome.warning { Terminal.complain("Warning: \(warning).") }
+                return try reader.record(record.id) ?? record
+            }
             if shared.json { return try Terminal.printJSON(RecordDocument(record)) }
             Terminal.write("\(record.id)\n")
         }

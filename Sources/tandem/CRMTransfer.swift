@@ -11,13 +11,19 @@ struct CRMImport: AsyncParsableCommand {
         commandName: "import", abstract: "Import records from a CSV file.",
         discussion: """
             Columns are headed by property names or labels, in any order. Rows that are refused \
-            go to FILE.rejects.csv with their line and the reason; the others are imported.
+            go to FILE.rejects.csv with their line and the reason; the others are imported. With \
+            --marketing the contacts of one file become marketing contacts; the number of its rows \
+            must be typed.
             """)
     @OptionGroup var shared: SharedOptions
     @Argument(help: "The object.") var object: String
-    @Argument(help: "The file.", completion: .file(extensions: ["csv"])) var file: String
+    @Argument(help: "The file, or several.", completion: .file(extensions: ["csv"]))
+    var files: [String]
     @Option(help: "Update records found by email or id instead of making new ones.") var updateBy:
         String?
+
+    @Flag(help: "The contacts become marketing contacts.") var marketing = false
+    @Option(help: "How many rows the file has, with --marketing.") var confirmCount: Int?
 
     enum Key: String, CaseIterable {
         case email, id
@@ -28,8 +34,13 @@ struct CRMImport: AsyncParsableCommand {
             let key = try word(updateBy, "--update-by", Key.self)
             let world = try shared.world()
             let object = try world.object(object)
-            let importer = try Importer(world: world, object: object, file: file, key: key)
-            let result = try importer.run()
+            if marketing { try confirmMarketing(object) }
+            var result = Importer.Result()
+            for file in files {
+                let importer = try Importer(
+                    world: world, object: object, file: file, key: key, isMarketing: marketing)
+                result.add(try importer.run())
+            }
             if shared.json {
                 try Terminal.printJSON(result)
             } else {
@@ -43,40 +54,30 @@ struct CRMImport: AsyncParsableCommand {
             if result.rejected > 0 { throw ExitCode(3) }
         }
     }
+
+    /// - Throws: ``CommandFailure`` unless the one file of contacts has as many rows as was typed.
+    private func confirmMarketing(_ object: ObjectName) throws {
+        guard object == .contacts, files.count == 1 else {
+            throw CommandFailure.usage("--marketing takes one file of contacts")
+        }
+        let rows = try CSVSource(files[0]).count()
+        guard confirmCount == rows else {
+            throw CommandFailure.failed(
+                "\(files[0]) has \(rows) rows; repeat it with --confirm-count \(rows)")
+        }
+    }
 }
 
-/// Imports one file, in transactions of some hundred rows, with memory for one of them.
-final class Importer {
-    struct Result: Encodable {
-        var created = 0
-        var updated = 0
-        var rejected = 0
-        var rejects = ""
-    }
+/// A CSV file, read piece by piece.
+private struct CSVSource {
+    let file: String
 
-    private static let batch = 500
-    private let world: World
-    private let object: ObjectName
-    private let file: String
-    private let key: CRMImport.Key?
-    private var columns: [PropertyName?] = []
-    private var idColumn: Int?
-    private var waiting: [CSVParser.Row] = []
-    private var result = Result()
-    private var rejects: AtomicFile?
-    private var header: [String] = []
+    init(_ file: String) { self.file = file }
 
-    init(world: World, object: ObjectName, file: String, key: CRMImport.Key?) throws {
-        if key == .email && object != .contacts {
-            throw CommandFailure.usage("--update-by email is for contacts; use --update-by id")
-        }
-        self.world = world
-        self.object = object
-        self.file = file
-        self.key = key
-    }
-
-    func run() throws -> Result {
+    /// Hands every row to `take`, the header first.
+    ///
+    /// - Throws: ``CommandFailure`` if it cannot be read; ``CSVParser/Problem``.
+    func each(_ take: (CSVParser.Row) throws -> Void) throws {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
@@ -86,28 +87,24 @@ final class Importer {
         let format = CSVFormat(guessing: chunk)
         let start = format.hasMark ? CSVFormat.mark.count : 0
         var parser = CSVParser(delimiter: format.delimiter, start: start)
-        do {
-            var skip = start
-            while !chunk.isEmpty {
-                try parser.take(chunk[skip...]) { try take($0) }
-                skip = 0
-                chunk = try read(descriptor)
-            }
-            try parser.finish { try take($0) }
-        } catch let problem as CSVParser.Problem {
-            try flush()
-            try rejects?.commit()
-            throw CommandFailure.failed(
-                "\(file): \(problem); \(result.created + result.updated) rows before it are imported"
-            )
+        var skip = start
+        while !chunk.isEmpty {
+            try parser.take(chunk[skip...]) { try take($0) }
+            skip = 0
+            chunk = try read(descriptor)
         }
-        if header.isEmpty {
-            throw CommandFailure.failed("\(file) is empty; expected a line of headers")
+        try parser.finish { try take($0) }
+    }
+
+    /// How many rows there are besides the header and those that are empty.
+    func count() throws -> Int {
+        var count = -1
+        do { try each { count += $0.isBlank && count >= 0 ? 0 : 1 } } catch let problem
+            as CSVParser.Problem
+        {
+            throw CommandFailure.failed("\(file): \(problem)")
         }
-        try flush()
-        try rejects?.commit()
-        Terminal.progress("")
-        return result
+        return max(0, count)
     }
 
     private func read(_ descriptor: Int32) throws -> [UInt8] {
@@ -124,6 +121,68 @@ final class Importer {
             throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
         }
         return bytes
+    }
+}
+
+/// Imports one file, in transactions of some hundred rows, with memory for one of them.
+final class Importer {
+    struct Result: Encodable {
+        var created = 0
+        var updated = 0
+        var rejected = 0
+        var rejects = ""
+
+        mutating func add(_ other: Self) {
+            created += other.created
+            updated += other.updated
+            rejected += other.rejected
+            if !other.rejects.isEmpty {
+                rejects += (rejects.isEmpty ? "" : ", ") + other.rejects
+            }
+        }
+    }
+
+    private static let batch = 500
+    private let world: World
+    private let object: ObjectName
+    private let file: String
+    private let key: CRMImport.Key?
+    private let isMarketing: Bool
+    private var columns: [PropertyName?] = []
+    private var idColumn: Int?
+    private var waiting: [CSVParser.Row] = []
+    private var result = Result()
+    private var rejects: AtomicFile?
+    private var header: [String] = []
+
+    init(
+        world: World, object: ObjectName, file: String, key: CRMImport.Key?, isMarketing: Bool
+    ) throws {
+        if key == .email && object != .contacts {
+            throw CommandFailure.usage("--update-by email is for contacts; use --update-by id")
+        }
+        self.world = world
+        self.object = object
+        self.file = file
+        self.key = key
+        self.isMarketing = isMarketing
+    }
+
+    func run() throws -> Result {
+        do { try CSVSource(file).each { try take($0) } } catch let problem as CSVParser.Problem {
+            try flush()
+            try rejects?.commit()
+            throw CommandFailure.failed(
+                "\(file): \(problem); \(result.created + result.updated) rows before it are imported"
+            )
+        }
+        if header.isEmpty {
+            throw CommandFailure.failed("\(file) is empty; expected a line of headers")
+        }
+        try flush()
+        try rejects?.commit()
+        Terminal.progress("")
+        return result
     }
 
     private func take(_ row: CSVParser.Row) throws {
@@ -178,7 +237,8 @@ final class Importer {
             let reader = world.store.reader(in: connection)
             return try rows.compactMap { row -> (CSVParser.Row, String)? in
                 do {
-                    try put(row, reader, writer)
+                    // A row that is refused half-way leaves nothing behind.
+                    try connection.nested { try put(row, reader, writer) }
                     return nil
                 } catch let error as CRMError {
                     return (row, error.description)
@@ -201,13 +261,13 @@ final class Importer {
         for (column, cell) in zip(columns, row.cells) {
             if let column { values[column] = cell }
         }
-        if let known = try target(row, values, reader) {
-            try writer.update(known, values)
-            result.updated += 1
-        } else {
-            try writer.create(object, values)
-            result.created += 1
+        let known = try target(row, values, reader)
+        let id = try known ?? writer.create(object, values).id
+        if known != nil { try writer.update(id, values) }
+        if isMarketing {
+            _ = try writer.setMarketing([id], to: true, world.configuration.marketing)
         }
+        if known == nil { result.created += 1 } else { result.updated += 1 }
     }
 
     /// The record that a row updates; `nil` if it makes a new one.

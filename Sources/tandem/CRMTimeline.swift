@@ -1,0 +1,229 @@
+import ArgumentParser
+import TandemCRM
+import TandemDatabase
+import TandemModel
+
+struct CRMTimeline: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "timeline",
+        abstract: "Show what hangs on a record: activities, lists, subscriptions, forms and more.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "An id, or an email address, or a domain.") var record: String
+
+    private struct Entry: Encodable {
+        let kind: String
+        let name: String
+        let detail: String
+        let at: String
+    }
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let entries = try world.database.read { connection in
+                let record = try world.store.reader(in: connection).find(record)
+                return try Self.activities(record, world, connection)
+                    + Self.others(record, world, connection)
+            }
+            if shared.json { return try Terminal.printJSON(["timeline": entries]) }
+            var table = TextTable(["KIND", "NAME", "DETAIL", "AT"])
+            for entry in entries { table.add([entry.kind, entry.name, entry.detail, entry.at]) }
+            Terminal.write(table.text)
+        }
+    }
+
+    /// How many activities of one kind are shown.
+    private static let limit = 500
+
+    private static func activities(
+        _ record: CRMRecord, _ world: World, _ connection: any SQLConnection
+    ) throws -> [Entry] {
+        let reader = world.store.reader(in: connection)
+        return try ObjectName.activities.sorted().flatMap { object in
+            let linked = try reader.associations(of: record.id, to: object, limit: limit)
+            let records = try reader.records(linked.map(\.to))
+            let title = world.store.schema.definitions[object]?.primaryProperty ?? ""
+            return linked.compactMap { records[$0.to] }.map { activity in
+                Entry(
+                    kind: object.text, name: activity.properties[title] ?? "",
+                    detail: "\(activity.id)",
+                    at: activity.properties["hs_timestamp"] ?? activity.createdAt.description)
+            }
+        }
+    }
+
+    private static func others(
+        _ record: CRMRecord, _ world: World, _ connection: any SQLConnection
+    ) throws -> [Entry] {
+        let table = TimelineTable(connection)
+        let lists = ListTable(connection, world.store.schema, now: World.now)
+        return try lists.lists(of: record).map {
+            Entry(kind: "list", name: $0.name, detail: $0.kind.rawValue, at: "")
+        }
+            + table.subscriptions(of: record.emails).map {
+                Entry(
+                    kind: "subscription", name: $0.name,
+                    detail: "\($0.email) \($0.isSubscribed ? "in" : "out") \($0.legalBasis)",
+                    at: $0.at.description)
+            }
+            + table.submissions(of: record.id).map {
+                Entry(
+                    kind: "form", name: $0.form, detail: "\($0.email) \($0.cookie)",
+                    at: $0.at.description)
+            }
+            + table.enrolments(of: record.id).map {
+                Entry(kind: "workflow", name: $0, detail: "enrolled", at: "")
+            }
+            + table.playbooks(of: record.id).map {
+                Entry(
+                    kind: "playbook", name: $0.name, detail: "\($0.state.rawValue) \($0.body)",
+                    at: $0.at.description)
+            }
+    }
+}
+
+struct CRMSubscribe: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "subscribe", abstract: "Opt an email address in to a kind of mail, or out.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The address.") var email: String
+    @Argument(help: "The kind of mail, such as Newsletter.") var subscription: String
+    @Flag(help: "Opt out.") var out = false
+    @Option(help: "The legal basis of sending.") var legalBasis = ""
+
+    func run() async throws {
+        try await doing(shared) { connection, _ in
+            try TimelineTable(connection).subscribe(
+                email, to: subscription, !out, legalBasis: legalBasis, by: .user, at: World.now)
+        }
+    }
+}
+
+struct CRMSubmitForm: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "submit-form",
+        abstract: "Take a form that somebody filled in; prints the contact's id.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The form's name.") var form: String
+    @Argument(help: "property=value, as many as there are.") var values: [String]
+    @Option(help: "The token of the visitor's cookie.") var cookie: String?
+
+    func run() async throws {
+        try await reporting {
+            let values = try assignments(values)
+            let world = try shared.world()
+            let id = try world.writing(as: .form) { _, writer in
+                try writer.submit(
+                    form: form, values, cookie: cookie, world.configuration.marketing)
+            }
+            if shared.json { return try Terminal.printJSON(["id": "\(id)"]) }
+            Terminal.write("\(id)\n")
+        }
+    }
+}
+
+struct CRMWorkflow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "workflow", abstract: "Add a workflow, or enrol a record in one.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "The workflow's name.") var name: String
+    @Option(help: "The object it works on, for a new one.") var object: String?
+    @Flag(help: "A record that is merged from an enrolled one enters it.") var enrolsMerged = false
+    @Option(help: "Enrol this record: an id, an email address, or a domain.") var enrol: String?
+
+    func run() async throws {
+        try await doing(shared) { connection, world in
+            let table = TimelineTable(connection)
+            if let object {
+                try table.save(
+                    workflow: name, of: world.object(object), enrolsMerged: enrolsMerged)
+            }
+            if let enrol {
+                let record = try world.store.reader(in: connection).find(enrol)
+                try table.enrol(record, in: name, at: World.now)
+            }
+            if object == nil && enrol == nil {
+                throw CommandFailure.usage("say --object for a new workflow, or --enrol RECORD")
+            }
+        }
+    }
+}
+
+struct CRMPlaybook: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "playbook", abstract: "Put a playbook on a record's timeline.")
+    @OptionGroup var shared: SharedOptions
+    @Argument(help: "An id, or an email address, or a domain.") var record: String
+    @Argument(help: "The playbook's name.") var name: String
+    @Option(help: "logged or draft.") var state = "logged"
+    @Option(help: "What was noted.") var body = ""
+
+    func run() async throws {
+        try await doing(shared) { connection, world in
+            let state = try word(state, "--state", TimelineTable.Playbook.State.self) ?? .logged
+            let record = try world.store.reader(in: connection).find(record)
+            try TimelineTable(connection).add(
+                playbook: name, state, body: body, to: record.id, at: World.now)
+        }
+    }
+}
+
+struct CRMOwners: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "owners", abstract: "List whom records can belong to, add one, archive one.")
+    @OptionGroup var shared: SharedOptions
+    @Option(help: "Add an owner with this email address.") var add: String?
+    @Option(help: "The first name of the added one.") var first = ""
+    @Option(help: "The last name of the added one.") var last = ""
+    @Option(help: "Take the owner with this id out of use.") var archive: Int64?
+
+    private struct Row: Encodable {
+        let id: String
+        let email: String
+        let name: String
+    }
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let owners = try world.database.write { connection in
+                let table = OwnerTable(connection)
+                if let add {
+                    _ = try table.add(
+                        email: add, firstName: first, lastName: last, now: World.now)
+                }
+                if let archive { try table.archive(archive, now: World.now) }
+                return try table.owners(
+                    after: 0, email: nil, areArchived: false, limit: Int(Int32.max))
+            }
+            let rows = owners.map {
+                Row(
+                    id: "\($0.id)", email: $0.email,
+                    name: "\($0.firstName) \($0.lastName)".trimmed)
+            }
+            if shared.json { return try Terminal.printJSON(["owners": rows]) }
+            var table = TextTable(["ID", "EMAIL", "NAME"])
+            for row in rows { table.add([row.id, row.email, row.name]) }
+            Terminal.write(table.text)
+        }
+    }
+}
+
+extension CRMRecord {
+    /// Every address of it.
+    fileprivate var emails: [String] {
+        [properties["email"] ?? ""] + ValueType.parts(properties["hs_additional_emails"] ?? "")
+    }
+}
+
+/// Writes to the store and says that it is done.
+func doing(
+    _ shared: SharedOptions, _ work: (any SQLConnection, World) throws -> Void
+) async throws {
+    try await reporting {
+        let world = try shared.world()
+        try world.database.write { try work($0, world) }
+        if shared.json { return try Terminal.printJSON(["done": true]) }
+        Terminal.write("done\n")
+    }
+}
