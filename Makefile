@@ -6,6 +6,8 @@ LIBRARIES := libsqlite3-dev libcurl4-openssl-dev
 TOOLS := python3-venv systemd
 RADICALE := .build/radicale/bin/radicale
 OLD := .build/old-carddav/bin/python
+CLIENT := .build/hubspot-client/bin/python
+TAP := .build/hubspot-tap/bin/python
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -16,9 +18,10 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE) $(OLD)
+test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP)
 	swift build --build-tests $(CHECK)
-	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) swift test --skip-build
+	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) \
+	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -29,9 +32,12 @@ simulate: libraries
 	.build/release/tandem simulate --seeds 20000
 
 bench: libraries tools $(RADICALE)
+	@$(call packages,wrk)
 	swift build -c release $(CHECK) --product tandem
+	swift build -c release $(CHECK) --product BenchFloor
 	.build/radicale/bin/pip install --quiet pycurl
 	.build/radicale/bin/python Tests/Bench/bench.py .build/release/tandem
+	python3 Tests/Bench/api.py .build/release/tandem .build/release/BenchFloor
 
 # Installs below PREFIX; the systemd unit goes to PREFIX/lib/systemd/system.
 PREFIX ?= /usr/local
@@ -48,6 +54,15 @@ $(RADICALE): | tools
 $(OLD): | tools
 	python3 -m venv .build/old-carddav
 	.build/old-carddav/bin/pip install --quiet 'radicale==1.1.6' 'twisted==25.*'
+
+$(CLIENT): Tests/Clients/requirements.txt | tools
+	python3 -m venv .build/hubspot-client
+	.build/hubspot-client/bin/pip install --quiet -r $<
+
+# The tap's old dependencies do not go together with the client's.
+$(TAP): Tests/Clients/requirements-tap.txt | tools
+	python3 -m venv .build/hubspot-tap
+	.build/hubspot-tap/bin/pip install --quiet -r $<
 
 libraries:
 	@$(call packages,$(LIBRARIES))

@@ -96,6 +96,9 @@ let package = Package(
                 arguments, yams, logging, lifecycle, signals,
             ],
             swiftSettings: strict),
+        .executableTarget(
+            name: "BenchFloor", dependencies: [hummingbird, logging], path: "Tests/Bench/Floor",
+            swiftSettings: strict),
         .testTarget(
             name: "TandemCoreTests", dependencies: ["TandemModel", "TandemCore"],
             exclude: ["Golden"], swiftSettings: strict),

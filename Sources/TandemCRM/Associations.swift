@@ -206,6 +206,15 @@ extension CRMWriter {
     package func removeLabel(_ id: Int64, from: ObjectName, to: ObjectName) throws {
         let type = try ownLabel(id, from, to)
         for id in Set([type.id, type.inverse]) {
+            let object = id == type.id ? from : to
+            let had = try connection.rows(
+                "SELECT from_id, to_object, to_id FROM association WHERE type_id = ?",
+                [.integer(id)]
+            ) { (RecordID($0.integer(0) ?? 0), "\($0.text(1) ?? "")/\($0.integer(2) ?? 0)") }
+            for (record, place) in had {
+                let patch = FlatJSON.text([PropertyName(place): String(id)])
+                try log(.dissociate, record, object, patch: patch)
+            }
             try connection.run("DELETE FROM association WHERE type_id = ?", [.integer(id)])
             try connection.run("DELETE FROM association_type WHERE id = ?", [.integer(id)])
         }
@@ -221,6 +230,27 @@ extension CRMWriter {
         return type
     }
 
+    /// Checks the property that names a contact's primary company before anything is written.
+    ///
+    /// - Throws: ``CRMError/invalidValue(_:_:expected:)`` if it names no living company;
+    ///   ``CRMError/tooManyAssociations(_:)``.
+    func requireCompany(_ patch: Values, of contact: CRMRecord?) throws {
+        guard let text = patch[Self.primaryCompany], !text.isEmpty,
+            text != contact?.properties[Self.primaryCompany]
+        else { return }
+        guard let number = Int64(text),
+            let company = try reader.record(reader.current(RecordID(number))),
+            company.object == .companies, company.archivedAt == nil
+        else {
+            throw CRMError.invalidValue(Self.primaryCompany, text, expected: "the id of a company")
+        }
+        if let contact, try !reader.typeIDs(from: contact.id, to: company.id, .companies).isEmpty {
+            return
+        }
+        try requireRoom(company.id, .contacts)
+        if let contact { try requireRoom(contact.id, .companies) }
+    }
+
     /// Has a contact's primary company follow the property that names it.
     func followProperty(of id: RecordID, _ patch: Values) throws {
         guard let text = patch[Self.primaryCompany] else { return }
@@ -231,11 +261,8 @@ extension CRMWriter {
             if let before { try dissociate(id, before, labels: [type.id]) }
             return
         }
-        let company = RecordID(number)
+        let company = try reader.current(RecordID(number))
         guard company != before else { return }
-        guard try reader.record(company)?.object == .companies else {
-            throw CRMError.invalidValue(Self.primaryCompany, text, expected: "the id of a company")
-        }
         let labels = try reader.typeIDs(from: id, to: company, .companies)
         try associate(id, company, labels: Set(labels).union([type.id]))
     }

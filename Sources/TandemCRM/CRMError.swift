@@ -50,6 +50,7 @@ extension CRMError: CustomStringConvertible {
             "`\(value)` is the \(name) of record \(id), and no two can have the same."
         case .blocked(let name):
             "the owner of this \(name) asked to be forgotten; only a person can add it again."
+        case .notFound("records", let text): "there is no record `\(text)`."
         case .notFound(let object, let text): "no record `\(text)` in \(object)."
         case .archived(let id): "record \(id) is in the bin. Restore it first."
         case .notArchived(let id): "record \(id) is not in the bin."

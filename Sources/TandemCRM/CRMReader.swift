@@ -146,6 +146,13 @@ package struct CRMReader {
             sql, [.integer(id.number), .integer(id.number)], Self.change)
     }
 
+    /// The sequence of a record's last change of a kind; 0 if there is none.
+    package func lastChange(of id: RecordID, _ kind: CRMChange.Kind) throws -> Int64 {
+        try connection.number(
+            "SELECT MAX(sequence) FROM change WHERE record_id = ? AND kind = ?",
+            [.integer(id.number), .text(kind.rawValue)])
+    }
+
     /// Whether a record was removed because its owner asked to be forgotten.
     package func wasErased(_ id: RecordID) throws -> Bool {
         try connection.number(

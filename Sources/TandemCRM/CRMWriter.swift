@@ -23,6 +23,7 @@ package struct CRMWriter {
     package func create(_ object: ObjectName, _ values: Values) throws -> CRMRecord {
         let properties = try checked(values, of: object).filter { !$0.value.isEmpty }
         try requireUnblocked(properties, object)
+        if object == .contacts { try requireCompany(properties, of: nil) }
         let record = try insert(object, properties, createdAt: now, as: .create)
         if object == .contacts { try followProperty(of: record.id, properties) }
         return record
@@ -61,7 +62,9 @@ package struct CRMWriter {
     @discardableResult
     package func update(_ id: RecordID, _ values: Values) throws -> Values {
         let old = try living(id)
-        return try set(old, try checked(values, of: old.object))
+        let checked = try checked(values, of: old.object)
+        if old.object == .contacts { try requireCompany(checked, of: old) }
+        return try set(old, checked)
     }
 
     /// Changes values that are checked already, or that only the store may write.

@@ -4,8 +4,8 @@ package import TandemModel
 
 /// Forgetting a person for good.
 extension CRMWriter {
-    /// Removes a record, what was merged into it, and every value of their histories; no sync can
-    /// make a contact with one of the addresses again.
+    /// Removes a record, what was merged into it or split from it, and every value of their
+    /// histories; no sync can make a contact with one of the addresses again.
     ///
     /// - Throws: ``CRMError/notFound(_:_:)``.
     package func erase(_ id: RecordID) throws {
@@ -13,23 +13,41 @@ extension CRMWriter {
         guard let record = try reader.record(current) else {
             throw CRMError.notFound("records", "\(id)")
         }
-        if record.archivedAt == nil {
-            try remove(keys(of: record.properties, record.object), of: current, record.object)
+        for id in try kin(of: current) { try erase(id, record.object) }
+    }
+
+    /// The record, those merged into it, and the results of undone merges that still hold its values.
+    private func kin(of id: RecordID) throws -> [RecordID] {
+        var all: Set<RecordID> = []
+        var waiting = [id]
+        while let next = waiting.popLast() {
+            guard all.insert(next).inserted else { continue }
+            waiting += try connection.rows(
+                """
+                SELECT id FROM alias WHERE record_id = ? UNION
+                SELECT result_id FROM merge WHERE undone_at IS NOT NULL
+                AND (primary_id = ? OR secondary_id = ?)
+                """, Array(repeating: .integer(next.number), count: 3)
+            ) { RecordID($0.integer(0) ?? 0) }
         }
-        let merged = try connection.rows(
-            "SELECT id FROM alias WHERE record_id = ?", [.integer(current.number)]
-        ) { RecordID($0.integer(0) ?? 0) }
-        for id in [current] + merged {
-            let values = try reader.record(id)?.properties ?? [:]
-            for email in MatchKey.emails(values) where record.object == .contacts {
-                try block(email)
+        return all.sorted()
+    }
+
+    private func erase(_ id: RecordID, _ object: ObjectName) throws {
+        if let record = try reader.record(id) {
+            if record.archivedAt == nil {
+                try remove(keys(of: record.properties, object), of: id, object)
             }
-            try connection.run(
-                "UPDATE change SET patch = '{}' WHERE record_id = ?", [.integer(id.number)])
-            try remove(id)
-            try log(.erase, id, record.object, patch: "{}")
+            for email in MatchKey.emails(record.properties) where object == .contacts {
+                try block(email)
+                try connection.run("DELETE FROM subscription WHERE email = ?", [.text(email)])
+            }
         }
-        try connection.run("DELETE FROM alias WHERE record_id = ?", [.integer(current.number)])
+        try connection.run(
+            "UPDATE change SET patch = '{}' WHERE record_id = ?", [.integer(id.number)])
+        try remove(id)
+        try connection.run("DELETE FROM alias WHERE id = ?", [.integer(id.number)])
+        try log(.erase, id, object, patch: "{}")
     }
 
     /// Keeps syncs from making a contact with this address.

@@ -59,7 +59,7 @@ package struct ListFilter: Codable, Hashable, Sendable {
                 text = flag ? "true" : "false"
             } else {
                 let number = try container.decode(Double.self)
-                text = number == number.rounded() ? String(Int64(number)) : String(number)
+                text = Int64(exactly: number).map { String($0) } ?? String(number)
             }
         }
 

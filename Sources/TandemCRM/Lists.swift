@@ -52,7 +52,7 @@ package struct ListTable {
     package func create(
         _ name: String, of object: ObjectName, _ kind: RecordList.Kind, filter: ListFilter?
     ) throws -> RecordList {
-        if (kind == .manual) != (filter == nil) {
+        if (kind == .manual) == (filter != nil) {
             throw CRMError.limit("an active list has a filter, one kept by hand has none")
         }
         try requireFree(name, of: object)
@@ -69,8 +69,12 @@ package struct ListTable {
         ) { $0.integer(0) ?? 0 }
         let list = try list(id ?? 0)
         if kind == .snapshot {
-            for member in try matching(list, after: RecordID(0), limit: Int.max) {
-                try insert(member.record, into: list)
+            var last = RecordID(0)
+            while case let batch = try matching(list, after: last, limit: 1_000),
+                let end = batch.last
+            {
+                for member in batch { try insert(member.record, into: list) }
+                last = end.record
             }
         }
         return list
@@ -160,6 +164,9 @@ package struct ListTable {
     package func lists(of record: CRMRecord) throws -> [RecordList] {
         try all().filter { list in
             guard list.object == record.object else { return false }
+            if list.kind == .active, let filter = list.filter {
+                return try CRMReader(in: connection).fits(record, filter.groups(), schema)
+            }
             return try members(of: list, after: RecordID(record.id.number - 1), limit: 1).first?
                 .record == record.id
         }
@@ -203,7 +210,8 @@ package struct ListTable {
         let start = SearchFilter("hs_object_id", .greater, [id.description])
         let groups = try filter.groups().map { $0 + [start] }
         let query = SearchQuery(
-            groups: groups, sort: .init("hs_object_id", isDescending: false), limit: limit)
+            groups: groups, sort: .init("hs_object_id", isDescending: false), limit: limit,
+            countsAll: false)
         return try CRMReader(in: connection).search(list.object, query, schema).records.map {
             ListMember(record: $0.id, at: $0.updatedAt)
         }

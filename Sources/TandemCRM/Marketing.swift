@@ -9,12 +9,24 @@ package struct MarketingOutcome: Hashable, Sendable {
     package var count = 0
     /// Something that the user should know: 90 % of the limit, or more than all of it.
     package var warning: String?
+
+    package init(count: Int = 0) { self.count = count }
 }
 
 extension CRMReader {
     /// How many living contacts are marketing contacts, with those that stop at the next update.
     package func marketingCount() throws -> Int {
-        Int(try connection.number("SELECT COUNT(*) FROM marketing_contact"))
+        Int(try connection.number("SELECT contacts FROM marketing_total"))
+    }
+
+    /// - Throws: ``CRMError/limit(_:)`` if so many more marketing contacts are too many.
+    package func requireRoom(for more: Int, _ rules: MarketingRules) throws {
+        guard let limit = rules.limit, !rules.allowsOverage,
+            try marketingCount() + more > limit
+        else { return }
+        throw CRMError.limit(
+            "there can be \(limit) marketing contacts; set others to non-marketing first, or raise "
+                + "`marketing: limit`")
     }
 }
 
@@ -46,7 +58,7 @@ extension CRMWriter {
             guard isOn ? !isMarketing || ends : isMarketing && !ends else { continue }
             if isOn && !isMarketing {
                 outcome.count += 1
-                try check(outcome.count, rules)
+                try reader.requireRoom(for: 1, rules)
             }
             try set(
                 contact,
@@ -74,13 +86,6 @@ extension CRMWriter {
             try set(living(id), [Self.status: "false", Self.untilRenewal: "false"])
         }
         return due.count
-    }
-
-    private func check(_ count: Int, _ rules: MarketingRules) throws {
-        guard let limit = rules.limit, count > limit, !rules.allowsOverage else { return }
-        throw CRMError.limit(
-            "there can be \(limit) marketing contacts; set others to non-marketing first, or raise "
-                + "`marketing: limit`")
     }
 
     private func warning(_ count: Int, _ rules: MarketingRules) -> String? {

@@ -71,7 +71,9 @@ extension CRMWriter {
             one.object, values, createdAt: min(one.createdAt, other.createdAt), as: .merge)
         try moveBelongings(one, other, to: result)
         try retire([one, other], into: result)
-        try moveAssociations(one, other, to: result)
+        // Whose company is the primary one: of the first whose turn it is.
+        let isOtherFirst = picked.contains(Self.primaryCompany)
+        try moveAssociations(isOtherFirst ? [other, one] : [one, other], to: result)
         try connection.run(
             "INSERT INTO merge VALUES (?, ?, ?, ?, ?, NULL)",
             [
@@ -108,8 +110,10 @@ extension CRMWriter {
     }
 
     private func party(_ record: CRMRecord) throws -> MergeRules.Party {
+        // Of what was merged into it, only what gave it the value that it has counts.
+        let value = record.properties["hs_analytics_source"]
         let source = try reader.history(of: record.id).last {
-            $0.patch["hs_analytics_source"] != nil && $0.kind != .merge
+            $0.patch["hs_analytics_source"] == value && value != nil && $0.kind != .merge
         }
         return MergeRules.Party(
             id: record.id, values: record.properties, createdAt: record.createdAt,
@@ -174,22 +178,21 @@ extension CRMWriter {
         try followMarketing(of: result, mergedFrom: both)
     }
 
-    /// Moves the associations of both; of two primary companies the primary's keeps the label.
-    private func moveAssociations(_ one: CRMRecord, _ other: CRMRecord, to result: CRMRecord) throws
-    {
+    /// Moves the associations of both; of two primary companies the first one's keeps the label.
+    private func moveAssociations(_ records: [CRMRecord], to result: CRMRecord) throws {
         let stash = MergeStash(connection: connection, result: result.id)
-        let ids = [SQLValue.integer(one.id.number), .integer(other.id.number)]
+        let ids = records.map { SQLValue.integer($0.id.number) }
         try stash.keep(
             .associations, where: "from_id IN (?, ?) OR to_id IN (?, ?)", ids + ids)
         let primaries = Set(AssociationType.standard.filter(\.isPrimary).map(\.id))
         var seen: Set<RecordID> = []
         var hasPrimary = false
-        for record in [one, other] {
+        for record in records {
             let links = try links(of: record.id)
             try connection.run(
                 "DELETE FROM association WHERE from_id = ? OR to_id = ?",
                 [.integer(record.id.number), .integer(record.id.number)])
-            for link in links where ![one.id, other.id].contains(link.to) {
+            for link in links where !records.contains(where: { $0.id == link.to }) {
                 let types = try types(from: record.object, to: link.object)
                 let isOwn = link.object == .companies && record.object != .companies
                 let chosen = types.filter { type in
@@ -197,10 +200,10 @@ extension CRMWriter {
                         && !(isOwn && hasPrimary && primaries.contains(type.id))
                 }
                 try set(
-                    result.id, one.object, link.to, link.object, adding: chosen, removing: [])
+                    result.id, result.object, link.to, link.object, adding: chosen, removing: [])
                 seen.insert(link.to)
             }
-            // Only what the primary brought decides whether the secondary's label goes.
+            // Only what the first brought decides whether the second's label goes.
             hasPrimary = try primaryCompany(of: result) != nil
         }
         try alignPrimaryCompanies(result, seen)

@@ -82,6 +82,7 @@ extension CRMSchema {
         "ALTER TABLE record ADD COLUMN merged_into {integer}",
         "DROP INDEX record_by_object",
         "CREATE INDEX record_living ON record (object, id) WHERE archived_at IS NULL",
+        "CREATE INDEX record_archived ON record (object, id) WHERE archived_at IS NOT NULL",
         "CREATE INDEX record_by_update ON record (object, updated_at, id) WHERE archived_at IS NULL",
         """
         CREATE TABLE change_next (
@@ -124,6 +125,8 @@ extension CRMSchema {
             undone_at {integer}
         ) {strict}
         """,
+        "CREATE INDEX merge_by_primary ON merge (primary_id)",
+        "CREATE INDEX merge_by_secondary ON merge (secondary_id)",
         // What the two records had in other tables, for unmerging.
         """
         CREATE TABLE merge_row (
@@ -283,6 +286,17 @@ extension CRMSchema {
             record_id {integer} NOT NULL PRIMARY KEY,
             effective_at {integer}
         ) {strict}
+        """,
+        // How many there are, without counting them for each one more.
+        "CREATE TABLE marketing_total (contacts {integer} NOT NULL) {strict}",
+        "INSERT INTO marketing_total VALUES (0)",
+        """
+        CREATE TRIGGER marketing_contact_added AFTER INSERT ON marketing_contact
+        BEGIN UPDATE marketing_total SET contacts = contacts + 1; END
+        """,
+        """
+        CREATE TRIGGER marketing_contact_removed AFTER DELETE ON marketing_contact
+        BEGIN UPDATE marketing_total SET contacts = contacts - 1; END
         """,
         """
         CREATE INDEX marketing_contact_due ON marketing_contact (effective_at)

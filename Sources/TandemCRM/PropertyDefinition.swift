@@ -83,11 +83,18 @@ package struct PropertyDefinition: Hashable, Sendable {
     /// Refused, by name, when anybody writes it.
     package var isReadOnly: Bool { keeper != .writer }
 
+    /// How long a value can be, in bytes of UTF-8; HubSpot's own limit for a text.
+    package static let valueLimit = 65_536
+
     /// Checks a value and brings it into the form it is stored in.
     ///
     /// - Throws: ``CRMError/invalidValue(_:_:expected:)``.
     package func accepted(_ value: String) throws(CRMError) -> String {
         if value.isEmpty { return "" }
+        if value.utf8.count > Self.valueLimit {
+            throw .invalidValue(
+                name, String(value.prefix(40)) + "…", expected: "at most \(Self.valueLimit) bytes")
+        }
         if name == "email" && !value.isEmailAddress {
             throw .invalidValue(name, value, expected: "an address such as ann@example.com")
         }

@@ -59,8 +59,33 @@ struct SchemaTable {
                 try insert(property, of: object)
                 isChanged = true
             }
+            if try refresh(known ?? [:], of: object, properties) { isChanged = true }
         }
         if isChanged { try touch() }
+    }
+
+    /// Completes what a store of an older version did not keep of its properties.
+    private func refresh(
+        _ known: [PropertyName: PropertyDefinition], of object: ObjectName,
+        _ standard: [PropertyDefinition]
+    ) throws -> Bool {
+        var isChanged = false
+        for property in known.values.sorted(by: { $0.name < $1.name }) where !property.isCustom {
+            if let ours = standard.first(where: { $0.name == property.name }) {
+                guard ours.fieldType != property.fieldType else { continue }
+                var property = property
+                property.fieldType = ours.fieldType
+                try update(property, of: object)
+            } else {
+                let usual = property.type.usualFieldType
+                try connection.run(
+                    """
+                    UPDATE property SET is_custom = 1, field_type = ? WHERE object = ? AND name = ?
+                    """, [.text(usual), .text(object.text), .text(property.name.text)])
+            }
+            isChanged = true
+        }
+        return isChanged
     }
 
     /// Adds a custom object under the next number.

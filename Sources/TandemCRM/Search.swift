@@ -12,6 +12,8 @@ package struct SearchQuery: Sendable {
     package let sort: Sort?
     package let offset: Int
     package let limit: Int
+    /// Whether all that fit are counted; without it a search ends with its page.
+    package let countsAll: Bool
 
     package struct Sort: Hashable, Sendable {
         package let property: PropertyName
@@ -24,18 +26,21 @@ package struct SearchQuery: Sendable {
     }
 
     package init(
-        groups: [[SearchFilter]], text: String = "", sort: Sort? = nil, offset: Int = 0, limit: Int
+        groups: [[SearchFilter]], text: String = "", sort: Sort? = nil, offset: Int = 0, limit: Int,
+        countsAll: Bool = true
     ) {
         self.groups = groups
         self.text = text
         self.sort = sort
         self.offset = offset
         self.limit = limit
+        self.countsAll = countsAll
     }
 }
 
 /// Some of the records that a search found, and how many there are in all.
 package struct SearchPage: Sendable {
+    /// As far as they were counted.
     package let total: Int
     package let records: [CRMRecord]
 }
@@ -53,23 +58,41 @@ extension CRMReader {
     {
         let plan = try SearchPlan(object, query, schema, self)
         if plan.isExact {
-            let total = try connection.number(
-                "SELECT COUNT(*) FROM record WHERE \(plan.condition)", plan.arguments)
             let records = try select(
                 "\(plan.condition) ORDER BY \(plan.order ?? "id") LIMIT ? OFFSET ?",
                 plan.arguments + [.integer(Int64(query.limit)), .integer(Int64(query.offset))])
+            guard query.countsAll else { return SearchPage(total: records.count, records: records) }
+            let total = try connection.number(
+                "SELECT COUNT(*) FROM record WHERE \(plan.condition)", plan.arguments)
             return SearchPage(total: Int(total), records: records)
         }
         var total = 0
         var best = SearchWindow(query)
-        try each("\(plan.condition) ORDER BY \(plan.order ?? "id")", plan.arguments) { record in
-            guard plan.admits(record) else { return }
-            best.add(record, at: total, plan.sortKey(record))
-            total += 1
-        }
+        do {
+            try each("\(plan.condition) ORDER BY \(plan.order ?? "id")", plan.arguments) { record in
+                guard plan.admits(record) else { return }
+                best.add(record, at: total, plan.sortKey(record))
+                total += 1
+                if !query.countsAll && plan.order != nil && best.isFull { throw SearchEnd() }
+            }
+        } catch is SearchEnd {}
         return SearchPage(total: total, records: best.page(isSorted: plan.order != nil))
     }
+
+    /// Whether a record is among those that a search would find.
+    ///
+    /// - Throws: As ``search(_:_:_:)``.
+    package func fits(_ record: CRMRecord, _ groups: [[SearchFilter]], _ schema: CRMSchema) throws
+        -> Bool
+    {
+        guard record.archivedAt == nil else { return false }
+        let query = SearchQuery(groups: groups, limit: 1)
+        return try SearchPlan(record.object, query, schema, self).admits(record)
+    }
 }
+
+/// A page is complete and nobody wants to know how many more there are.
+private struct SearchEnd: Error {}
 
 /// The records of the page that is wanted, while more come by.
 private struct SearchWindow {
@@ -79,6 +102,8 @@ private struct SearchWindow {
     init(_ query: SearchQuery) { self.query = query }
 
     private var end: Int { query.offset + query.limit }
+
+    var isFull: Bool { kept.count >= query.limit }
 
     mutating func add(_ record: CRMRecord, at place: Int, _ key: Sortable??) {
         guard let key else {
@@ -124,12 +149,18 @@ private struct SearchPlan {
     private let searchable: [PropertyName]
 
     private struct Group {
-        var tests: [(PropertyName, @Sendable (String?) -> Bool)] = []
+        /// What every record of the group passes; the conditions of the database spare most others.
+        var tests: [(CRMRecord) -> Bool] = []
         var conditions: [String] = []
         var arguments: [SQLValue] = []
+        /// The conditions say all that the tests say.
+        var isExact = true
     }
 
-    var isExact: Bool { order != nil && words.isEmpty && groups.allSatisfy(\.tests.isEmpty) }
+    var isExact: Bool {
+        order != nil && words.isEmpty
+            && groups.allSatisfy { $0.isExact && !$0.conditions.isEmpty }
+    }
 
     init(
         _ object: ObjectName, _ query: SearchQuery, _ schema: CRMSchema, _ reader: CRMReader
@@ -148,7 +179,7 @@ private struct SearchPlan {
             (sortType, order) = (.string, "id")
         }
         for filters in query.groups {
-            groups.append(try Self.group(filters, object, schema))
+            groups.append(try Self.group(filters, object, schema, reader))
         }
         let isOpen = groups.contains(where: \.conditions.isEmpty)
         if !groups.isEmpty && !isOpen {
@@ -167,9 +198,7 @@ private struct SearchPlan {
     func admits(_ record: CRMRecord) -> Bool {
         let isIn =
             groups.isEmpty
-            || groups.contains { group in
-                group.tests.allSatisfy { name, test in test(record.value(name)) }
-            }
+            || groups.contains { group in group.tests.allSatisfy { $0(record) } }
         guard isIn else { return false }
         return words.allSatisfy { word in
             searchable.contains { record.value($0)?.lowercased().contains(word) ?? false }
@@ -187,24 +216,39 @@ private struct SearchPlan {
     ]
 
     private static func group(
-        _ filters: [SearchFilter], _ object: ObjectName, _ schema: CRMSchema
+        _ filters: [SearchFilter], _ object: ObjectName, _ schema: CRMSchema, _ reader: CRMReader
     ) throws -> Group {
         var group = Group()
         for filter in filters {
             if let other = associated(filter, schema) {
-                group.conditions.append(
-                    "id IN (SELECT from_id FROM association WHERE to_object = ? AND to_id = ?)")
-                group.arguments += [
-                    .text(other.text), .integer(Int64(filter.values.first ?? "") ?? 0),
-                ]
+                try addAssociated(with: other, filter, object, reader, to: &group)
                 continue
             }
             let property = try schema.property(filter.property, of: object)
+            let test = filter.test(as: property.type)
+            group.tests.append { test($0.value(filter.property)) }
             if let column = columns[filter.property], add(filter, column, to: &group) { continue }
+            group.isExact = false
             addKeys(filter, property, object, to: &group)
-            group.tests.append((filter.property, filter.test(as: property.type)))
         }
         return group
+    }
+
+    /// Only records that are associated with another one; its old ids name it too.
+    private static func addAssociated(
+        with other: ObjectName, _ filter: SearchFilter, _ object: ObjectName, _ reader: CRMReader,
+        to group: inout Group
+    ) throws {
+        let id = try reader.current(RecordID(Int64(filter.values.first ?? "") ?? 0))
+        let linked = Set(
+            try reader.connection.rows(
+                "SELECT DISTINCT to_id FROM association WHERE from_id = ? AND to_object = ?",
+                [.integer(id.number), .text(object.text)]
+            ) { RecordID($0.integer(0) ?? 0) })
+        group.tests.append { linked.contains($0.id) }
+        group.conditions.append(
+            "id IN (SELECT from_id FROM association WHERE to_object = ? AND to_id = ?)")
+        group.arguments += [.text(other.text), .integer(id.number)]
     }
 
     /// The object that a filter on `associations.OBJECT` names.
@@ -251,12 +295,25 @@ private struct SearchPlan {
         group.arguments += [.text(object.text), .text(kind)] + keys.map { .text($0.value) }
     }
 
+    /// The key under which every record stands that has an equal value.
     private static func key(
         _ value: String, _ property: PropertyDefinition, _ object: ObjectName
     ) -> MatchKey? {
+        // Numbers, moments and sets are equal in several spellings, keys in one.
+        switch property.type {
+        case .number, .date, .datetime, .multiEnumeration: return nil
+        case .string, .bool, .enumeration, .email, .phone, .url: break
+        }
         if property.isUnique { return MatchKey.unique(value, by: property.name) }
         if property.isIndexed { return MatchKey.indexed(value, by: property.name) }
-        let rules = SyncSettings.defaultMatch(object).filter { $0.text == property.name.text }
-        return MatchKey.keys(of: [property.name: value], object: object, rules: rules).first
+        switch (object, property.name) {
+        case (.contacts, "email"), (.companies, "domain"), (.companies, "name"),
+            (.products, "hs_sku"), (.products, "name"):
+            return MatchKey.keys(
+                of: [property.name: value], object: object,
+                rules: [MatchRule(property.name.text)]
+            ).first
+        default: return nil
+        }
     }
 }

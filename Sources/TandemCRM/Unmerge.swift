@@ -86,14 +86,14 @@ extension CRMWriter {
         let stash = MergeStash(connection: connection, result: merge.result)
         var others = try endAssociations(of: merge.result)
         for row in try stash.rows(of: .associations) {
-            guard let from = row["from_id"].flatMap({ Int64($0) }),
-                let to = row["to_id"].flatMap({ Int64($0) }),
-                try reader.record(RecordID(from)) != nil, try reader.record(RecordID(to)) != nil
-            else { continue }
+            guard let link = try StashedLink(row, reader), try !isTaken(link) else { continue }
             try connection.run(
                 "INSERT INTO association VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                Belonging.associations.columns.map { .optional(row[PropertyName($0)]) })
-            others.formUnion([RecordID(from), RecordID(to)])
+                [
+                    .integer(link.from.number), .text(link.object), .integer(link.to.number),
+                    .integer(link.type),
+                ])
+            others.formUnion([link.from, link.to])
         }
         try stash.forget()
         others.subtract([merge.result])
@@ -108,6 +108,43 @@ extension CRMWriter {
             let company = try holder(of: type, from: id)?.description ?? ""
             try set(other, [Self.primaryCompany: company])
         }
+    }
+
+    /// One direction of an association as it was, between the records as they stand now.
+    private struct StashedLink {
+        let from: RecordID
+        let object: String
+        let to: RecordID
+        let type: Int64
+
+        /// `nil` if one of the ends is gone.
+        init?(_ row: [PropertyName: String], _ reader: CRMReader) throws {
+            guard let from = row["from_id"].flatMap({ Int64($0) }),
+                let to = row["to_id"].flatMap({ Int64($0) }),
+                let type = row["type_id"].flatMap({ Int64($0) })
+            else { return nil }
+            self.from = try reader.current(RecordID(from))
+            self.to = try reader.current(RecordID(to))
+            self.type = type
+            object = row["to_object"] ?? ""
+            guard try reader.record(self.from) != nil, try reader.record(self.to) != nil,
+                self.from != self.to
+            else { return nil }
+        }
+    }
+
+    /// Whether another company became the primary one meanwhile; it stays so.
+    private func isTaken(_ link: StashedLink) throws -> Bool {
+        guard let type = AssociationType.standard.first(where: { $0.id == link.type }),
+            type.isPrimary
+        else { return false }
+        let isForward = type.to == .companies
+        let primary =
+            isForward
+            ? type : AssociationType.standard.first { $0.id == type.inverse && $0.isPrimary }
+        let (record, company) = isForward ? (link.from, link.to) : (link.to, link.from)
+        guard let primary, let holder = try holder(of: primary, from: record) else { return false }
+        return holder != company
     }
 
     /// Ends the associations of the result.

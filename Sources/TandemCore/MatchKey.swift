@@ -30,7 +30,8 @@ package struct MatchKey: Hashable, Sendable, Comparable {
     /// Equal keys are a hint: the values are equal but for case, blanks and what stands behind the
     /// first 200 characters.
     package static func indexed(_ value: String, by property: PropertyName) -> Self? {
-        let text = String(folded(value).prefix(200))
+        let whole = folded(value)
+        let text = whole.utf8.count > 200 ? String(whole.prefix(200)) : whole
         return text.isEmpty ? nil : Self(kind: Self.property + property.text, value: text)
     }
 
@@ -106,7 +107,8 @@ package struct MatchKey: Hashable, Sendable, Comparable {
             text = String(text.prefix { !"/:?#".contains($0) })
         }
         if text.hasPrefix("www.") { text.removeFirst(4) }
-        guard text.contains("."), !text.contains(" ") else { return nil }
+        // No name in the DNS is longer (RFC 1035 §2.3.4).
+        guard text.contains("."), !text.contains(" "), text.utf8.count <= 253 else { return nil }
         let labels = text.split(separator: ".").map { label in
             label.utf8.allSatisfy { $0 < 128 } ? String(label) : "xn--" + Punycode.encoded(label)
         }

@@ -132,11 +132,21 @@ extension APIError {
     init(_ failure: DatabaseFailure) {
         switch failure.kind {
         case .busy:
-            self.init(HTTPResponse.Status(code: 423), "LOCKED", failure.description)
-        case .constraint, .full, .failed:
-            self.init(.internalServerError, "INTERNAL_ERROR", failure.description)
+            self.init(
+                HTTPResponse.Status(code: 423), "LOCKED",
+                "the store is busy with another change; try again in two seconds")
+        case .full:
+            self.init(
+                HTTPResponse.Status(code: 507), "INTERNAL_ERROR",
+                "the disk of the store is full; nothing was changed")
+        case .constraint, .failed: self = .internalError
         }
     }
+
+    /// The reason is in the log, under the request's correlation id.
+    static let internalError = Self(
+        .internalServerError, "INTERNAL_ERROR",
+        "the request failed; the log of `tandem serve` says why, under this correlation id")
 
     /// The body of the answer.
     func body(correlationID: String) -> Body {

@@ -3,6 +3,7 @@ import HTTPTypes
 import Hummingbird
 package import Logging
 import NIOCore
+import Synchronization
 package import TandemCRM
 import TandemDatabase
 package import TandemModel
@@ -22,41 +23,60 @@ package struct APIServer: Sendable {
         package let rateLimit: Int
         /// Requests of one token within a day, UTC; `nil` for any number.
         package let dailyLimit: Int?
-        package let marketing: MarketingRules
-        /// Companies cannot be merged while a Salesforce connection syncs them.
-        package let refusesCompanyMerges: Bool
 
-        package init(
-            host: String, port: Int, rateLimit: Int, dailyLimit: Int?, marketing: MarketingRules,
-            refusesCompanyMerges: Bool
-        ) {
+        package init(host: String, port: Int, rateLimit: Int, dailyLimit: Int?) {
             self.host = host
             self.port = port
             self.rateLimit = rateLimit
             self.dailyLimit = dailyLimit
-            self.marketing = marketing
-            self.refusesCompanyMerges = refusesCompanyMerges
         }
     }
 
+    /// What a new configuration changes while it runs.
+    package final class Rules: Sendable {
+        private let state: Mutex<State>
+
+        private struct State {
+            var marketing: MarketingRules
+            var refusesCompanyMerges: Bool
+        }
+
+        package init(marketing: MarketingRules, refusesCompanyMerges: Bool) {
+            state = Mutex(
+                State(marketing: marketing, refusesCompanyMerges: refusesCompanyMerges))
+        }
+
+        package func set(marketing: MarketingRules, refusesCompanyMerges: Bool) {
+            state.withLock {
+                $0 = State(marketing: marketing, refusesCompanyMerges: refusesCompanyMerges)
+            }
+        }
+
+        var marketing: MarketingRules { state.withLock(\.marketing) }
+        /// Companies cannot be merged while a Salesforce connection syncs them.
+        var refusesCompanyMerges: Bool { state.withLock(\.refusesCompanyMerges) }
+    }
+
     let settings: Settings
+    let rules: Rules
     let backend: Backend
     let rate: RateGate
     let logger: Logger
     /// Makes a name for each request that nobody used before.
     let correlationID: @Sendable () -> String
 
-    /// Answers larger than this, and requests, are refused.
+    /// Larger requests are refused.
     private static let bodyLimit = 16 << 20
 
     /// How many requests read the store at once.
     private static let readers = 4
 
     package init(
-        store: CRMStore, settings: Settings, now: @escaping @Sendable () -> Timestamp,
+        store: CRMStore, settings: Settings, rules: Rules, now: @escaping @Sendable () -> Timestamp,
         correlationID: @escaping @Sendable () -> String, logger: Logger
     ) {
         self.settings = settings
+        self.rules = rules
         self.logger = logger
         self.correlationID = correlationID
         backend = Backend(store: store, readers: Self.readers, now: now)
@@ -89,55 +109,47 @@ package struct APIServer: Sendable {
         try await backend.shutDown()
     }
 
-    /// Reads the request, lets it through the gate, does what the endpoint does, and answers.
+    /// Lets the request through the gate, reads it, does what the endpoint does, and answers.
     func respond(to request: Request, _ context: BasicRequestContext, at endpoint: Endpoint) async
         -> Response
     {
         let id = correlationID()
         var left: RateGate.Left?
         do {
-            let call = try await call(request, context)
             let secret = Self.secret(of: request)
-            let visit: @Sendable (Session) throws -> Visit = { session in
-                try enter(call, secret, endpoint, session)
+            // Whoever shows no token is turned away before the body is read and writers wait.
+            let token = try await backend.read { session -> Token in
+                try self.token(secret, endpoint, session)
             }
-            let visited =
+            left = rate.count(token.id, at: backend.now())
+            if let broken = left?.broken { throw APIError.tooMany(broken.policy, broken.seconds) }
+            let call = try await call(request, context)
+            let visit: @Sendable (Session) throws -> Result<Answer, APIError> = { session in
+                try enter(call, token, endpoint, session)
+            }
+            let answer =
                 endpoint.writes ? try await backend.write(visit) : try await backend.read(visit)
-            left = visited.left
-            return try response(visited.answer.get(), left, endpoint, id)
+            return try response(answer.get(), left, endpoint, id)
         } catch let error as APIError {
             return response(error, left, endpoint, id)
-        } catch let error as DatabaseFailure {
-            logger.error("a request failed", metadata: ["id": "\(id)", "why": "\(error)"])
-            return response(APIError(error), left, endpoint, id)
         } catch {
             logger.error("a request failed", metadata: ["id": "\(id)", "why": "\(error)"])
-            return response(
-                APIError(.internalServerError, "INTERNAL_ERROR", "internal error"), left, endpoint,
-                id)
+            let failure = (error as? DatabaseFailure).map { APIError($0) } ?? .internalError
+            return response(failure, left, endpoint, id)
         }
     }
 
-    /// A request that came through the gate: what it was answered, and what its token has left.
-    struct Visit: Sendable {
-        let answer: Result<Answer, APIError>
-        let left: RateGate.Left
-    }
-
-    /// - Throws: ``APIError`` if the request may not come in, or if what it wrote is to be undone.
+    /// - Throws: ``APIError`` if what the request wrote is to be undone.
     private func enter(
-        _ call: Call, _ secret: String?, _ endpoint: Endpoint, _ session: Session
-    ) throws -> Visit {
-        let token = try token(secret, endpoint, session)
-        let left = rate.count(token.id, at: session.now)
-        if let broken = left.broken { throw APIError.tooMany(broken.policy, broken.seconds) }
-        let scopes = try endpoint.need.scopes(call, session)
-        guard scopes.isEmpty || !token.scopes.isDisjoint(with: scopes) else {
-            throw APIError.missingScopes([scopes[0]])
-        }
-        let exchange = Exchange(call: call, session: session, token: token, server: self)
+        _ call: Call, _ token: Token, _ endpoint: Endpoint, _ session: Session
+    ) throws -> Result<Answer, APIError> {
         do {
-            return Visit(answer: .success(try endpoint.handle(exchange)), left: left)
+            let scopes = try endpoint.need.scopes(call, session)
+            guard scopes.isEmpty || !token.scopes.isDisjoint(with: scopes) else {
+                throw APIError.missingScopes([scopes[0]])
+            }
+            let exchange = Exchange(call: call, session: session, token: token, server: self)
+            return .success(try endpoint.handle(exchange))
         } catch {
             let refusal: APIError
             switch error {
@@ -146,7 +158,7 @@ package struct APIServer: Sendable {
             default: throw error
             }
             if endpoint.writes { throw refusal }
-            return Visit(answer: .failure(refusal), left: left)
+            return .failure(refusal)
         }
     }
 

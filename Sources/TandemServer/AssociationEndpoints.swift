@@ -76,7 +76,7 @@ extension Endpoint {
             throw APIError.invalid("after `\(query["after"] ?? "")` is no cursor of this listing")
         }
         let found = try exchange.reader.associations(
-            of: record.id, to: exchange.object("to"), after: RecordID(after), limit: limit + 1)
+            of: record.id, to: exchange.other(.read), after: RecordID(after), limit: limit + 1)
         let shown = Array(found.prefix(limit))
         var body = ListBody(shown.map(element))
         if found.count > limit, let last = shown.last?.to.description {
@@ -148,8 +148,8 @@ extension Endpoint {
 
     private static func readAssociations(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(ReadInput.self).inputs
-        try requireAssociations(inputs.count, most: 1_000)
-        let (object, to) = (try exchange.object(), try exchange.object("to"))
+        try requireBatch(inputs.count, most: 1_000)
+        let (object, to) = (try exchange.object(), try exchange.other(.read))
         var batch = BatchBody<ReadRow>(at: exchange.session.now)
         for input in inputs {
             let after = RecordID(Int64(input.after?.text ?? "") ?? 0)
@@ -196,7 +196,7 @@ extension Endpoint {
 
     private static func createAssociations(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
-        try requireAssociations(inputs.count, most: 2_000)
+        try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<LabelsBody>(at: exchange.session.now)
         for input in inputs {
             try batch.add(exchange, nil) {
@@ -211,7 +211,7 @@ extension Endpoint {
 
     private static func createDefaults(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
-        try requireAssociations(inputs.count, most: 2_000)
+        try requireBatch(inputs.count, most: 2_000)
         var rows: [DefaultBody.Direction] = []
         for input in inputs {
             let (one, other) = try exchange.pair(input.from.id, input.to.id)
@@ -227,7 +227,9 @@ extension Endpoint {
     }
 
     private static func archiveAssociations(_ exchange: Exchange) throws -> Answer {
-        for input in try exchange.call.input(Inputs<ArchiveInput>.self).inputs {
+        let inputs = try exchange.call.input(Inputs<ArchiveInput>.self).inputs
+        try requireBatch(inputs.map(\.to.count).reduce(0, +), most: 2_000)
+        for input in inputs {
             for other in input.to {
                 let (one, other) = try exchange.pair(input.from.id, other.id)
                 try exchange.writer.dissociate(one.id, other.id)
@@ -237,7 +239,9 @@ extension Endpoint {
     }
 
     private static func archiveLabels(_ exchange: Exchange) throws -> Answer {
-        for input in try exchange.call.input(Inputs<PairInput>.self).inputs {
+        let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
+        try requireBatch(inputs.count, most: 2_000)
+        for input in inputs {
             let (one, other) = try exchange.pair(input.from.id, input.to.id)
             let types = (input.types ?? []).map(\.associationTypeId)
             try exchange.writer.dissociate(one.id, other.id, labels: Set(types))
@@ -245,12 +249,6 @@ extension Endpoint {
         return .none
     }
 
-    static func requireAssociations(_ count: Int, most: Int) throws {
-        if count > most {
-            throw APIError.invalid(
-                "The maximum batch size is \(most); this one has \(count) inputs")
-        }
-    }
 }
 
 /// A type of an association, as the fourth version shows it.
@@ -329,9 +327,16 @@ extension Exchange {
         try pair(call.parameter("id"), call.parameter("other"))
     }
 
+    /// The second object that the path names, of which a token needs as much as of the first.
+    func other(_ access: Need.Access) throws -> ObjectName {
+        let object = try object("to")
+        try require(access, of: object)
+        return object
+    }
+
     /// Two records of the objects that the path names.
     func pair(_ one: String, _ other: String) throws -> (CRMRecord, CRMRecord) {
-        let (from, to) = (try object(), try object("to"))
+        let (from, to) = (try object(), try self.other(.write))
         guard let first = try find(one, by: nil, in: from) else { throw APIError.noRecord(one) }
         guard let second = try find(other, by: nil, in: to) else { throw APIError.noRecord(other) }
         return (first, second)

@@ -144,12 +144,12 @@ extension Endpoint {
     }
 
     /// How many records one request can name.
-    private static let batchLimit = 100
+    static let batchLimit = 100
 
-    private static func requireBatch(_ count: Int) throws {
-        if count > batchLimit {
+    static func requireBatch(_ count: Int, most: Int = batchLimit) throws {
+        if count > most {
             throw APIError.invalid(
-                "The maximum batch size is \(batchLimit); this one has \(count) inputs")
+                "The maximum batch size is \(most); this one has \(count) inputs")
         }
     }
 }

@@ -46,10 +46,24 @@ extension Need {
         -> [String]
     {
         let object = try session.object(call.parameter("object"))
-        let isCustom = session.schema.definitions[object]?.isCustom ?? true
-        // Who may write may read.
-        let ways = access == .read ? ["read", "write"] : ["write"]
+        return access.scopes(area, object, session.schema)
+    }
+}
+
+extension Need.Access {
+    /// The scopes of which one lets a token at an object; who may write may read.
+    func scopes(_ area: String, _ object: ObjectName, _ schema: CRMSchema) -> [String] {
+        let isCustom = schema.definitions[object]?.isCustom ?? true
+        let ways = self == .read ? ["read", "write"] : ["write"]
         return ways.map { "\(area).\(isCustom ? "custom" : object.text).\($0)" }
+    }
+}
+
+extension Exchange {
+    /// - Throws: ``APIError`` if the token may not read, or write, the records of an object.
+    func require(_ access: Need.Access, of object: ObjectName) throws {
+        let scopes = access.scopes("crm.objects", object, schema)
+        if token.scopes.isDisjoint(with: scopes) { throw APIError.missingScopes([scopes[0]]) }
     }
 }
 

@@ -180,6 +180,7 @@ extension Endpoint {
 
     fileprivate static func listMembers(_ exchange: Exchange) throws -> Answer {
         let list = try exchange.list()
+        try exchange.require(.read, of: list.object)
         let query = exchange.call.query
         let limit = min(try query.number("limit", default: 100, in: 1...1_000), 250)
         guard let after = Int64(query["after"] ?? "0") else {
@@ -205,6 +206,7 @@ extension Endpoint {
     }
 
     fileprivate static func listMemberships(_ exchange: Exchange) throws -> Answer {
+        try exchange.require(.read, of: exchange.object())
         let record = try exchange.record("id", in: exchange.object())
         let rows = try exchange.lists.lists(of: record).map { list in
             let member = try exchange.lists.members(
@@ -244,10 +246,17 @@ extension Endpoint {
             exchange, adding: input.recordIdsToAdd ?? [], removing: input.recordIdsToRemove ?? [])
     }
 
+    /// As many as HubSpot takes in one request (guide "Lists", 2026).
+    private static let changeLimit = 100_000
+
     private static func change(
         _ exchange: Exchange, adding: [LooseText], removing: [LooseText]
     ) throws -> Answer {
         let list = try exchange.list()
+        try exchange.require(.read, of: list.object)
+        guard adding.count + removing.count <= changeLimit else {
+            throw APIError.invalid("at most \(changeLimit) records can be added or removed at once")
+        }
         var change = Change()
         for (ids, isAdding) in [(adding, true), (removing, false)] {
             for id in ids.map(\.text) {

@@ -38,8 +38,8 @@ extension Endpoint {
     /// Of companies only the primary one is shown, as HubSpot does here.
     private static func readOld(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(ReadInput.self).inputs
-        try requireAssociations(inputs.count, most: 1_000)
-        let (object, to) = (try exchange.object(), try exchange.object("to"))
+        try requireBatch(inputs.count, most: 1_000)
+        let (object, to) = (try exchange.object(), try exchange.other(.read))
         let hasPrimary = AssociationType.standard.contains {
             $0.from == object && $0.to == to && to == .companies && $0.isPrimary
         }
@@ -82,7 +82,7 @@ extension Endpoint {
 
     private static func createOld(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs.self).inputs
-        try requireAssociations(inputs.count, most: 2_000)
+        try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<PairRow>(at: exchange.session.now)
         for input in inputs {
             try batch.add(exchange, nil) {
@@ -97,7 +97,9 @@ extension Endpoint {
     }
 
     private static func archiveOld(_ exchange: Exchange) throws -> Answer {
-        for input in try exchange.call.input(Inputs.self).inputs {
+        let inputs = try exchange.call.input(Inputs.self).inputs
+        try requireBatch(inputs.count, most: 2_000)
+        for input in inputs {
             let (one, other) = try exchange.pair(input.from.id, input.to.id)
             let type = try exchange.type(input.type, one.object, other.object)
             try exchange.writer.dissociate(one.id, other.id, labels: [type.id])

@@ -156,7 +156,9 @@ struct OldRecord: Encodable, Sendable {
 
         init(of id: RecordID, _ exchange: Exchange) throws {
             func ids(_ object: ObjectName) throws -> [Int64] {
-                try exchange.reader.associations(of: id, to: object, limit: 1_000).map(\.to.number)
+                try exchange.require(.read, of: object)
+                return try exchange.reader.associations(of: id, to: object, limit: 1_000).map(
+                    \.to.number)
             }
             associatedVids = try ids(.contacts)
             associatedCompanyIds = try ids(.companies)

@@ -117,7 +117,7 @@ struct PropertyInput: Decodable, Sendable {
                 "`type` of `\(name)`: expected one of \(Self.types.joined(separator: ", "))")
         }
         var property = PropertyDefinition(
-            PropertyName(name), label ?? name, try valueType(type),
+            PropertyName(name), label ?? name, try valueType(type, shownAs: fieldType),
             isUnique: hasUniqueValue ?? false,
             isCustom: true, fieldType: fieldType, createdAt: now)
         try apply(to: &property)
@@ -133,7 +133,7 @@ struct PropertyInput: Decodable, Sendable {
             }
             property.fieldType = fieldType
         }
-        if let type { property.type = try valueType(type) }
+        if let type { property.type = try valueType(type, shownAs: property.fieldType) }
         property.label = label ?? property.label
         property.group = groupName ?? property.group
         property.description = description ?? property.description
@@ -153,7 +153,7 @@ struct PropertyInput: Decodable, Sendable {
         }
     }
 
-    private func valueType(_ type: String) throws -> ValueType {
+    private func valueType(_ type: String, shownAs fieldType: String?) throws -> ValueType {
         if type == "enumeration" {
             return fieldType == "checkbox" ? .multiEnumeration : .enumeration
         }

@@ -57,6 +57,10 @@ extension Endpoint {
         let object = try exchange.object()
         var property = try exchange.property(exchange.call.parameter("name"))
         let input = try exchange.call.input(PropertyInput.self)
+        guard property.isCustom else {
+            throw APIError.invalid(
+                "`\(property.name)` is a standard property, which stays as it is")
+        }
         try input.apply(to: &property)
         try exchange.editor.update(property, of: object)
         property.updatedAt = exchange.session.now
@@ -69,6 +73,8 @@ extension Endpoint {
         return .none
     }
 
+    private static let propertyLimit = 100
+
     private struct NameInput: Decodable {
         let name: String
     }
@@ -79,6 +85,7 @@ extension Endpoint {
 
     private static func readProperties(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs<NameInput>.self).inputs
+        try requireBatch(inputs.count, most: propertyLimit)
         var batch = BatchBody<PropertyBody>(at: exchange.session.now)
         for input in inputs {
             try batch.add(exchange, nil) { PropertyBody(try exchange.property(input.name)) }
@@ -88,6 +95,7 @@ extension Endpoint {
 
     private static func createProperties(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs<PropertyInput>.self).inputs
+        try requireBatch(inputs.count, most: propertyLimit)
         var batch = BatchBody<PropertyBody>(at: exchange.session.now)
         for input in inputs { try batch.add(exchange, nil) { try exchange.add(input) } }
         return batch.answer(.created)
@@ -146,8 +154,12 @@ extension Endpoint {
 }
 
 extension Exchange {
+    /// Works on the schema as this request has left it so far.
     var editor: SchemaEditor {
-        SchemaEditor(session.connection, schema, now: session.now)
+        get throws {
+            let schema = try session.store.schema(in: session.connection)
+            return SchemaEditor(session.connection, schema, now: session.now)
+        }
     }
 
     var groups: PropertyGroupTable { PropertyGroupTable(session.connection) }

@@ -84,17 +84,15 @@ extension Endpoint {
     private static func merge(_ exchange: Exchange) throws -> Answer {
         let object = try exchange.object()
         let input = try exchange.call.input(MergeInput.self)
-        if object == .companies && exchange.server.settings.refusesCompanyMerges {
+        if object == .companies && exchange.server.rules.refusesCompanyMerges {
             throw APIError.invalid(
                 "companies cannot be merged while a Salesforce connection syncs them")
         }
         let ids = try [input.primaryObjectId, input.objectIdToMerge].map { id in
-            guard let number = Int64(id.text) else { throw APIError.noRecord(id.text) }
-            guard try exchange.reader.record(exchange.reader.current(RecordID(number))) != nil
-            else {
+            guard let record = try exchange.find(id.text, by: nil, in: object) else {
                 throw APIError.noRecord(id.text)
             }
-            return RecordID(number)
+            return record.id
         }
         let result = try exchange.writer.merge(ids[0], ids[1])
         return .ok(try RecordBody(result, exchange.selection(of: object), exchange))
@@ -111,7 +109,7 @@ extension Endpoint {
         let id = input.objectId.text
         let record =
             try exchange.find(id, by: input.idProperty, in: object)
-            ?? exchange.find(id, by: input.idProperty, in: object, isArchived: true)
+            ?? exchange.binned(id, by: input.idProperty, in: object)
         if let record {
             try exchange.writer.erase(record.id)
         } else if input.idProperty == "email" {
@@ -128,6 +126,7 @@ extension Exchange {
     func selection(of object: ObjectName) throws -> Selection {
         // Names of objects that are not there are left out; a connector asks for all it knows.
         let associations = call.query.list("associations").compactMap(schema.object(named:))
+        for other in associations { try require(.read, of: other) }
         return Selection(
             call.query.list("properties"), history: call.query.list("propertiesWithHistory"),
             associations: associations, of: object, schema)

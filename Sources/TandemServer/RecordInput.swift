@@ -86,17 +86,21 @@ extension Exchange {
         }
     }
 
+    /// The milliseconds since 1970 that are a moment (ECMA-262 §21.4.1.1).
+    private static let moments =
+        -8_640_000_000_000_000...8_640_000_000_000_000 as ClosedRange<Int64>
+
     /// The forms in which HubSpot takes a value besides its own: moments in milliseconds, and what
     /// is to be added to a set behind a leading semicolon.
     private static func adapted(_ text: String, _ property: PropertyDefinition, old: String)
         -> String
     {
+        let number = Int64(text).flatMap { Self.moments.contains($0) ? $0 : nil }
         switch property.type {
         case .date:
-            guard let number = Int64(text), text.count > 8 || number < 0 else { return text }
+            guard let number, text.count > 8 || number < 0 else { return text }
             return String(Timestamp(milliseconds: number).description.prefix(10))
-        case .datetime:
-            return Int64(text).map { Timestamp(milliseconds: $0).description } ?? text
+        case .datetime: return number.map { Timestamp(milliseconds: $0).description } ?? text
         case .multiEnumeration where text.hasPrefix(";"): return old + text
         default: return text
         }
@@ -132,11 +136,32 @@ extension Exchange {
         return try reader.record(id)
     }
 
+    /// Finds a record in the bin, where it has no keys: by its id, or by looking at each.
+    func binned(_ text: String, by idProperty: String?, in object: ObjectName) throws -> CRMRecord?
+    {
+        guard let idProperty, idProperty != "hs_object_id" else {
+            return try find(text, by: nil, in: object, isArchived: true)
+        }
+        let name = PropertyName(idProperty)
+        var last = RecordID(0)
+        while case let batch = try reader.records(
+            of: object, after: last, limit: 500, areArchived: true), let end = batch.last
+        {
+            let found = batch.first { $0.value(name)?.lowercased() == text.trimmed.lowercased() }
+            if let found { return found }
+            last = end.id
+        }
+        return nil
+    }
+
     private func key(_ text: String, by idProperty: String, in object: ObjectName) throws
         -> MatchKey?
     {
         let property = try schema.property(PropertyName(idProperty), of: object)
-        if property.isUnique { return MatchKey.unique(text, by: property.name) }
+        if property.isUnique {
+            let value = Self.adapted(text, property, old: "")
+            return MatchKey.unique(try property.accepted(value), by: property.name)
+        }
         guard object == .contacts, property.name == "email" else {
             throw APIError.invalid(
                 "`\(idProperty)` of \(object) is not unique; idProperty takes email for contacts, or a "
@@ -165,7 +190,7 @@ extension Exchange {
             guard token.scopes.contains(Token.marketing) else {
                 throw APIError.missingScopes([Token.marketing])
             }
-            _ = try writer.setMarketing([record.id], to: true, server.settings.marketing)
+            _ = try writer.setMarketing([record.id], to: true, server.rules.marketing)
         }
         return try reader.record(record.id) ?? record
     }

@@ -68,6 +68,13 @@ extension Endpoint {
         let object = try exchange.object()
         let input = try exchange.call.input(Input.self)
         let query = try query(input, object, exchange.schema)
+        for filter in query.groups.flatMap(\.self) {
+            let words = filter.property.text.split(separator: ".", maxSplits: 1)
+            guard words.count == 2, words[0] == "associations",
+                let other = exchange.schema.object(named: String(words[1]))
+            else { continue }
+            try exchange.require(.read, of: other)
+        }
         let page = try exchange.reader.search(object, query, exchange.schema)
         let selection = Selection(input.properties ?? [], of: object, exchange.schema)
         var body = ListBody(
@@ -98,7 +105,7 @@ extension Endpoint {
             offset >= 0
         else { throw APIError.invalid("`after`: expected the number of results to pass over") }
         try require(
-            offset + limit <= resultLimit,
+            offset <= resultLimit - limit,
             "at most \(resultLimit) results of one search; narrow it with a filter")
         let sorts = input.sorts ?? []
         try require(sorts.count <= 1, "at most one sort")

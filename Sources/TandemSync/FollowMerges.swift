@@ -44,29 +44,59 @@ struct MergeFollower {
             pair.wake(changedAt: tx.now)
             try tx.pairs.save(pair)
         }
+        try takeBackRest(of: merge)
         try tx.connection.run(
             "DELETE FROM followed_merge WHERE sync_id = ? AND result_id = ?",
             [.integer(tx.syncID), .integer(merge.result.number)])
     }
 
-    /// Ends the plan of a pair whose record went into another: its app record stays outside, unless
-    /// the feed has yet to tell where the pair goes.
-    ///
-    /// - Returns: Whether the pair stays outside.
-    func settle(_ pair: Pair) throws -> Bool {
-        let isFollowed = try tx.connection.number(
-            "SELECT COUNT(*) FROM followed_merge WHERE sync_id = ? AND pair_id = ?",
-            [.integer(tx.syncID), .integer(pair.id)])
-        if isFollowed == 0 { return false }
-        if pair.appPresence != .present {
-            try tx.pairs.delete(pair)
-        } else {
-            var pair = pair
-            pair.changedAt = nil
-            pair.settle(.excluded(.merged))
-            try tx.pairs.save(pair)
+    /// The app record that the result got since the merge, or had before this sync followed any,
+    /// goes on as the primary's, or as the secondary's if that one has its own: its record must not
+    /// look deleted.
+    private func takeBackRest(of merge: Merge) throws {
+        guard var rest = try tx.pairs.pair(crm: merge.result) else { return }
+        if !rest.hasApp { return try tx.pairs.delete(rest) }
+        for record in [merge.primary, merge.secondary] {
+            let own = try tx.pairs.pair(crm: record)
+            if let own, own.hasApp { continue }
+            if let own { try tx.pairs.delete(own) }
+            rest.crmID = record
+            rest.wake(changedAt: tx.now)
+            return _ = try tx.pairs.save(rest)
         }
-        return true
+    }
+
+    /// How a pair is to be planned whose record took part in a merge.
+    enum Standing {
+        /// As any other.
+        case ordinary
+        /// Not before the feed has told where it goes.
+        case waits
+        /// Not at all: its app record stays outside.
+        case outside
+    }
+
+    /// - Parameters:
+    ///   - pair: A pair that is due.
+    ///   - record: Its CRM record.
+    ///   - isMerged: The record went into another.
+    ///   - sequence: How far this sync has read the feed.
+    /// - Returns: A deletion is never carried over from a record that was merged, or from a result
+    ///   that was split again.
+    func standing(_ pair: Pair, _ record: CRMRecord?, isMerged: Bool, feedReadTo sequence: Int64)
+        throws -> Standing
+    {
+        if isMerged {
+            let followed = try tx.connection.number(
+                "SELECT COUNT(*) FROM followed_merge WHERE sync_id = ? AND pair_id = ? AND crm_id = ?",
+                [.integer(tx.syncID), .integer(pair.id), .optional(pair.crmID?.number)])
+            return followed > 0 ? .outside : .waits
+        }
+        guard let record, record.archivedAt != nil,
+            try tx.crm.merge(of: record.id)?.undoneAt != nil
+        else { return .ordinary }
+        let split = try tx.crm.lastChange(of: record.id, .unmerge)
+        return split > sequence ? .waits : .outside
     }
 
     private func move(_ pair: Pair, to merge: Merge) throws {

@@ -194,7 +194,7 @@ private struct Matcher {
             if other.appPresence == .gone || pair.crmID != nil { kind = .rebind }
             pair.changedAt = [pair.changedAt, other.changedAt].compactMap(\.self).min()
             placed.insert(other.id)
-            try tx.pairs.delete(other)
+            try tx.pairs.delete(other, replacedBy: pair)
         }
         placed.insert(pair.id)
         try tx.pairs.removeKeys(of: &pair)

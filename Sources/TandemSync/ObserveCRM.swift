@@ -8,6 +8,7 @@ extension Cycle {
     func observeCRM(_ run: inout CycleRun) throws {
         if run.state.crmSequence == nil { try walkAllRecords(&run) }
         try followFeed(&run)
+        try reload(&run)
     }
 
     /// Makes a pair for every living record; the feed is followed from before the walk began.

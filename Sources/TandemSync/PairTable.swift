@@ -124,6 +124,14 @@ package struct PairTable {
         try connection.run("DELETE FROM pair WHERE id = ?", [.integer(pair.id)])
     }
 
+    /// Deletes a pair whose part another one takes over, with what it followed.
+    func delete(_ pair: Pair, replacedBy other: Pair) throws {
+        try delete(pair)
+        try connection.run(
+            "UPDATE followed_merge SET pair_id = ? WHERE pair_id = ?",
+            [.integer(other.id), .integer(pair.id)])
+    }
+
     /// Notes that a listing named these records, and that nothing else is new about them.
     package func touch(_ pairs: [Pair], generation: Int64) throws {
         for pair in pairs {

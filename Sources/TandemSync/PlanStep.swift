@@ -31,12 +31,17 @@ extension Cycle {
                 var step = PlanStep(
                     cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report)
                 let aliases = try tx.crm.aliases(of: due.compactMap(\.crmID))
+                let merges = MergeFollower(tx: tx)
                 for pair in due where !(holdsNew && pair.crmID == nil) {
-                    if let id = pair.crmID, aliases[id] != nil {
-                        if try MergeFollower(tx: tx).settle(pair) { step.report.count("merged") }
-                        continue
+                    let record = pair.crmID.flatMap { records[$0] }
+                    let standing = try merges.standing(
+                        pair, record, isMerged: pair.crmID.map { aliases[$0] != nil } ?? false,
+                        feedReadTo: run.state.crmSequence ?? 0)
+                    switch standing {
+                    case .ordinary: try step.carryOut(pair, record: record)
+                    case .waits: break
+                    case .outside: try step.keepOut(pair, .merged)
                     }
-                    try step.carryOut(pair, record: pair.crmID.flatMap { records[$0] })
                 }
                 return (due.last, step.outbox, step.report)
             }

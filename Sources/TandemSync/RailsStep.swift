@@ -46,7 +46,9 @@ extension Cycle {
         let deleted = try tx.pairs.ids(
             """
             work_at IS NOT NULL AND app_presence = 1 AND EXISTS (SELECT 1 FROM record
-            WHERE record.id = pair.crm_id AND record.archived_at IS NOT NULL)
+            WHERE record.id = pair.crm_id AND record.archived_at IS NOT NULL
+            AND record.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM merge
+            WHERE merge.result_id = record.id AND merge.undone_at IS NOT NULL))
             """)
         guard deleted.count > tuning.rails.deletedRecords else { return }
         let finding = tuning.rails.judge(

@@ -79,7 +79,7 @@ extension Cycle {
             try tx.pairs.save(pair)
             return
         }
-        try tx.pairs.delete(pair)
+        try tx.pairs.delete(pair, replacedBy: app)
         try tx.pairs.removeKeys(of: &app)
         app.crmID = pair.crmID
         app.crmBase = intent.values

@@ -177,6 +177,8 @@ package enum SyncSchema {
                 ) {clustered}
                 """,
                 "CREATE INDEX followed_merge_by_pair ON followed_merge (pair_id)",
+                // Whoever is forgotten is forgotten here too.
+                "CREATE INDEX journal_by_record ON journal (crm_id) WHERE crm_id IS NOT NULL",
             ]),
     ]
 }

@@ -270,13 +270,26 @@ struct CRMList: AsyncParsableCommand {
 
 struct CRMDelete: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "delete", abstract: "Move a record to the bin, where it stays for 90 days.")
+        commandName: "delete", abstract: "Move a record to the bin, where it stays for 90 days.",
+        discussion: """
+            --forever is for people who ask to be forgotten: the record, what was merged into it and \
+            all values of its history are removed, and no sync makes a contact with its addresses again.
+            """)
     @OptionGroup var shared: SharedOptions
     @Argument(help: "The object.") var object: String
     @Argument(help: "An id, or an email address, or a domain.") var record: String
+    @Flag(help: "Remove it for good; nothing brings it back.") var forever = false
+    @Flag(help: "Do not ask.") var yes = false
 
     func run() async throws {
-        try await change(record, of: object, shared) { try $0.archive($1) }
+        try await change(record, of: object, shared) { writer, id in
+            guard forever else { return try writer.archive(id) }
+            guard yes else {
+                throw CommandFailure.failed(
+                    "this removes \(object) \(id) and its history for good; say --yes to go on")
+            }
+            try writer.erase(id)
+        }
     }
 }
 

@@ -38,16 +38,14 @@ struct CRMSetMarketing: AsyncParsableCommand {
                 throw CommandFailure.usage("name the contacts with --where, or say --all")
             }
             let world = try shared.world()
-            let (selected, outcome) = try world.writing { reader, writer in
-                let ids = try reader.contacts(with: wanted, world.store.schema)
-                guard confirmCount == ids.count else {
-                    throw CommandFailure.failed(
-                        "this selects \(ids.count) contacts; repeat it with --confirm-count \(ids.count)"
-                    )
-                }
-                let rules = world.configuration.marketing
-                return (ids.count, try writer.setMarketing(ids, to: !off, rules))
+            let ids = try world.contacts(with: wanted)
+            guard confirmCount == ids.count else {
+                throw CommandFailure.failed(
+                    "this selects \(ids.count) contacts; repeat it with --confirm-count \(ids.count)"
+                )
             }
+            let outcome = try world.setMarketing(ids, to: !off)
+            let selected = ids.count
             if let warning = outcome.warning { Terminal.complain("Warning: \(warning).") }
             if shared.json {
                 return try Terminal.printJSON(
@@ -62,13 +60,48 @@ struct CRMSetMarketing: AsyncParsableCommand {
     }
 }
 
-extension CRMReader {
+extension World {
+    /// How many contacts one transaction changes, so that others get their turn.
+    private static let batch = 1_000
+
     /// The ids of living contacts that have all of these values; an empty one asks for none.
-    fileprivate func contacts(with wanted: Values, _ schema: CRMSchema) throws -> [RecordID] {
+    fileprivate func contacts(with wanted: Values) throws -> [RecordID] {
         let filters = wanted.sorted { $0.key < $1.key }.map { name, value in
             SearchFilter(name, value.isEmpty ? .lacks : .equal, value.isEmpty ? [] : [value])
         }
-        let query = SearchQuery(groups: filters.isEmpty ? [] : [filters], limit: Int(Int32.max))
-        return try search(.contacts, query, schema).records.map(\.id)
+        var ids: [RecordID] = []
+        return try reading { reader in
+            while true {
+                let next = SearchFilter("hs_object_id", .greater, ["\(ids.last?.number ?? 0)"])
+                let query = SearchQuery(
+                    groups: [filters + [next]], limit: Self.batch, countsAll: false)
+                let found = try reader.search(.contacts, query, store.schema).records
+                if found.isEmpty { return ids }
+                ids += found.map(\.id)
+            }
+        }
+    }
+
+    /// - Throws: ``CRMError/limit(_:)`` before anything is changed, if they are too many.
+    fileprivate func setMarketing(_ ids: [RecordID], to isOn: Bool) throws -> MarketingOutcome {
+        let rules = configuration.marketing
+        if isOn {
+            let new = try reading { reader in
+                try ids.chunks(of: 500).reduce(0) { count, chunk in
+                    try count
+                        + reader.records(Array(chunk)).values.count {
+                            $0.properties["hs_marketable_status"] != "true"
+                        }
+                }
+            }
+            try reading { try $0.requireRoom(for: new, rules) }
+        }
+        var outcome = MarketingOutcome()
+        for chunk in ids.chunks(of: Self.batch) {
+            let part = try writing { try $1.setMarketing(chunk, to: isOn, rules) }
+            outcome.changed += part.changed
+            (outcome.count, outcome.warning) = (part.count, part.warning)
+        }
+        return outcome
     }
 }

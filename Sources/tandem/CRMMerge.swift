@@ -12,6 +12,7 @@ extension CRMReader {
         if let number = Int64(text), let found = try record(current(RecordID(number))) {
             return found
         }
+        if Int64(text) != nil { throw CRMError.notFound("records", text) }
         return try resolve(text, in: text.contains("@") ? .contacts : .companies)
     }
 }
@@ -44,15 +45,20 @@ struct CRMMerge: AsyncParsableCommand {
             let world = try shared.world()
             if dryRun { return try preview(world, picked) }
             let result = try world.writing { reader, writer in
-                let (one, other) = (try reader.find(primary), try reader.find(secondary))
-                if one.object == .companies && world.refusesCompanyMerges {
-                    throw CRMError.cannotMerge("a Salesforce connection syncs companies")
-                }
+                let (one, other) = try pair(reader, world)
                 return try writer.merge(one.id, other.id, picked: picked)
             }
             if shared.json { return try Terminal.printJSON(RecordDocument(result)) }
             Terminal.write("\(result.id)\n")
         }
+    }
+
+    private func pair(_ reader: CRMReader, _ world: World) throws -> (CRMRecord, CRMRecord) {
+        let (one, other) = (try reader.find(primary), try reader.find(secondary))
+        if one.object == .companies && world.refusesCompanyMerges {
+            throw CRMError.cannotMerge("a Salesforce connection syncs companies")
+        }
+        return (one, other)
     }
 
     /// The properties of which the second record's value is wanted.
@@ -74,7 +80,7 @@ struct CRMMerge: AsyncParsableCommand {
         let (one, other, values) = try world.database.read { connection in
             let reader = world.store.reader(in: connection)
             let writer = try world.store.writer(in: connection, now: World.now, origin: .user)
-            let (one, other) = (try reader.find(primary), try reader.find(secondary))
+            let (one, other) = try pair(reader, world)
             return (one, other, try writer.plannedMerge(one.id, other.id, picked: picked))
         }
         if shared.json {

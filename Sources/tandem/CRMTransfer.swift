@@ -237,8 +237,12 @@ final class Importer {
             let reader = world.store.reader(in: connection)
             return try rows.compactMap { row -> (CSVParser.Row, String)? in
                 do {
-                    // A row that is refused half-way leaves nothing behind.
-                    try connection.nested { try put(row, reader, writer) }
+                    // One contact too many for the quota leaves nothing behind.
+                    if isMarketing {
+                        try connection.nested { try put(row, reader, writer) }
+                    } else {
+                        try put(row, reader, writer)
+                    }
                     return nil
                 } catch let error as CRMError {
                     return (row, error.description)

@@ -25,12 +25,22 @@ struct ServeCommand: AsyncParsableCommand {
             let world = try shared.world()
             let lock = try ServeLock(world.configuration.store + ".serve")
             defer { lock.release() }
+            let rules = APIServer.Rules(
+                marketing: world.configuration.marketing,
+                refusesCompanyMerges: world.refusesCompanyMerges)
             let daemon = Daemon(
-                first: world, logger: logger, reload: { try shared.world() })
+                first: world, logger: logger,
+                reload: {
+                    let world = try shared.world()
+                    rules.set(
+                        marketing: world.configuration.marketing,
+                        refusesCompanyMerges: world.refusesCompanyMerges)
+                    return world
+                })
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(service: daemon)
             ]
-            if let api = world.api(logger: logger) { services.append(.init(service: api)) }
+            if let api = world.api(rules, logger: logger) { services.append(.init(service: api)) }
             let group = ServiceGroup(
                 configuration: .init(
                     services: services,
@@ -47,14 +57,13 @@ extension APIServer: Service {}
 
 extension World {
     /// The CRM API as configured; `nil` if it is not to be served.
-    fileprivate func api(logger: Logger) -> APIServer? {
+    fileprivate func api(_ rules: APIServer.Rules, logger: Logger) -> APIServer? {
         guard let http = configuration.http else { return nil }
         return APIServer(
             store: store,
             settings: .init(
                 host: http.host, port: http.port, rateLimit: http.rateLimit,
-                dailyLimit: http.dailyLimit, marketing: configuration.marketing,
-                refusesCompanyMerges: refusesCompanyMerges),
+                dailyLimit: http.dailyLimit), rules: rules,
             now: { World.now }, correlationID: { UUID().uuidString.lowercased() }, logger: logger)
     }
 

@@ -24,71 +24,42 @@ import Testing
             """)
     }
 
-    /// Starts the daemon with no signal blocked: a child of a test would inherit the test's mask.
-    private func serve(_ environment: [String: String] = [:]) throws -> Process {
-        let unmask =
-            "import os,signal,sys;signal.pthread_sigmask(signal.SIG_SETMASK,[]);os.execv(sys.argv[1],sys.argv[1:])"
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", "-c", unmask, Program.path.path(), "serve"]
-        process.currentDirectoryURL = program.folder
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardOutput = FileHandle.nullDevice
-        try program.write("log", "")
-        process.standardError = try FileHandle(forWritingTo: program.file("log"))
-        try process.run()
-        return process
-    }
-
-    /// Waits until something holds; fails the test after a minute.
-    private func wait(for what: String, _ holds: () throws -> Bool) throws {
-        for _ in 0..<600 {
-            if try holds() { return }
-            usleep(100_000)
-        }
-        Issue.record("never came: \(what)\n\(try program.read("log"))")
-    }
-
-    private func stop(_ daemon: Process) -> Int32 {
-        kill(daemon.processIdentifier, SIGTERM)
-        daemon.waitUntilExit()
-        return daemon.terminationStatus
-    }
-
     @Test func `wakes for a change in the CRM and leaves in order`() throws {
-        let daemon = try serve()
-        try wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        let daemon = try program.serve()
+        try program.wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
         let second = try program.run(["serve"])
         #expect(second.code == 1 && second.err.contains("another `tandem serve`"))
         try program.must("crm", "update", "contacts", "ann@example.com", "phone=42")
-        try wait(for: "the change in the file") {
+        try program.wait(for: "the change in the file") {
             try program.read("sheets/contacts.csv").contains("ann@example.com,42")
         }
-        #expect(stop(daemon) == 0)
+        #expect(program.stop(daemon) == 0)
         let window = try #require(try program.status("people")["window"] as? [String: Any])
         #expect(window["kept"] as? Int == 1 && window["missed"] as? Int == 0)
         #expect(try program.run(["sync"]).code == 0)
     }
 
     @Test func `takes a new configuration and refuses a wrong one`() throws {
-        let daemon = try serve()
-        try wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        let daemon = try program.serve()
+        try program.wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
         try program.write("sheets/companies.csv", "id,name\n1,Acme\n")
         let good = try program.read("tandem.yaml")
         try program.write("tandem.yaml", good + "nonsense: 1\n")
         kill(daemon.processIdentifier, SIGHUP)
-        try wait(for: "the refusal") { try program.read("log").contains("refused") }
+        try program.wait(for: "the refusal") { try program.read("log").contains("refused") }
         try program.write("tandem.yaml", good)
         try program.must("crm", "update", "contacts", "ann@example.com", "phone=43")
-        try wait(for: "the old configuration at work") {
+        try program.wait(for: "the old configuration at work") {
             try program.read("sheets/contacts.csv").contains("ann@example.com,43")
         }
         try configure(
             "people: {connection: sheet, object: contacts}\n  firms: {connection: sheet, object: companies}"
         )
         kill(daemon.processIdentifier, SIGHUP)
-        try wait(for: "the new sync") { try program.status("firms")["in_sync"] as? Int == 1 }
-        #expect(stop(daemon) == 0)
+        try program.wait(for: "the new sync") {
+            try program.status("firms")["in_sync"] as? Int == 1
+        }
+        #expect(program.stop(daemon) == 0)
     }
 
     @Test func `tells systemd that it is ready and alive`() throws {
@@ -105,17 +76,17 @@ import Testing
         listening.arguments = ["python3", "-c", listener, socket, program.file("heard").path()]
         try listening.run()
         defer { kill(listening.processIdentifier, SIGKILL) }
-        try wait(for: "the listener") { FileManager.default.fileExists(atPath: socket) }
-        let daemon = try serve(["NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "2000000"])
-        try wait(for: "READY and WATCHDOG") {
+        try program.wait(for: "the listener") { FileManager.default.fileExists(atPath: socket) }
+        let daemon = try program.serve(["NOTIFY_SOCKET": socket, "WATCHDOG_USEC": "2000000"])
+        try program.wait(for: "READY and WATCHDOG") {
             let heard = (try? program.read("heard")) ?? ""
             return heard.contains("READY=1") && heard.contains("WATCHDOG=1")
         }
         kill(daemon.processIdentifier, SIGHUP)
-        try wait(for: "RELOADING") {
+        try program.wait(for: "RELOADING") {
             try program.read("heard").contains("RELOADING=1\nMONOTONIC_USEC=")
         }
-        #expect(stop(daemon) == 0)
+        #expect(program.stop(daemon) == 0)
     }
 
     /// The unit as it is shipped, but for the place of the program.

@@ -97,3 +97,37 @@ final class Program {
         return try #require(syncs.first)
     }
 }
+
+/// The program as a daemon.
+extension Program {
+    /// Starts the daemon with no signal blocked: a child of a test would inherit the test's mask.
+    func serve(_ environment: [String: String] = [:]) throws -> Process {
+        let unmask =
+            "import os,signal,sys;signal.pthread_sigmask(signal.SIG_SETMASK,[]);os.execv(sys.argv[1],sys.argv[1:])"
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", "-c", unmask, Program.path.path(), "serve"]
+        process.currentDirectoryURL = folder
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardOutput = FileHandle.nullDevice
+        try write("log", "")
+        process.standardError = try FileHandle(forWritingTo: file("log"))
+        try process.run()
+        return process
+    }
+
+    /// Waits until something holds; fails the test after a minute.
+    func wait(for what: String, _ holds: () throws -> Bool) throws {
+        for _ in 0..<600 {
+            if try holds() { return }
+            usleep(100_000)
+        }
+        Issue.record("never came: \(what)\n\(try read("log"))")
+    }
+
+    func stop(_ daemon: Process) -> Int32 {
+        kill(daemon.processIdentifier, SIGTERM)
+        daemon.waitUntilExit()
+        return daemon.terminationStatus
+    }
+}
