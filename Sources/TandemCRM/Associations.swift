@@ -95,6 +95,9 @@ extension CRMWriter {
         -> Bool
     {
         let (one, other) = (try living(from), try living(to))
+        if one.id == other.id {
+            throw CRMError.limit("record \(one.id) cannot be associated with itself")
+        }
         let types = try types(from: one.object, to: other.object)
         if one.object == .companies && other.object != .companies {
             // Seen from the record that has a primary company.

@@ -95,6 +95,9 @@ package struct PropertyDefinition: Hashable, Sendable {
             throw .invalidValue(
                 name, String(value.prefix(40)) + "…", expected: "at most \(Self.valueLimit) bytes")
         }
+        if value.utf8.contains(0) {
+            throw .invalidValue(name, "a NUL character", expected: "text without it")
+        }
         if name == "email" && !value.isEmailAddress {
             throw .invalidValue(name, value, expected: "an address such as ann@example.com")
         }

@@ -20,6 +20,12 @@ package struct PropertyGroupTable {
 
     package init(_ connection: any SQLConnection) { self.connection = connection }
 
+    /// The group of properties that are in no other, as HubSpot calls it: `contactinformation`.
+    package static func usualName(of object: ObjectName) -> String {
+        let standard = ObjectDefinition.standard.first { $0.name == object }
+        return (standard?.singular.lowercased() ?? object.text) + "information"
+    }
+
     /// By their order, then name; the group of everything that has none comes first.
     package func all(of object: ObjectName) throws -> [PropertyGroup] {
         let own = try connection.rows(
@@ -32,7 +38,8 @@ package struct PropertyGroupTable {
                 name: row.text(0) ?? "", label: row.text(1) ?? "", displayOrder: row.integer(2) ?? 0
             )
         }
-        let usual = PropertyGroup(name: "information", label: "Information", displayOrder: 0)
+        let usual = PropertyGroup(
+            name: Self.usualName(of: object), label: "Information", displayOrder: 0)
         return own.contains { $0.name == usual.name } ? own : [usual] + own
     }
 

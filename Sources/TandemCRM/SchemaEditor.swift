@@ -22,15 +22,22 @@ package struct SchemaEditor {
 
     /// Adds a property.
     ///
-    /// - Throws: ``CRMError/unknownObject(_:nearest:)``, ``CRMError/alreadyExists(_:)``, also for
-    ///   the name of an archived one; ``CRMError/badName(_:)`` for a name that is not of lower
+    /// The name of an archived one brings that one back, changed.
+    ///
+    /// - Throws: ``CRMError/unknownObject(_:nearest:)``, ``CRMError/alreadyExists(_:)``;
+    ///   ``CRMError/badName(_:)`` for a name that is not of lower
     ///   case letters, digits and underscores; ``CRMError/limit(_:)`` for an eleventh unique one.
     package func add(_ property: PropertyDefinition, to object: ObjectName) throws {
         let properties = try schema.properties(of: object)
+        if let known = properties[property.name], known.archivedAt != nil, known.isCustom {
+            // It comes back as it is wanted now; its values were kept.
+            return try update(property, of: object)
+        }
         if properties[property.name] != nil {
             throw CRMError.alreadyExists("property `\(property.name)` of \(object)")
         }
         try check(property.name.text)
+        try check(property.options, of: property.name)
         let unique = properties.values.filter(\.isUnique).count
         if property.isUnique && unique >= Self.uniqueLimit {
             throw CRMError.limit(
@@ -48,6 +55,7 @@ package struct SchemaEditor {
             _ = try schema.property(property.name, of: object)
             return
         }
+        try check(property.options, of: property.name)
         var property = property
         property.updatedAt = now
         try table.update(property, of: object)
@@ -128,6 +136,12 @@ package struct SchemaEditor {
                     ])
             }
             last = end.id
+        }
+    }
+
+    private func check(_ options: [PropertyOption], of name: PropertyName) throws {
+        if Set(options.map(\.value)).count != options.count {
+            throw CRMError.limit("two options of `\(name)` have the same value")
         }
     }
 

@@ -174,7 +174,7 @@ extension APIError {
 
 extension APIError {
     /// Too many requests of one token; the wait is in whole seconds.
-    static func tooMany(_ policy: String, _ seconds: Int64) -> Self {
+    static func tooMany(_ policy: String, _ seconds: Int64?) -> Self {
         var error = Self(
             .tooManyRequests, "RATE_LIMITS", "You have reached your \(policy.lowercased()) limit.")
         error.policy = policy

@@ -32,11 +32,13 @@ enum APIJSON {
             return "Invalid input JSON: Some required fields were not set: [\(path)]"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):
             let path = context.codingPath.map(name).joined(separator: ".")
-            return "Invalid input JSON: `\(path)`: \(context.debugDescription)"
+            if path.isEmpty { return "Invalid input JSON: expected an object or a list" }
+            return "Invalid input JSON: the value of `\(path)` is of the wrong kind"
         case .dataCorrupted(let context):
-            let why = context.underlyingError.map { "\($0)" } ?? context.debugDescription
-            let (line, column) = place(in: why) ?? (1, 1)
-            return "Invalid input JSON on line \(line), column \(column): \(why)"
+            let path = context.codingPath.map(name).joined(separator: ".")
+            if !path.isEmpty { return "Invalid input JSON: `\(path)`: \(context.debugDescription)" }
+            let (line, column) = end(of: body)
+            return "Invalid input JSON on line \(line), column \(column) or before it"
         @unknown default: return "Invalid input JSON: \(error)"
         }
     }
@@ -45,14 +47,11 @@ enum APIJSON {
         key.intValue.map(String.init) ?? key.stringValue
     }
 
-    /// `… around line 3, column 7.` is how the decoder says where it stopped.
-    private static func place(in text: String) -> (Int, Int)? {
-        let words = text.split { !$0.isLetter && !$0.isNumber }
-        guard let line = words.firstIndex(of: "line"), let column = words.lastIndex(of: "column"),
-            line + 1 < words.count, column + 1 < words.count,
-            let row = Int(words[line + 1]), let place = Int(words[column + 1])
-        else { return nil }
-        return (row, place)
+    /// The decoder does not say where it stopped; the document ends here.
+    private static func end(of body: ByteBuffer) -> (line: Int, column: Int) {
+        let lines = body.readableBytesView.split(
+            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        return (max(1, lines.count), (lines.last?.count ?? 0) + 1)
     }
 }
 

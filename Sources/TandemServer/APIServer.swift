@@ -68,6 +68,9 @@ package struct APIServer: Sendable {
     /// Larger requests are refused.
     private static let bodyLimit = 16 << 20
 
+    /// How long a connection may be silent between requests, or within one.
+    private static let idleTimeout = TimeAmount.seconds(30)
+
     /// How many requests read the store at once.
     private static let readers = 4
 
@@ -85,7 +88,7 @@ package struct APIServer: Sendable {
     }
 
     package func run() async throws {
-        let router = Router()
+        let router = Router(options: .autoGenerateHeadEndpoints)
         router.add(middleware: Fallback(server: self))
         for endpoint in Endpoint.all {
             router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
@@ -93,18 +96,25 @@ package struct APIServer: Sendable {
             }
         }
         let logger = logger
+        let isListening = Atomic(false)
         let application = Application(
-            router: router,
+            router: router, server: .http1(configuration: .init(idleTimeout: Self.idleTimeout)),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             onServerRunning: { channel in
+                isListening.store(true, ordering: .relaxed)
                 logger.info(
                     "listening",
-                    metadata: ["address": "\(channel.localAddress.map { "\($0)" } ?? "")"])
+                    metadata: [
+                        "address":
+                            "\(channel.localAddress?.ipAddress ?? ""):\(channel.localAddress?.port ?? 0)"
+                    ])
             },
             logger: Logger(label: "http") { _ in SwiftLogNoOpLogHandler() })
         do { try await application.run() } catch {
             try await backend.shutDown()
-            throw error
+            throw isListening.load(ordering: .relaxed)
+                ? error
+                : ListenFailure(address: "\(settings.host):\(settings.port)", reason: "\(error)")
         }
         try await backend.shutDown()
     }
@@ -173,10 +183,14 @@ package struct APIServer: Sendable {
 
     private func call(_ request: Request, _ context: BasicRequestContext) async throws -> Call {
         let body: ByteBuffer
-        do { body = try await request.body.collect(upTo: Self.bodyLimit) } catch {
+        do {
+            body = try await request.body.collect(upTo: Self.bodyLimit)
+        } catch is NIOTooManyBytesError {
             throw APIError(
                 .contentTooLarge, "VALIDATION_ERROR",
                 "the body is larger than \(Self.bodyLimit) bytes")
+        } catch {
+            throw APIError.invalid("the body is cut off, or its chunks are not well formed")
         }
         let type = request.headers[.contentType] ?? ""
         if body.readableBytes > 0, !type.lowercased().hasPrefix("application/json") {
@@ -199,6 +213,16 @@ package struct APIServer: Sendable {
         let words = (request.headers[.authorization] ?? "").split(separator: " ")
         guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
         return String(words[1])
+    }
+}
+
+/// The address of the API cannot be listened on.
+package struct ListenFailure: Error, CustomStringConvertible {
+    let address: String
+    let reason: String
+
+    package var description: String {
+        "cannot listen on \(address): \(reason)\nEnd what uses the address, or change `http: listen`."
     }
 }
 
@@ -269,15 +293,21 @@ private struct Fallback: RouterMiddleware {
         next: @concurrent (Request, BasicRequestContext) async throws -> Response
     ) async throws -> Response {
         do { return try await next(request, context) } catch {
-            let path = request.uri.path
-            return server.response(Self.refusal(path), nil, nil, server.correlationID())
+            let refusal = Self.refusal(request.uri.path)
+            return server.response(refusal, nil, nil, server.correlationID())
         }
     }
 
     /// An area of HubSpot that this store lacks is a matter of scopes: connectors then skip it, where
     /// any other answer would end their run.
     private static func refusal(_ path: String) -> APIError {
-        let area = path.split(separator: "/").first.map(String.init) ?? ""
+        let parts = path.split(separator: "/").map(String.init)
+        let methods = Endpoint.all.filter { $0.takes(parts) }.map(\.method.rawValue)
+        if !methods.isEmpty {
+            let known = Set(methods).sorted().joined(separator: ", ")
+            return APIError(.methodNotAllowed, nil, "\(path) takes \(known)")
+        }
+        let area = parts.first ?? ""
         return areas.contains(area)
             ? .missingScopes([area]) : APIError(.notFound, nil, "no endpoint is at \(path)")
     }

@@ -199,7 +199,8 @@ extension Endpoint {
         try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<LabelsBody>(at: exchange.session.now)
         for input in inputs {
-            try batch.add(exchange, nil) {
+            let ends = ["fromObjectId": [input.from.id], "toObjectId": [input.to.id]]
+            try batch.add(exchange, ends) {
                 let (one, other) = try exchange.pair(input.from.id, input.to.id)
                 try exchange.associate(
                     one.id, other.id, input.types.map { Set($0.map(\.associationTypeId)) })

@@ -109,6 +109,12 @@ extension Endpoint {
     private static func upsert(
         _ id: String, _ input: UpdateInput, in object: ObjectName, _ exchange: Exchange
     ) throws -> RecordBody {
+        if let property = input.idProperty, let value = input.properties[property]?.text,
+            value.trimmed.lowercased() != id.trimmed.lowercased()
+        {
+            throw APIError.invalid(
+                "the input is found by \(property) `\(id)`, but its properties say `\(value)`")
+        }
         var body: RecordBody
         if try exchange.find(id, by: input.idProperty, in: object) != nil {
             let record = try exchange.update(id, by: input.idProperty, input, in: object)

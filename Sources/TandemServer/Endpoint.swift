@@ -48,6 +48,13 @@ struct Endpoint: Sendable {
         Self(method, path, need, writes: true, handle)
     }
 
+    /// Whether a path is one of this endpoint's, whatever the method.
+    func takes(_ parts: [String]) -> Bool {
+        let pattern = path.split(separator: "/")
+        return pattern.count == parts.count
+            && zip(pattern, parts).allSatisfy { $0.hasPrefix(":") || $0 == $1 }
+    }
+
     static let all =
         records + batches + searches + associations + labels + oldAssociations + properties
         + pipelines + schemas + owners + lists + account

@@ -89,8 +89,8 @@ final class RateGate: Sendable {
     struct Left: Sendable {
         let inWindow: Int
         let inDay: Int?
-        /// The policy that was broken, with the seconds until it is whole again.
-        let broken: (policy: String, seconds: Int64)?
+        /// The policy that was broken, with the seconds until it is whole again if they are few.
+        let broken: (policy: String, seconds: Int64?)?
     }
 
     init(_ limits: Limits) { self.limits = limits }
@@ -102,19 +102,21 @@ final class RateGate: Sendable {
             var window = windows[token] ?? Window(start: start, count: 0, day: day, dayCount: 0)
             if window.start != start { (window.start, window.count) = (start, 0) }
             if window.day != day { (window.day, window.dayCount) = (day, 0) }
-            window.count += 1
-            window.dayCount += 1
-            windows[token] = window
-            let left = limits.perTenSeconds - window.count
-            let leftToday = limits.perDay.map { $0 - window.dayCount }
-            let broken: (String, Int64)? =
+            let left = limits.perTenSeconds - window.count - 1
+            let leftToday = limits.perDay.map { $0 - window.dayCount - 1 }
+            let broken: (String, Int64?)? =
                 if let leftToday, leftToday < 0 {
-                    ("DAILY", 86_400 - now.milliseconds / 1_000 % 86_400)
+                    // Clients sleep as long as they are told to; a day is too long for that.
+                    ("DAILY", nil)
                 } else if left < 0 {
                     ("TEN_SECONDLY_ROLLING", 10 - now.milliseconds / 1_000 % 10)
                 } else {
                     nil
                 }
+            // What is refused costs nothing.
+            window.count += broken == nil ? 1 : 0
+            window.dayCount += broken == nil ? 1 : 0
+            windows[token] = window
             return Left(inWindow: max(0, left), inDay: leftToday.map { max(0, $0) }, broken: broken)
         }
     }

@@ -85,7 +85,8 @@ extension Endpoint {
         try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<PairRow>(at: exchange.session.now)
         for input in inputs {
-            try batch.add(exchange, nil) {
+            let ends = ["fromObjectId": [input.from.id], "toObjectId": [input.to.id]]
+            try batch.add(exchange, ends) {
                 let (one, other) = try exchange.pair(input.from.id, input.to.id)
                 let type = try exchange.type(input.type, one.object, other.object)
                 let known = Set(try exchange.reader.types(from: one.id, to: other.id))

@@ -38,13 +38,14 @@ struct PropertyBody: Encodable, Sendable {
         let readOnlyOptions: Bool
     }
 
-    init(_ property: PropertyDefinition) {
+    init(_ property: PropertyDefinition, of object: ObjectName) {
         name = property.name.text
         label = property.label
         type = property.type.wireName
         fieldType =
             property.keeper == .calculation ? "calculation_equation" : property.fieldType
-        groupName = property.group.isEmpty ? "information" : property.group
+        groupName =
+            property.group.isEmpty ? PropertyGroupTable.usualName(of: object) : property.group
         description = property.description
         options = property.options.enumerated().map { place, option in
             OptionBody(

@@ -35,7 +35,7 @@ extension Endpoint {
     /// ends Airbyte's discovery.
     private static func oldProperties(_ exchange: Exchange) throws -> Answer {
         guard exchange.schema.object(named: exchange.call.parameter("object")) != nil else {
-            return .ok(CRMSchema.kept.map { PropertyBody($0) })
+            return .ok(CRMSchema.kept.map { PropertyBody($0, of: "") })
         }
         return .ok(try exchange.properties(of: exchange.object()))
     }
@@ -45,7 +45,7 @@ extension Endpoint {
         if (property.archivedAt != nil) != exchange.call.query.flag("archived") {
             throw exchange.noProperty(property.name.text)
         }
-        return .ok(PropertyBody(property))
+        return .ok(PropertyBody(property, of: try exchange.object()))
     }
 
     private static func createProperty(_ exchange: Exchange) throws -> Answer {
@@ -62,9 +62,10 @@ extension Endpoint {
                 "`\(property.name)` is a standard property, which stays as it is")
         }
         try input.apply(to: &property)
+        try exchange.requireGroup(property.group, of: object)
         try exchange.editor.update(property, of: object)
         property.updatedAt = exchange.session.now
-        return .ok(PropertyBody(property))
+        return .ok(PropertyBody(property, of: object))
     }
 
     private static func archiveProperty(_ exchange: Exchange) throws -> Answer {
@@ -88,7 +89,9 @@ extension Endpoint {
         try requireBatch(inputs.count, most: propertyLimit)
         var batch = BatchBody<PropertyBody>(at: exchange.session.now)
         for input in inputs {
-            try batch.add(exchange, nil) { PropertyBody(try exchange.property(input.name)) }
+            try batch.add(exchange, nil) {
+                PropertyBody(try exchange.property(input.name), of: try exchange.object())
+            }
         }
         return batch.answer(.ok)
     }
@@ -167,7 +170,7 @@ extension Exchange {
     func properties(of object: ObjectName, isArchived: Bool = false) throws -> [PropertyBody] {
         try schema.properties(of: object).values
             .filter { ($0.archivedAt != nil) == isArchived }
-            .sorted { $0.name < $1.name }.map { PropertyBody($0) }
+            .sorted { $0.name < $1.name }.map { PropertyBody($0, of: object) }
     }
 
     /// - Throws: ``APIError`` if the object of the path has no such property.
@@ -184,8 +187,10 @@ extension Exchange {
 
     func add(_ input: PropertyInput) throws -> PropertyBody {
         let property = try input.property(at: session.now)
-        try editor.add(property, to: object())
-        return PropertyBody(property)
+        let object = try object()
+        try requireGroup(property.group, of: object)
+        try editor.add(property, to: object)
+        return PropertyBody(property, of: object)
     }
 
     func archive(_ property: PropertyDefinition) throws {
@@ -195,6 +200,15 @@ extension Exchange {
         var property = property
         property.archivedAt = session.now
         try editor.update(property, of: object())
+    }
+
+    func requireGroup(_ name: String, of object: ObjectName) throws {
+        let known = try groups.all(of: object).map(\.name)
+        if !name.isEmpty && !known.contains(name) {
+            throw APIError.invalid(
+                "\(object) have no property group `\(name)`; there are \(known.joined(separator: ", "))"
+            )
+        }
     }
 
     func group() throws -> PropertyGroup {

@@ -198,7 +198,9 @@ extension Exchange {
     private func associate(_ id: RecordID, with input: AssociationInput) throws {
         guard let number = Int64(input.to.id.text), try reader.record(RecordID(number)) != nil
         else {
-            throw APIError.noRecord(input.to.id.text)
+            throw APIError.notFound(
+                "The record \(input.to.id.text) to associate with does not exist",
+                ["id": [input.to.id.text]])
         }
         let labels = input.types.map { Set($0.map(\.associationTypeId)) }
         try associate(id, RecordID(number), labels)

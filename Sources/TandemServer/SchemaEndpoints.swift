@@ -187,7 +187,8 @@ struct SchemaBody: Encodable, Sendable {
         requiredProperties = definition.requiredProperties.map(\.text)
         searchableProperties = definition.searchableProperties.map(\.text)
         properties = (schema.objects[definition.name] ?? [:]).values
-            .filter { $0.archivedAt == nil }.sorted { $0.name < $1.name }.map { PropertyBody($0) }
+            .filter { $0.archivedAt == nil }.sorted { $0.name < $1.name }
+            .map { PropertyBody($0, of: definition.name) }
         var all: [Endpoint.AssociationDefinitionBody] = []
         for other in schema.definitions.values.sorted(by: { $0.name < $1.name }) {
             for type in try exchange.reader.associationTypes(from: definition.name, to: other.name)

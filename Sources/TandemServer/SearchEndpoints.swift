@@ -1,3 +1,4 @@
+import FoundationEssentials
 import HTTPTypes
 import TandemCRM
 import TandemCore
@@ -156,6 +157,22 @@ extension Endpoint {
             }
             values = [value.text]
         }
+        let type = schema.objects[object]?[name]?.type ?? .string
+        if let wrong = values.first(where: { !fits($0, type, op) }) {
+            throw APIError.invalid("`\(wrong)` is no value for `\(name)`: expected \(type.example)")
+        }
         return SearchFilter(name, op, values)
+    }
+
+    /// Whether a value can be compared with those of a property.
+    private static func fits(_ value: String, _ type: ValueType, _ op: SearchFilter.Operator)
+        -> Bool
+    {
+        if [.containsToken, .lacksToken].contains(op) { return true }
+        return switch type {
+        case .number: Decimal(canonical: value) != nil
+        case .date, .datetime: Sortable.milliseconds(value) != nil
+        default: true
+        }
     }
 }

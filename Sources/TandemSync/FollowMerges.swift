@@ -13,9 +13,15 @@ struct MergeFollower {
     /// the secondary has an app record, its pair follows.
     func follow(_ merge: Merge) throws {
         let pairs = try tx.pairs.pairs(crm: [merge.primary, merge.secondary, merge.result])
-        // One that the walk over all records made for the result has nothing on it yet.
         if let early = pairs[merge.result] {
-            if early.hasApp { return }
+            // An app record was matched with the result before the feed told of it.
+            if early.hasApp {
+                for id in [merge.primary, merge.secondary] {
+                    if let pair = pairs[id] { try setAside(pair, merge) }
+                }
+                return
+            }
+            // One that the walk over all records made has nothing on it yet.
             try tx.pairs.delete(early)
         }
         let (one, other) = (pairs[merge.primary], pairs[merge.secondary])
@@ -76,13 +82,10 @@ struct MergeFollower {
         case outside
     }
 
-    /// - Parameters:
-    ///   - pair: A pair that is due.
-    ///   - record: Its CRM record.
-    ///   - isMerged: The record went into another.
-    ///   - sequence: How far this sync has read the feed.
-    /// - Returns: A deletion is never carried over from a record that was merged, or from a result
-    ///   that was split again.
+    /// Judges a pair that is due by its CRM record, and by how far this sync has read the feed.
+    ///
+    /// A deletion is never carried over from a record that was merged, or from a result that was
+    /// split again.
     func standing(_ pair: Pair, _ record: CRMRecord?, isMerged: Bool, feedReadTo sequence: Int64)
         throws -> Standing
     {

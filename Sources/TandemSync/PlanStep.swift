@@ -234,6 +234,8 @@ struct PlanStep {
         report.count("excluded-\(reason.rawValue)")
         var pair = pair
         pair.changedAt = nil
+        // If a person adds somebody again who was forgotten, the record is not made twice.
+        if reason == .privacy { try tx.pairs.addKeys(of: &pair) }
         pair.settle(.excluded(reason))
         try tx.pairs.save(pair)
     }

@@ -20,7 +20,14 @@ extension SimWorld {
                 for entry in try journal(of: state.id, in: connection) {
                     tell(entry, of: sync)
                     if entry.kind == .conflict {
-                        lost.formUnion(entry.before.values.compactMap(Oracle.token))
+                        lost.formUnion(entry.before.values.flatMap(Oracle.tokens))
+                    }
+                    if entry.kind == .delete && entry.side == .crm {
+                        // What no app sees is in the bin with its record.
+                        let unseen = entry.before.filter { name, _ in
+                            !sync.mapping.fields.contains { $0.crm == name }
+                        }
+                        lost.formUnion(unseen.values.flatMap(Oracle.tokens))
                     }
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
@@ -160,12 +167,12 @@ extension SimWorld {
     private func checkLoss(_ living: [RecordID: CRMRecord], conflicts: Set<String>) {
         var present = conflicts
         for record in living.values {
-            present.formUnion(record.properties.values.compactMap(Oracle.token))
+            present.formUnion(record.properties.values.flatMap(Oracle.tokens))
         }
         for server in servers {
             for record in server.with({ state, _ in state.records }).values where !record.isDeleted
             {
-                present.formUnion(record.values.values.compactMap(Oracle.token))
+                present.formUnion(record.values.values.flatMap(Oracle.tokens))
             }
         }
         for (token, place) in oracle.open.sorted(by: { $0.key < $1.key })

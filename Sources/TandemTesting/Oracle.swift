@@ -13,6 +13,11 @@ struct Oracle {
         if let token = Self.token(new) { open[token] = place }
     }
 
+    /// The numbers in the parts of a value that a merge may have gathered from several.
+    static func tokens(_ value: String) -> [String] {
+        value.split(separator: ";").compactMap { token(String($0)) }
+    }
+
     /// The number in a value: the digits behind a `t`, or a run of at least six digits.
     static func token(_ value: String) -> String? {
         var digits = ""

@@ -65,7 +65,9 @@ extension SimWorld {
     }
 
     private func values(of records: [CRMRecord]) -> [String] {
-        records.flatMap { $0.properties.values }
+        records.flatMap { $0.properties.values }.flatMap {
+            ValueType.parts($0)
+        }
     }
 
     /// The user saw these values and let go of them.

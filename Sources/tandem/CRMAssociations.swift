@@ -90,6 +90,12 @@ struct CRMLabels: AsyncParsableCommand {
     @Option(help: "What the label is called from the other side; the same if not given.")
     var inverse: String?
 
+    func validate() throws {
+        if add == nil && inverse != nil {
+            throw ValidationError("--inverse names a label to --add.")
+        }
+    }
+
     private struct Row: Encodable {
         let id: String
         let label: String

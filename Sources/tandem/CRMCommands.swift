@@ -336,6 +336,12 @@ struct CRMProperties: AsyncParsableCommand {
     @Flag(help: "No two records have the same value of the added property.") var unique = false
     @Option(help: "Find records by this property without reading them all.") var index: String?
 
+    func validate() throws {
+        if add == nil && (label != nil || options != nil || unique) {
+            throw ValidationError("--label, --options and --unique describe a property to --add.")
+        }
+    }
+
     private struct Row: Encodable {
         let name: String
         let label: String

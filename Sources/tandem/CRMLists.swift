@@ -98,6 +98,10 @@ private struct ListsChange: AsyncParsableCommand {
     var add: [String] = []
     @Option(parsing: .upToNextOption, help: "Records to take out.") var remove: [String] = []
 
+    func validate() throws {
+        if add.isEmpty && remove.isEmpty { throw ValidationError("Say --add or --remove.") }
+    }
+
     func run() async throws {
         try await doing(shared) { connection, world in
             let table = ListTable(connection, world.store.schema, now: World.now)

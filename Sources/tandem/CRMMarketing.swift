@@ -35,7 +35,8 @@ struct CRMSetMarketing: AsyncParsableCommand {
         try await reporting {
             let wanted = try assignments(`where`)
             guard wanted.isEmpty == all else {
-                throw CommandFailure.usage("name the contacts with --where, or say --all")
+                throw CommandFailure.usage(
+                    "name the contacts with --where, or say --all, one of the two")
             }
             let world = try shared.world()
             let ids = try world.contacts(with: wanted)

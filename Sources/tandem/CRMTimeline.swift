@@ -57,9 +57,16 @@ struct CRMTimeline: AsyncParsableCommand {
     ) throws -> [Entry] {
         let table = TimelineTable(connection)
         let lists = ListTable(connection, world.store.schema, now: World.now)
-        return try lists.lists(of: record).map {
-            Entry(kind: "list", name: $0.name, detail: $0.kind.rawValue, at: "")
+        let merges = try world.store.reader(in: connection).history(of: record.id)
+            .filter { $0.kind == .merge }
+        return try merges.map {
+            Entry(
+                kind: "merge", name: "into \($0.recordID)", detail: $0.origin.text,
+                at: $0.at.description)
         }
+            + lists.lists(of: record).map {
+                Entry(kind: "list", name: $0.name, detail: $0.kind.rawValue, at: "")
+            }
             + table.subscriptions(of: record.emails).map {
                 Entry(
                     kind: "subscription", name: $0.name,
@@ -91,6 +98,8 @@ struct CRMSubscribe: AsyncParsableCommand {
     @Flag(help: "Opt out.") var out = false
     @Option(help: "The legal basis of sending.") var legalBasis = ""
 
+    func validate() throws { try requireName(subscription, "SUBSCRIPTION") }
+
     func run() async throws {
         try await doing(shared) { connection, _ in
             try TimelineTable(connection).subscribe(
@@ -108,13 +117,22 @@ struct CRMSubmitForm: AsyncParsableCommand {
     @Argument(help: "property=value, as many as there are.") var values: [String]
     @Option(help: "The token of the visitor's cookie.") var cookie: String?
 
+    func validate() throws { try requireName(form, "FORM") }
+
     func run() async throws {
         try await reporting {
             let values = try assignments(values)
             let world = try shared.world()
-            let id = try world.writing(as: .form) { _, writer in
-                try writer.submit(
-                    form: form, values, cookie: cookie, world.configuration.marketing)
+            let rules = world.configuration.marketing
+            let (id, isFull) = try world.writing(as: .form) { _, writer in
+                let isFull = try rules.includesForms && !writer.hasRoom(rules)
+                return (
+                    try writer.submit(form: form, values, cookie: cookie, rules), isFull
+                )
+            }
+            if isFull {
+                Terminal.complain(
+                    "Warning: the limit of marketing contacts is reached; a new contact is none.")
             }
             if shared.json { return try Terminal.printJSON(["id": "\(id)"]) }
             Terminal.write("\(id)\n")
@@ -131,12 +149,18 @@ struct CRMWorkflow: AsyncParsableCommand {
     @Flag(help: "A record that is merged from an enrolled one enters it.") var enrolsMerged = false
     @Option(help: "Enrol this record: an id, an email address, or a domain.") var enrol: String?
 
+    func validate() throws { try requireName(name, "NAME") }
+
     func run() async throws {
         try await doing(shared) { connection, world in
             let table = TimelineTable(connection)
             if let object {
-                try table.save(
-                    workflow: name, of: world.object(object), enrolsMerged: enrolsMerged)
+                let object = try world.object(object)
+                let known = try table.workflows().first { $0.name == name }
+                if let known, known.object != object {
+                    throw CommandFailure.failed("the workflow `\(name)` works on \(known.object)")
+                }
+                try table.save(workflow: name, of: object, enrolsMerged: enrolsMerged)
             }
             if let enrol {
                 let record = try world.store.reader(in: connection).find(enrol)
@@ -158,6 +182,8 @@ struct CRMPlaybook: AsyncParsableCommand {
     @Option(help: "logged or draft.") var state = "logged"
     @Option(help: "What was noted.") var body = ""
 
+    func validate() throws { try requireName(name, "NAME") }
+
     func run() async throws {
         try await doing(shared) { connection, world in
             let state = try word(state, "--state", TimelineTable.Playbook.State.self) ?? .logged
@@ -176,6 +202,12 @@ struct CRMOwners: AsyncParsableCommand {
     @Option(help: "The first name of the added one.") var first = ""
     @Option(help: "The last name of the added one.") var last = ""
     @Option(help: "Take the owner with this id out of use.") var archive: Int64?
+
+    func validate() throws {
+        if add == nil && !(first + last).isEmpty {
+            throw ValidationError("--first and --last name an owner to --add.")
+        }
+    }
 
     private struct Row: Encodable {
         let id: String
@@ -214,6 +246,11 @@ extension CRMRecord {
     fileprivate var emails: [String] {
         [properties["email"] ?? ""] + ValueType.parts(properties["hs_additional_emails"] ?? "")
     }
+}
+
+/// A name that nobody could find again is none.
+private func requireName(_ text: String, _ argument: String) throws {
+    if text.trimmed.isEmpty { throw ValidationError("\(argument) is empty.") }
 }
 
 /// Writes to the store and says that it is done.

@@ -35,6 +35,9 @@ struct CRMImport: AsyncParsableCommand {
             let world = try shared.world()
             let object = try world.object(object)
             if marketing { try confirmMarketing(object) }
+            if confirmCount != nil && !marketing {
+                throw CommandFailure.usage("--confirm-count goes with --marketing")
+            }
             var result = Importer.Result()
             for file in files {
                 let importer = try Importer(

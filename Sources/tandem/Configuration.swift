@@ -18,7 +18,7 @@ struct Configuration {
     let marketing: MarketingRules
 
     /// Where the CRM API listens, and how much of it one token gets.
-    struct HTTP {
+    struct HTTP: Equatable {
         let host: String
         let port: Int
         /// Requests of one token within ten seconds.

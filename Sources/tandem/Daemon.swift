@@ -51,9 +51,9 @@ struct Daemon: Service {
         var world = first
         notify.send("READY=1\nSTATUS=syncing")
         logger.info("ready", metadata: ["syncs": "\(world.configuration.syncs.count)"])
-        await withGracefulShutdownHandler {
+        await withTaskCancellationOrGracefulShutdownHandler {
             while !board.isStopping { world = await serve(world, board) }
-        } onGracefulShutdown: {
+        } onCancelOrGracefulShutdown: {
             board.state.withLock { $0.isStopping = true }
         }
         logger.info("stopped")

@@ -30,8 +30,12 @@ struct ServeCommand: AsyncParsableCommand {
                 refusesCompanyMerges: world.refusesCompanyMerges)
             let daemon = Daemon(
                 first: world, logger: logger,
-                reload: {
+                reload: { [http = world.configuration.http] in
                     let world = try shared.world()
+                    if world.configuration.http != http {
+                        logger.warning(
+                            "a change of `http` takes effect when the daemon is restarted")
+                    }
                     rules.set(
                         marketing: world.configuration.marketing,
                         refusesCompanyMerges: world.refusesCompanyMerges)
@@ -40,7 +44,11 @@ struct ServeCommand: AsyncParsableCommand {
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(service: daemon)
             ]
-            if let api = world.api(rules, logger: logger) { services.append(.init(service: api)) }
+            if let api = world.api(rules, logger: logger) {
+                services.append(
+                    // An address that cannot be listened on ends the daemon in order.
+                    .init(service: api, failureTerminationBehavior: .gracefullyShutdownGroup))
+            }
             let group = ServiceGroup(
                 configuration: .init(
                     services: services,
@@ -48,7 +56,9 @@ struct ServeCommand: AsyncParsableCommand {
                     logger: Logger(label: "lifecycle") { _ in
                         SwiftLogNoOpLogHandler()
                     }))
-            try await group.run()
+            do { try await group.run() } catch let failure as ListenFailure {
+                throw CommandFailure.failed("\(failure)")
+            }
         }
     }
 }

@@ -462,6 +462,39 @@ import Testing
         #expect(linked.map(\.to) == [other])
     }
 
+    @Test func `leaves a primary company that was chosen since, and follows what was merged since`()
+        throws
+    {
+        let companies = try scratch.write { writer in
+            try ["A", "B", "C"].map { try writer.create(.companies, ["name": $0]).id }
+        }
+        let contact = try scratch.write { try $0.create(.contacts, [:]).id }
+        try scratch.write { try $0.associate(contact, companies[0]) }
+        let result = try scratch.write { try $0.merge(companies[0], companies[1]) }
+        try scratch.write { try $0.associate(contact, companies[2], labels: [1]) }
+        try scratch.write { _ = try $0.unmerge(result.id) }
+        let linked = try scratch.read {
+            try $0.associations(of: contact, to: .companies, limit: 9)
+        }
+        #expect(linked.map(\.to) == [companies[0], companies[2]])
+        #expect(linked.map { $0.types.map(\.id) } == [[279], [1, 279]])
+        #expect(
+            try scratch.read { try $0.record(contact)?.properties["associatedcompanyid"] }
+                == "\(companies[2])")
+
+        let (one, other, merged) = try pair()
+        try scratch.write { try $0.associate(merged.id, companies[0]) }
+        let twice = try scratch.write { writer in
+            try writer.unmerge(merged.id)
+            try writer.associate(other, companies[1])
+            return try writer.merge(one, other)
+        }
+        let final = try scratch.write { try $0.merge(companies[1], companies[2]) }
+        try scratch.write { _ = try $0.unmerge(twice.id) }
+        let followed = try scratch.read { try $0.associations(of: other, to: .companies, limit: 9) }
+        #expect(followed.map(\.to) == [final.id])
+    }
+
     @Test func `undoes a chain of merges one by one`() throws {
         let (one, other, first) = try pair()
         let third = try scratch.write { try $0.create(.contacts, ["zip": "3"]).id }

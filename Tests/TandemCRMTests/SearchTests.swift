@@ -78,6 +78,34 @@ import Testing
         #expect(try found([]) == [0, 1, 2, 3])
     }
 
+    /// What the database answers of one group says nothing of the others.
+    @Test func `keeps its groups apart, whoever answers them`() throws {
+        let late = SearchFilter("hs_object_id", .greater, ["3"])
+        let ann = SearchFilter("firstname", .containsToken, ["ann"])
+        let mail = SearchFilter("email", .has)
+        #expect(try found([[late], [ann]]) == [0, 3])
+        #expect(
+            try found([[SearchFilter("createdate", .atLeast, ["0"]), mail], [late]]) == [0, 1, 3])
+        let company = try scratch.write { try $0.create(.companies, ["name": "A"]).id }
+        try scratch.write { try $0.associate(ids[2], company) }
+        let linked = SearchFilter("associations.companies", .equal, ["\(company)"])
+        #expect(try found([[linked], [ann]]) == [0, 2, 3])
+    }
+
+    @Test func `finds by a company name, which is also a part of match keys`() throws {
+        try scratch.write { _ = try $0.update(ids[0], ["company": "Acme"]) }
+        #expect(try found([[SearchFilter("company", .equal, ["acme"])]]) == [0])
+    }
+
+    @Test func `finds equal numbers and moments of indexed properties in every spelling`() throws {
+        for name in ["closedate", "hs_analytics_num_visits"] as [PropertyName] {
+            try scratch.store.edit(at: scratch.now) { try $0.index(name, of: .contacts) }
+        }
+        try scratch.write { _ = try $0.update(ids[0], ["hs_analytics_num_visits": "5"]) }
+        #expect(try found([[SearchFilter("hs_analytics_num_visits", .equal, ["5.0"])]]) == [0])
+        #expect(try found([[SearchFilter("closedate", .equal, ["1795341600000"])]]) == [2])
+    }
+
     @Test func `sorts by value and puts records without one last`() throws {
         #expect(try found([], sort: .init("zip", isDescending: false)) == [0, 1, 2, 3])
         #expect(try found([], sort: .init("zip", isDescending: true)) == [1, 0, 2, 3])
@@ -206,6 +234,15 @@ import Testing
                 }
             }
         }
+        // What was merged and split again is forgotten on both sides of the split.
+        let pair = try scratch.write { writer in
+            try ["c", "d"].map { try writer.create(.contacts, ["email": "\($0)@example.com"]).id }
+        }
+        let split = try scratch.write { try $0.merge(pair[0], pair[1]) }
+        try scratch.write { _ = try $0.unmerge(split.id) }
+        try scratch.write { try $0.erase(pair[0]) }
+        #expect(try scratch.read { try $0.record(split.id) } == nil)
+        #expect(try scratch.read { try $0.record(pair[1]) } != nil)
         // A person may add them again.
         try scratch.write { _ = try $0.create(.contacts, ["email": "a@example.com"]) }
     }

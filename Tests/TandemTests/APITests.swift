@@ -148,6 +148,60 @@ private final class Tally: Sendable {
         #expect(try await send("GET", path, token: token).code == 401)
     }
 
+    @Test func `keeps a token to its objects in merges, links and searches`() async throws {
+        try serve()
+        let (all, products, contacts) = (
+            try token("*"), try token("crm.objects.products.write"),
+            try token("crm.objects.contacts.write")
+        )
+        for object in ["contacts", "contacts", "companies"] {
+            let made = try await send(
+                "POST", "/crm/v3/objects/\(object)", "{\"properties\":{}}", token: all)
+            #expect(made.code == 201)
+        }
+        let merge = "{\"primaryObjectId\":1,\"objectIdToMerge\":2}"
+        let wrong = try await send(
+            "POST", "/crm/v3/objects/products/merge", merge, token: products)
+        #expect(wrong.code == 404)
+        let link = "/crm/v4/objects/contacts/1/associations/default/companies/3"
+        #expect(try await send("PUT", link, token: contacts).code == 403)
+        #expect(try await send("PUT", link, token: all).code == 200)
+        let shown = "/crm/v3/objects/contacts/1?associations=companies"
+        #expect(try await send("GET", shown, token: contacts).code == 403)
+        let search =
+            "{\"filters\":[{\"propertyName\":\"associations.company\",\"operator\":\"EQ\",\"value\":3}]}"
+        let path = "/crm/v3/objects/contacts/search"
+        #expect(try await send("POST", path, search, token: contacts).code == 403)
+        #expect(try await send("POST", path, search, token: all).code == 200)
+    }
+
+    /// Input that arithmetic or recursion could fall over; the daemon answers and lives on.
+    @Test(arguments: [
+        ("/contacts/search", "{\"after\":\"9223372036854775807\"}"),
+        ("/contacts", "{\"properties\":{\"closedate\":\"-9223372036854775808\"}}"),
+        ("/contacts", "{\"properties\":{\"closedate\":9223372036854775807}}"),
+        ("/contacts/batch/read", "{\"inputs\":[{\"id\":\"-9223372036854775808\"},{\"id\":\"\"}]}"),
+        ("/contacts", "{\"properties\":{\"firstname\":\"a\\u0000b\"}}"),
+        ("/contacts", String(repeating: "[", count: 100_000)),
+    ])
+    func `survives`(_ place: String, _ body: String) async throws {
+        try serve()
+        let token = try token("*")
+        let reply = try await send("POST", "/crm/v3/objects" + place, body, token: token)
+        #expect([200, 207, 400].contains(reply.code))
+        #expect(try await send("GET", "/crm/v3/objects/contacts", token: token).code == 200)
+    }
+
+    @Test func `says that its address is taken, and ends`() throws {
+        try serve()
+        let port = base.split(separator: ":").last ?? ""
+        let second = try Program()
+        try second.write("tandem.yaml", "http: {listen: \"127.0.0.1:\(port)\"}\n")
+        let result = try second.run(["serve"])
+        #expect(result.code == 1)
+        #expect(result.err.contains("cannot listen on 127.0.0.1:\(port)"))
+    }
+
     /// Writers send while the daemon is killed: what they were told is made is there.
     @Test func `has everything on the disk that it answered`() async throws {
         try serve()

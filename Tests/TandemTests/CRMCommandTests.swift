@@ -64,6 +64,22 @@ import Testing
                 == "id,email,firstname,phone\n1,ann@example.com,Ann,1\n2,anne@example.com,Anna,2\n")
     }
 
+    @Test func `a sync that came after the merge deletes nothing when it is undone`() throws {
+        for email in ["ann@example.com", "bob@example.com"] {
+            try program.must("crm", "create", "contacts", "email=\(email)")
+        }
+        try program.must("crm", "merge", "1", "2")
+        try program.must("sync")
+        #expect(try states()["1"] == "3 in-sync ")
+        try program.must("crm", "unmerge", "3")
+        try program.must("sync")
+        #expect(try states()["1"] == "1 in-sync ")
+        let rows = try program.read("sheets/contacts.csv").split(separator: "\n").map { String($0) }
+        #expect(rows.contains("1,ann@example.com,Ann,1"))
+        #expect(rows.contains { $0.contains("bob@example.com") })
+        #expect(rows.count == 4)
+    }
+
     @Test func `only the secondary's app record is followed where the primary had none`() throws {
         try program.must("sync")
         try program.must("crm", "create", "contacts", "firstname=Lone")
@@ -126,5 +142,10 @@ import Testing
         try program.must("sync")
         #expect(try states()["7"]?.hasSuffix("excluded privacy") == true)
         #expect(try program.contacts().keys.sorted() == ["anne@example.com"])
+        // Whom a person adds again is the one that the row is.
+        try program.must("crm", "create", "contacts", "email=ann@example.com")
+        try program.must("sync")
+        #expect(try program.read("sheets/contacts.csv").split(separator: "\n").count == 3)
+        #expect(try states()["7"]?.hasSuffix("in-sync ") == true)
     }
 }
