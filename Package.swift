@@ -64,6 +64,8 @@ let package = Package(
         .target(name: "TandemHTTP", dependencies: ["CCurl", "CResolv"], swiftSettings: strict),
         .target(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
+        .target(
+            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),
         .target(
             name: "AppCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
@@ -91,7 +93,7 @@ let package = Package(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "TandemReport", "TandemServer",
+                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "TandemReport", "TandemServer",
                 "TandemTesting",
                 arguments, yams, logging, lifecycle, signals,
             ],

@@ -25,7 +25,7 @@ package struct HTTPClient: Sendable {
 
     /// Sends a request and follows redirects; method and body stay the same.
     ///
-    /// The credentials are shown to the host of the request and to no other: a redirect to
+    /// Credentials and secret headers are shown to the host of the request and to no other: a redirect to
     /// another host, port or from `https` to `http` goes without them.
     ///
     /// - Returns: The last answer, whatever its status.
@@ -36,8 +36,10 @@ package struct HTTPClient: Sendable {
     {
         var url = request.url
         var shown = credentials
+        var secrets = request.secrets
         for _ in 0...Self.maximumRedirects {
-            let hop = HTTPRequest(request.method, url, headers: request.headers, body: request.body)
+            let hop = HTTPRequest(
+                request.method, url, headers: request.headers + secrets, body: request.body)
             let response = try await exchange(hop, shown)
             guard [301, 302, 307, 308].contains(response.status),
                 let location = response.header("Location")
@@ -45,7 +47,7 @@ package struct HTTPClient: Sendable {
             guard let next = Self.absolute(location, from: url) else {
                 throw .badRedirect("the server redirects to \(location)")
             }
-            if !Self.isSameOrigin(next, url) { shown = nil }
+            if !Self.isSameOrigin(next, url) { (shown, secrets) = (nil, []) }
             url = next
         }
         throw .badRedirect("more than \(Self.maximumRedirects) redirects")

@@ -4,6 +4,8 @@ package struct HTTPRequest: Sendable {
     /// Absolute, `http` or `https`.
     package let url: String
     package var headers: [(name: String, value: String)]
+    /// Headers that only the host of the address sees; a redirect to another one goes without.
+    package var secrets: [(name: String, value: String)] = []
     package var body: [UInt8]?
 
     package init(

@@ -1,3 +1,4 @@
+import AppREST
 import FoundationEssentials
 import TandemModel
 import Yams
@@ -35,6 +36,8 @@ struct Configuration {
         let values: [String: String]
         /// The contacts that it brings into the CRM become marketing contacts.
         let isMarketing: Bool
+        /// How the app is reached, if it is described in its folder rather than built in.
+        let description: RESTDescription?
     }
 
     /// The file cannot be used; the text has a line for each problem.
@@ -126,7 +129,7 @@ struct ConfigurationReader {
                 reader["store"], "`store`: this version keeps its store in SQLite; expected a path")
         }
         let library = MappingLibrary(extra: reader.text("mappings").map(absolute))
-        let connections = connections(reader)
+        let connections = connections(reader, library)
         let syncs = syncs(reader, connections, library, marketing)
         return Configuration(
             path: path, store: absolute(store), windowSeconds: window, pollSeconds: poll,
@@ -174,7 +177,9 @@ struct ConfigurationReader {
         case refuse, allow
     }
 
-    private func connections(_ reader: YAMLReader) -> [ConnectionName: Configuration.Connection] {
+    private func connections(_ reader: YAMLReader, _ library: MappingLibrary)
+        -> [ConnectionName: Configuration.Connection]
+    {
         guard let node = reader["connections"],
             let list = YAMLReader(node, what: "connections", known: nil, problems: problems)
         else { return [:] }
@@ -184,37 +189,50 @@ struct ConfigurationReader {
                 let app = YAMLReader(node, what: name, known: nil, problems: problems)?
                     .requiredText("app", example: "carddav"), !app.isEmpty
             else { continue }
-            guard let kind = AppKind(rawValue: app) else {
-                let kinds = AppKind.allCases.map(\.rawValue)
-                problems.add(
-                    node,
-                    "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
-                        + suggestion(for: app, in: kinds))
-                continue
-            }
+            guard let reach = reach(app, node, name, library) else { continue }
             guard
                 let keys = YAMLReader(
-                    node, what: name, known: ["app", "marketing"] + kind.connectionKeys,
+                    node, what: name, known: ["app", "marketing"] + reach.connectionKeys,
                     problems: problems)
             else { continue }
             let isMarketing = keys.flag("marketing") ?? false
             var values: [String: String] = [:]
             for key in keys.keys where key != "app" && key != "marketing" {
                 if let text = keys.text(key), let value = secret(text, at: keys[key]) {
-                    values[key] = kind.pathKeys.contains(key) ? absolute(value) : value
+                    values[key] = reach.pathKeys.contains(key) ? absolute(value) : value
                 }
             }
             if let timeout = values["timeout"], !(1...3_600).contains(Int(timeout) ?? 0) {
                 problems.add(keys["timeout"], "`timeout: \(timeout)`: expected 1 to 3600 seconds")
             }
-            for key in kind.requiredKeys where keys[key] == nil {
-                problems.add(
-                    node, "`\(name)`: `\(key)` is missing; \(kind.rawValue) connections need it")
+            for key in reach.requiredKeys where keys[key] == nil {
+                problems.add(node, "`\(name)`: `\(key)` is missing; \(app) connections need it")
             }
+            for (key, value) in reach.fallbacks where values[key] == nil { values[key] = value }
             connections[ConnectionName(name)] = .init(
-                name: ConnectionName(name), app: app, values: values, isMarketing: isMarketing)
+                name: ConnectionName(name), app: app, values: values, isMarketing: isMarketing,
+                description: reach.description)
         }
         return connections
+    }
+
+    /// How an app is reached: by an adapter of its own, or by the description in its folder.
+    private func reach(_ app: String, _ node: Node, _ name: String, _ library: MappingLibrary)
+        -> AppReach?
+    {
+        if let kind = AppKind(rawValue: app) { return .builtIn(kind) }
+        switch library.description(of: app) {
+        case .success(let description): return .described(description)
+        case .failure(.invalid(let report)):
+            problems.add(node, "`\(name)`: the description of `\(app)` is wrong:\n\(report)")
+        case .failure(.missing(let known)):
+            let kinds = AppKind.allCases.map(\.rawValue) + known
+            problems.add(
+                node,
+                "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
+                    + suggestion(for: app, in: kinds))
+        }
+        return nil
     }
 
     /// Fills in `${NAME}` from a systemd credential or the environment and `@path` from a file.

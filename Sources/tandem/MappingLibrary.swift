@@ -1,3 +1,4 @@
+import AppREST
 import FoundationEssentials
 import TandemModel
 import Yams
@@ -44,21 +45,46 @@ struct MappingLibrary {
         .sorted()
     }
 
+    /// The apps that have a description in any of the folders.
+    var describedApps: [String] {
+        let names = folders.flatMap { folder in
+            ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
+                FileManager.default.isReadableFile(atPath: "\(folder)/\($0)/app.yaml")
+            }
+        }
+        return Set(names).sorted()
+    }
+
+    /// How an app is reached over HTTP, as its folder says it.
+    func description(of app: String) -> Result<RESTDescription, Failure> {
+        let paths = folders.map { "\($0)/\(app)/app.yaml" }
+        guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
+        else { return .failure(.missing(known: describedApps)) }
+        return read(path) { DescriptionReader(problems: $1).description($0) }
+    }
+
     func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {
         let paths = folders.map { "\($0)/\(app)/\(object).yaml" }
-        guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) }),
-            let data = FileManager.default.contents(atPath: path)
+        guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: objects(of: app))) }
+        return read(path) { MappingReader(problems: $1).mapping($0) }
+    }
+
+    /// Reads a file; everything that is wrong with it is reported at once.
+    private func read<Value>(_ path: String, _ value: (Node, Problems) -> Value?) -> Result<
+        Value, Failure
+    > {
         let problems = Problems(file: path)
+        let text = String(
+            decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
         do {
-            guard let root = try Yams.compose(yaml: String(decoding: data, as: UTF8.self)) else {
+            guard let root = try Yams.compose(yaml: text) else {
                 return .failure(.invalid("\(path):1: the file is empty"))
             }
-            let mapping = MappingReader(problems: problems).mapping(root)
-            guard let mapping, problems.lines.isEmpty else {
+            guard let found = value(root, problems), problems.lines.isEmpty else {
                 return .failure(.invalid(problems.report))
             }
-            return .success(mapping)
+            return .success(found)
         } catch {
             let line = Configuration.line(of: error)
             return .failure(

@@ -1,4 +1,5 @@
 import AppCardDAV
+import AppREST
 import ArgumentParser
 import FoundationEssentials
 import Glibc
@@ -31,9 +32,19 @@ struct AppsCommand: AsyncParsableCommand {
                     app: $0.rawValue, objects: library.objects(of: $0.rawValue), summary: $0.summary
                 )
             }
-            if shared.json { return try Terminal.printJSON(["apps": rows]) }
+            let described = try library.describedApps.map { app in
+                switch library.description(of: app) {
+                case .success(let description):
+                    return Row(
+                        app: app, objects: library.objects(of: app), summary: description.summary)
+                case .failure(.invalid(let report)): throw CommandFailure.configuration(report)
+                case .failure(.missing): throw CommandFailure.failed("\(app): no description")
+                }
+            }
+            let all = rows + described
+            if shared.json { return try Terminal.printJSON(["apps": all]) }
             var table = TextTable(["APP", "OBJECTS", "WHAT"])
-            for row in rows {
+            for row in all {
                 table.add([row.app, row.objects.joined(separator: ", "), row.summary])
             }
             Terminal.write(table.text)

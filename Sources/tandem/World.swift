@@ -1,10 +1,12 @@
 import AppCSV
 import AppCardDAV
+import AppREST
 import FoundationEssentials
 import Glibc
 import TandemCRM
 import TandemCore
 import TandemDatabase
+import TandemHTTP
 import TandemModel
 import TandemSync
 
@@ -60,13 +62,32 @@ struct World {
 
     /// The adapter of a sync.
     func app(for sync: SyncSettings) throws -> any App {
-        guard let connection = configuration.connections[sync.connection],
-            let kind = AppKind(rawValue: connection.app)
-        else { throw CommandFailure.configuration("\(sync.name): no such connection") }
+        guard let connection = configuration.connections[sync.connection] else {
+            throw CommandFailure.configuration("\(sync.name): no such connection")
+        }
+        if let description = connection.description {
+            return try rest(description, connection, sync)
+        }
+        guard let kind = AppKind(rawValue: connection.app) else {
+            throw CommandFailure.configuration("\(sync.name): no such app")
+        }
         switch kind {
         case .csv: return csv(connection, sync)
         case .carddav: return try CardDAVApp(settings(of: connection))
         }
+    }
+
+    private func rest(
+        _ description: RESTDescription, _ connection: Configuration.Connection, _ sync: SyncSettings
+    ) throws -> RESTApp {
+        let mapped = sync.mapping.fields.map(\.app) + sync.mapping.matchKeys.values.flatMap(\.self)
+        let seconds = connection.values["timeout"].flatMap { Int($0) } ?? 60
+        return try RESTApp(
+            description, object: sync.mapping.appObject, variables: connection.values,
+            fields: Set(mapped).sorted(),
+            options: .init(
+                timeoutSeconds: seconds, maximumBytes: 64 << 20,
+                caFile: connection.values["ca-file"]))
     }
 
     private func csv(_ connection: Configuration.Connection, _ sync: SyncSettings) -> CSVApp {

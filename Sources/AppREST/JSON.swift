@@ -1,0 +1,75 @@
+import FoundationEssentials
+import TandemModel
+
+/// Any JSON value, as an app answers it.
+enum JSON: Codable, Hashable, Sendable {
+    case null
+    case flag(Bool)
+    /// As it was written, so that no digit is lost.
+    case number(Decimal)
+    case text(String)
+    case list([JSON])
+    case object([String: JSON])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let text = try? container.decode(String.self) {
+            self = .text(text)
+        } else if let flag = try? container.decode(Bool.self) {
+            self = .flag(flag)
+        } else if let number = try? container.decode(Decimal.self) {
+            self = .number(number)
+        } else if let list = try? container.decode([JSON].self) {
+            self = .list(list)
+        } else {
+            self = .object(try container.decode([String: JSON].self))
+        }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .flag(let flag): try container.encode(flag)
+        case .number(let number): try container.encode(number)
+        case .text(let text): try container.encode(text)
+        case .list(let list): try container.encode(list)
+        case .object(let object): try container.encode(object)
+        }
+    }
+
+    /// The value at a place (RFC 6901); `nil` if there is none.
+    func at(_ pointer: String) -> JSON? {
+        var value = self
+        for part in pointer.split(separator: "/") {
+            let name = String(part).replacing("~1", with: "/").replacing("~0", with: "~")
+            switch value {
+            case .object(let object):
+                guard let next = object[name] else { return nil }
+                value = next
+            case .list(let list):
+                guard let index = Int(name), list.indices.contains(index) else { return nil }
+                value = list[index]
+            default: return nil
+            }
+        }
+        return value
+    }
+
+    /// The value as a field holds it; `nil` for what is no single value.
+    var field: String? {
+        switch self {
+        case .null: ""
+        case .flag(let flag): flag ? "true" : "false"
+        case .number(let number): "\(number)"
+        case .text(let text): text
+        case .list, .object: nil
+        }
+    }
+
+    var elements: [JSON]? {
+        if case .list(let list) = self { list } else { nil }
+    }
+}
