@@ -16,11 +16,22 @@ package struct Merge: Hashable, Sendable {
 extension CRMReader {
     /// The merge that made a record.
     package func merge(of result: RecordID) throws -> Merge? {
+        try merge(where: "result_id = ?", [.integer(result.number)])
+    }
+
+    /// The merge that a record went into, unless it was undone.
+    package func merge(from record: RecordID) throws -> Merge? {
+        try merge(
+            where: "(primary_id = ? OR secondary_id = ?) AND undone_at IS NULL",
+            [.integer(record.number), .integer(record.number)])
+    }
+
+    private func merge(where condition: String, _ arguments: [SQLValue]) throws -> Merge? {
         try connection.row(
             """
             SELECT result_id, primary_id, secondary_id, sequence, at, undone_at FROM merge
-            WHERE result_id = ?
-            """, [.integer(result.number)]
+            WHERE \(condition)
+            """, arguments
         ) { row in
             Merge(
                 result: RecordID(row.integer(0) ?? 0), primary: RecordID(row.integer(1) ?? 0),

@@ -102,6 +102,16 @@ struct MergeFollower {
         return split > sequence ? .waits : .outside
     }
 
+    /// Follows the merge of a pair's record that the feed told of before the pair was there: a first
+    /// walk over all records that was broken off leaves pairs, and the next one begins later in the
+    /// feed.
+    func followMissed(_ pair: Pair, feedReadTo sequence: Int64) throws {
+        guard let record = pair.crmID, let merge = try tx.crm.merge(from: record),
+            merge.sequence <= sequence
+        else { return }
+        try follow(merge)
+    }
+
     private func move(_ pair: Pair, to merge: Merge) throws {
         var pair = pair
         try remember(pair, merge)

@@ -39,7 +39,8 @@ extension Cycle {
                         feedReadTo: run.state.crmSequence ?? 0)
                     switch standing {
                     case .ordinary: try step.carryOut(pair, record: record)
-                    case .waits: break
+                    case .waits:
+                        try merges.followMissed(pair, feedReadTo: run.state.crmSequence ?? 0)
                     case .outside: try step.keepOut(pair, .merged)
                     }
                 }

@@ -131,3 +131,21 @@ extension Program {
         return daemon.terminationStatus
     }
 }
+
+/// A port of this machine that nobody listens on.
+func freePort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+            bind(descriptor, pointer, length) == 0
+                && getsockname(descriptor, pointer, &length) == 0
+        }
+    }
+    try #require(isBound)
+    return Int(UInt16(bigEndian: address.sin_port))
+}

@@ -1,0 +1,196 @@
+import Foundation
+import Testing
+
+/// Two stores, each a CRM of its own; one syncs the other as if it were HubSpot.
+@Suite final class `Two Tandems` {
+    private let here: Program
+    private let there: Program
+    private var daemon: Process?
+    private let port: Int
+    private var token = ""
+
+    init() throws {
+        (here, there) = (try Program(), try Program())
+        port = try freePort()
+        try there.write("tandem.yaml", "http: {listen: \"127.0.0.1:\(port)\"}\n")
+        token = try there.must("token", "create", "--scope", "*")
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        try here.write(
+            "tandem.yaml",
+            """
+            connections:
+              other: {app: hubspot, url: "http://127.0.0.1:\(port)", token: "\(token)"}
+            syncs:
+              people: {connection: other, object: contacts}
+              firms: {connection: other, object: companies}
+              deals: {connection: other, object: deals}
+            """)
+    }
+
+    deinit { if let daemon { kill(daemon.processIdentifier, SIGKILL) } }
+
+    private func serve() throws {
+        let daemon = try there.serve()
+        self.daemon = daemon
+        try there.wait(for: "the API") { try there.read("log").contains("listening") }
+    }
+
+    private func people(_ name: String, _ range: Range<Int>) -> String {
+        "email,firstname,lastname,phone\n"
+            + range.map { "p\($0)@example.com,\(name)\($0),Lee,+46 \($0)\n" }.joined()
+    }
+
+    /// The properties that both sides have a mapping for.
+    private func contacts(_ program: Program) throws -> [String: [String: String]] {
+        try program.contacts().mapValues { values in
+            values.filter { ["email", "firstname", "lastname", "phone", "city"].contains($0.key) }
+        }
+    }
+
+    /// Runs a cycle; what it wrote.
+    @discardableResult
+    private func sync(_ arguments: String...) throws -> Int {
+        let result = try here.run(["sync", "--json"] + arguments)
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        let document = try #require(
+            try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
+        let syncs = try #require(document["syncs"] as? [[String: Any]])
+        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
+        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
+    }
+
+    @Test func `become the same in both directions and stay so`() throws {
+        try here.write("in.csv", people("Here", 0..<250))
+        try there.write("in.csv", people("There", 150..<400))
+        try here.must("crm", "import", "contacts", "in.csv")
+        try there.must("crm", "import", "contacts", "in.csv")
+        try here.must("crm", "create", "companies", "name=Acme", "domain=acme.example")
+        try there.must("crm", "create", "companies", "name=Acme AB", "domain=www.acme.example")
+        try there.must("crm", "create", "deals", "dealname=Big", "amount=12.50")
+        try serve()
+        try sync()
+        #expect(try contacts(here).count == 400)
+        #expect(try contacts(here) == contacts(there))
+        #expect(try contacts(here)["p200@example.com"]?["firstname"] == "Here200")
+        let firms = try there.json("crm", "list", "companies")["results"] as? [Any]
+        #expect(firms?.count == 1)
+        let deals = try here.json("crm", "list", "deals")["results"] as? [[String: Any]]
+        #expect((deals?.first?["properties"] as? [String: String])?["amount"] == "12.5")
+        #expect(try sync() == 0)
+
+        try here.must("crm", "update", "contacts", "p1@example.com", "city=Oslo")
+        try there.must("crm", "update", "contacts", "p1@example.com", "phone=5")
+        try here.must("crm", "update", "contacts", "p2@example.com", "firstname=Mine")
+        try there.must("crm", "update", "contacts", "p2@example.com", "firstname=Theirs")
+        try there.must("crm", "update", "contacts", "p3@example.com", "email=new3@example.com")
+        try there.must("crm", "delete", "contacts", "p4@example.com")
+        #expect(try sync() == 4)
+        #expect(try contacts(there)["p1@example.com"]?["city"] == "Oslo")
+        #expect(try contacts(here)["p1@example.com"]?["phone"] == "5")
+        #expect(try contacts(there)["p2@example.com"]?["firstname"] == "Mine")
+        #expect(try contacts(here)["new3@example.com"] != nil)
+        #expect(try sync("--full") == 0)
+        #expect(try here.status("people")["deleted_in_app"] as? Int == 1)
+        try here.must("resync-deleted", "people", "--in", "app", "--all")
+        #expect(try contacts(here) == contacts(there))
+        #expect(try sync("--full") == 0)
+    }
+
+    /// The other side dies under the first sync, again and again; nobody is made twice.
+    @Test func `come together although one is killed at any moment`() throws {
+        try here.write("in.csv", people("Here", 0..<300))
+        try there.write("in.csv", people("There", 200..<500))
+        try here.must("crm", "import", "contacts", "in.csv")
+        try there.must("crm", "import", "contacts", "in.csv")
+        for attempt in 0..<6 {
+            try serve()
+            let cycle = try here.start(["sync", "people"])
+            cycle.standardOutput = FileHandle.nullDevice
+            cycle.standardError = FileHandle.nullDevice
+            try cycle.run()
+            usleep(useconds_t(150_000 + attempt * 130_000))
+            if let daemon { kill(daemon.processIdentifier, SIGKILL) }
+            daemon?.waitUntilExit()
+            cycle.waitUntilExit()
+        }
+        try serve()
+        // A create without answer is looked for when the other's index must show it.
+        try here.wait(for: "agreement") {
+            _ = try here.run(["sync", "people"])
+            _ = try here.run(["retry", "people"])
+            return try here.status("people")["in_sync"] as? Int == 500
+        }
+        #expect(try contacts(here).count == 500)
+        #expect(try contacts(here) == contacts(there))
+    }
+
+    @Test func `are told apart by their accounts, and a wrong token by its answer`() throws {
+        try serve()
+        let configuration = try here.read("tandem.yaml")
+        try here.write("tandem.yaml", configuration.replacing(token, with: "wrong"))
+        let refused = try here.run(["check"])
+        #expect(refused.code == 1)
+        #expect(
+            refused.out.contains("Correct the credentials")
+                || refused.err.contains("Correct the credentials"))
+    }
+
+    @Test func `need a description without mistakes`() throws {
+        let shipped = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../mappings/hubspot")
+        let folder = here.file("own/hubspot")
+        try FileManager.default.createDirectory(
+            at: folder.deletingLastPathComponent(), withIntermediateDirectories: true)
+        try FileManager.default.copyItem(at: shipped, to: folder)
+        let text = try here.read("own/hubspot/app.yaml")
+        try here.write(
+            "own/hubspot/app.yaml",
+            text.replacing("message: /message", with: "mesage: /message")
+                .replacing("category: permission", with: "category: permision"))
+        try here.write("tandem.yaml", "mappings: own\n" + here.read("tandem.yaml"))
+        let result = try here.run(["check"])
+        #expect(result.code == 78)
+        for part in [
+            "unknown key `mesage` (did you mean `message`?)", "`message` is missing",
+            "did you mean `permission`?", "own/hubspot/app.yaml:",
+        ] {
+            #expect(result.err.contains(part), "\(result.err)")
+        }
+    }
+
+    /// A redirect to another host goes without the token.
+    @Test func `show a token to nobody else`() throws {
+        try here.write(
+            "server.py",
+            """
+            import http.server, sys, threading
+            seen = open(sys.argv[3], "a")
+            class Thief(http.server.BaseHTTPRequestHandler):
+                def do_GET(self):
+                    seen.write("asked " + str(self.headers.get("Authorization")) + "\\n"); seen.flush()
+                    self.send_response(200); self.end_headers(); self.wfile.write(b"{}")
+                def log_message(self, *_): pass
+            class Mover(Thief):
+                def do_GET(self):
+                    self.send_response(302)
+                    self.send_header("Location", "http://localhost:" + sys.argv[2] + "/x"); self.end_headers()
+            thief = http.server.HTTPServer(("127.0.0.1", int(sys.argv[2])), Thief)
+            threading.Thread(target=thief.serve_forever, daemon=True).start()
+            http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Mover).serve_forever()
+            """)
+        let server = Process()
+        server.executableURL = URL(filePath: "/usr/bin/env")
+        server.arguments = [
+            "python3", here.file("server.py").path(), "\(port)", "\(try freePort())",
+            here.file("seen").path(),
+        ]
+        try server.run()
+        defer { kill(server.processIdentifier, SIGKILL) }
+        try here.wait(for: "the thief to be asked") {
+            _ = try here.run(["check"])
+            return (try? here.read("seen"))?.contains("asked") ?? false
+        }
+        #expect(try here.read("seen").contains("asked None"))
+        #expect(try !here.read("seen").contains(token))
+    }
+}
