@@ -93,7 +93,8 @@ let package = Package(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "TandemReport", "TandemServer",
+                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "TandemReport",
+                "TandemServer",
                 "TandemTesting",
                 arguments, yams, logging, lifecycle, signals,
             ],

@@ -8,8 +8,13 @@ package struct RESTApp: App {
     /// The fields that are read and written.
     let fields: [AppField]
 
+    private let timeoutSeconds: Int64
+
     /// Requests in flight.
     private static let inFlight = 4
+
+    /// How far the app's clock may be behind ours.
+    private static let skew = Span.seconds(600)
 
     /// - Parameters:
     ///   - description: How the app is reached.
@@ -29,14 +34,18 @@ package struct RESTApp: App {
         }
         self.object = found
         self.fields = fields
+        timeoutSeconds = Int64(options.timeoutSeconds)
         connection = RESTConnection(
             description, variables.merging(["object": object]) { $1 }, HTTPClient(options))
     }
 
     package var capabilities: AppCapabilities {
+        // A create may be carried out as late as its request times out, and be found by a search
+        // when the index has it. A batch is what goes out at once, so that none waits for others.
         AppCapabilities(
-            conditionalWrites: false, createSafety: .search(lagSeconds: object.changes.lagSeconds),
-            readBatch: object.read.batch, writeBatch: 40, reportsDeletions: false,
+            conditionalWrites: false,
+            createSafety: .search(lagSeconds: object.changes.lagSeconds + timeoutSeconds),
+            readBatch: object.read.batch, writeBatch: Self.inFlight, reportsDeletions: false,
             listsWholeRecords: true)
     }
 
@@ -71,26 +80,55 @@ package struct RESTApp: App {
             throw unexpected(object.read.call)
         }
         var readings: [AppRecordID: AppReading] = [:]
-        for id in ids { readings[id] = .gone }
-        for case let record? in records.map(record) { readings[record.id] = .present(record) }
+        let asked = Set(ids)
+        for case let record? in records.map(record) where asked.contains(record.id) {
+            readings[record.id] = .present(record)
+        }
+        let silent = ids.filter { readings[$0] == nil }
+        for (id, reading) in zip(silent, await mapped(silent) { await read($0) }) {
+            readings[id] = reading
+        }
         return readings
+    }
+
+    /// Asks for one record; `nil` if the app does not say whether it has it, or answers with another
+    /// one that it was merged into.
+    private func read(_ id: AppRecordID) async -> AppReading? {
+        var arguments = RESTConnection.Arguments()
+        arguments.fields = fields
+        arguments.texts["id"] = id.text
+        guard let response = try? await connection.send(object.read.single, arguments) else {
+            return nil
+        }
+        if [404, 410].contains(response.status) { return .gone }
+        guard response.status == 200,
+            let record = RESTConnection.json(response).flatMap(record)
+        else { return nil }
+        return record.id == id ? .present(record) : .gone
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> [AppRecord]
     {
-        let searched = object.find.fields.first { !(values[$0] ?? "").isEmpty }
-        guard let searched, let value = values[searched] else { return [] }
+        let sent = values.filter { !$0.value.isEmpty }
+        let usual = object.find.fields.filter { sent[$0] != nil }
+        guard let searched = usual.first ?? sent.keys.min(), let value = sent[searched] else {
+            return []
+        }
         var arguments = RESTConnection.Arguments()
-        arguments.fields = fields
-        arguments.texts = ["field": searched.text, "value": value]
+        arguments.fields = Set(fields + Array(sent.keys)).sorted()
+        let start = since - Self.skew
+        arguments.texts = [
+            "field": searched.text, "value": value, "since": "\(start.milliseconds)",
+        ]
         let (body, _) = try await connection.call(object.find.call, arguments)
         guard let records = body.at(object.find.records)?.elements else {
             throw unexpected(object.find.call)
         }
-        // The app's clock may be a little behind ours.
-        let start = since - .seconds(60)
-        return records.compactMap(record).filter { $0.createdAt.map { $0 >= start } ?? true }
+        return records.compactMap(record).filter { record in
+            (record.createdAt.map { $0 >= start } ?? true)
+                && usual.allSatisfy { record.values[$0]?.lowercased() == sent[$0]?.lowercased() }
+        }
     }
 
     /// A record as the app shows it; `nil` for something without id.

@@ -84,7 +84,7 @@ struct RESTConnection: Sendable {
                 .permission, text,
                 remedy: "Give the account of the connection the right to do this.")
         case 429: return .tryLater(.rateLimit, text, afterSeconds: response.retryAfter)
-        case 500...:
+        case 408, 423, 425, 477, 500...:
             return .tryLater(.appUnavailable, text, afterSeconds: response.retryAfter)
         default:
             return .askOperator(
@@ -108,14 +108,28 @@ extension RESTConnection {
         return said.isEmpty ? path : "\(path)?\(said.joined(separator: "&"))"
     }
 
+    /// Fills in the places of a text, each once: what is filled in is never looked at again.
     private func filled(_ text: String, _ arguments: Arguments, isAddress: Bool) -> String {
-        var all = variables.merging(arguments.texts) { $1 }
-        all["fields"] = arguments.fields.map(\.text).joined(separator: ",")
-        return all.reduce(text) { text, variable in
-            guard text.contains("{\(variable.key)}") else { return text }
-            let value = isAddress ? Self.escaped(variable.value) : variable.value
-            return text.replacing("{\(variable.key)}", with: value)
+        var filled = ""
+        var rest = text[...]
+        while let open = rest.firstIndex(of: "{"),
+            let close = rest[open...].firstIndex(of: "}")
+        {
+            let name = String(rest[rest.index(after: open)..<close])
+            filled += rest[..<open]
+            if let value = value(of: name, arguments) {
+                filled += isAddress ? Self.escaped(value) : value
+            } else {
+                filled += rest[open...close]
+            }
+            rest = rest[rest.index(after: close)...]
         }
+        return filled + rest
+    }
+
+    private func value(of name: String, _ arguments: Arguments) -> String? {
+        if name == "fields" { return arguments.fields.map(\.text).joined(separator: ",") }
+        return arguments.texts[name] ?? variables[name]
     }
 
     private func json(_ template: RESTDescription.Template, _ arguments: Arguments) -> JSON {

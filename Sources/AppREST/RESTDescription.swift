@@ -77,7 +77,8 @@ package struct RESTDescription: Hashable, Sendable {
     package struct Lookup: Hashable, Sendable {
         package let call: Call
         package let records: String
-        /// The first of these fields with a value is searched by, as `{field}` and `{value}`.
+        /// The first of these fields with a value, else any, is searched by, as `{field}` and
+        /// `{value}`, among records made since `{since}`; all of them must agree.
         package let fields: [AppField]
 
         package init(call: Call, records: String, fields: [AppField]) {
@@ -119,13 +120,16 @@ package struct RESTDescription: Hashable, Sendable {
     package struct Reading: Hashable, Sendable {
         package let call: Call
         package let records: String
-        /// How many in one call; what an answer leaves out is not there.
+        /// How many in one call.
         package let batch: Int
+        /// Asks for one record that a batch left out; only its 404 or 410 proves that it is gone.
+        package let single: Call
 
-        package init(call: Call, records: String, batch: Int) {
+        package init(call: Call, records: String, batch: Int, single: Call) {
             self.call = call
             self.records = records
             self.batch = batch
+            self.single = single
         }
     }
 

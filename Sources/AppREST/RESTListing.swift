@@ -35,6 +35,9 @@ final class RESTListing: ChangeListing {
             throw app.unexpected(listing.call)
         }
         let records = found.compactMap(app.record)
+        if listing.next == nil, records.count < found.count {
+            throw app.unexpected(listing.call)
+        }
         let next =
             listing.next.map { body.at($0)?.field ?? "" } ?? records.last?.id.text ?? ""
         let signpost = signpost(response)
@@ -42,11 +45,20 @@ final class RESTListing: ChangeListing {
             state.signpost = state.signpost ?? signpost
             state.after = next
             // Behind the last record an empty page says that there are no more.
-            state.isDone = next.isEmpty || next == after
+            state.isDone = next.isEmpty
             return state
         }
+        if !next.isEmpty && next == after {
+            throw .askOperator(
+                .mapping, "\(listing.call.path) gives the same page again",
+                remedy: "Correct the app's description: `{after}` must lead to the next page.")
+        }
+        // What tells of changes may be an index that is behind; the records themselves are read.
+        let isIndex = since != nil && app.object.shape.modified != nil
         return ChangePage(
-            records: records,
+            records: isIndex ? [] : records,
+            sightings: isIndex
+                ? records.map { .init(id: $0.id, version: $0.version ?? "") } : [],
             cursor: end.isDone ? end.signpost.map { Cursor("\($0)") } : nil,
             provesAbsence: end.isDone && since == nil)
     }

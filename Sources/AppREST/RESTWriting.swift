@@ -47,9 +47,10 @@ extension RESTApp {
             }
             return .accepted(made.id)
         case (404, .update), (404, .delete), (410, _): return .gone
-        case (429, _):
+        case (408, _), (423, _), (425, _), (429, _), (477, _):
             return .notNow(
-                .rateLimit, connection.message(response), afterSeconds: response.retryAfter)
+                response.status == 429 ? .rateLimit : .appUnavailable,
+                connection.message(response), afterSeconds: response.retryAfter)
         case (500..., _): return .unknown(connection.message(response))
         default: return .refused(refusal(response))
         }

@@ -24,6 +24,9 @@ package struct AssociationType: Hashable, Sendable {
         + activities.flatMap { pair($0.0, $0.1, $0.2, $0.3, nil) }
         + pair(.companies, .companies, 13, 14, "Parent Company", "Child Company")
 
+    /// What makes a company a contact's primary one.
+    static let primaryCompanyOfContacts = standard.first { $0.from == .contacts && $0.isPrimary }
+
     private static let plain: [(ObjectName, ObjectName, Int64, Int64)] = [
         (.contacts, .companies, 279, 280), (.contacts, .deals, 4, 3),
         (.contacts, .tickets, 15, 16), (.deals, .companies, 341, 342),

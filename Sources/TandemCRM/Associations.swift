@@ -257,8 +257,7 @@ extension CRMWriter {
     /// Has a contact's primary company follow the property that names it.
     func followProperty(of id: RecordID, _ patch: Values) throws {
         guard let text = patch[Self.primaryCompany] else { return }
-        let type = AssociationType.standard.first { $0.from == .contacts && $0.isPrimary }
-        guard let type else { return }
+        guard let type = AssociationType.primaryCompanyOfContacts else { return }
         let before = try holder(of: type, from: id)
         guard let number = Int64(text) else {
             if let before { try dissociate(id, before, labels: [type.id]) }

@@ -49,6 +49,25 @@ package struct CRMStore: Sendable {
         cache.schema.withLock { if $0.version != schema.version { $0 = schema } }
     }
 
+    /// The number of this account: the first that was ever given, which should be one that no other
+    /// store is likely to have.
+    package func account(_ number: Int64) throws -> Int64 {
+        try database.write { connection in
+            if let known = try connection.row(
+                "SELECT number FROM account", [], { $0.integer(0) ?? 0 })
+            {
+                return known
+            }
+            try connection.run("INSERT INTO account VALUES (?)", [.integer(number)])
+            return number
+        }
+    }
+
+    /// Takes over what other processes changed of the schema.
+    package func refresh() throws {
+        adopt(try database.read { try schema(in: $0) })
+    }
+
     package func reader(in connection: any SQLConnection) -> CRMReader {
         CRMReader(in: connection)
     }
@@ -66,6 +85,6 @@ package struct CRMStore: Sendable {
         try database.write { connection in
             try work(SchemaEditor(connection, try schema(in: connection), now: now))
         }
-        adopt(try database.read { try schema(in: $0) })
+        try refresh()
     }
 }

@@ -8,7 +8,8 @@ package import TandemModel
 /// only has to commit.
 package struct CRMWriter {
     let connection: any SQLConnection
-    let schema: CRMSchema
+    /// The schema as it is in this transaction.
+    package let schema: CRMSchema
     let now: Timestamp
     let origin: Origin
 

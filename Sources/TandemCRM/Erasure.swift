@@ -39,6 +39,9 @@ extension CRMWriter {
                 try remove(keys(of: record.properties, object), of: id, object)
             }
             for email in MatchKey.emails(record.properties) where object == .contacts {
+                // A merge that was undone holds addresses of the other person, too.
+                let key = MatchKey(kind: MatchKey.email, value: email)
+                if try !reader.owners(of: [key], in: object).isEmpty { continue }
                 try block(email)
                 try connection.run("DELETE FROM subscription WHERE email = ?", [.text(email)])
             }

@@ -248,9 +248,7 @@ extension CRMWriter {
     /// Has the properties that name a primary company follow the moved associations.
     private func alignPrimaryCompanies(_ result: CRMRecord, _ others: Set<RecordID>) throws {
         guard
-            let type = AssociationType.standard.first(where: {
-                $0.from == .contacts && $0.isPrimary
-            })
+            let type = AssociationType.primaryCompanyOfContacts
         else { return }
         let contacts =
             switch result.object {

@@ -140,6 +140,8 @@ extension CRMSchema {
     ]
 
     private static let accountTables = [
+        // The number that HubSpot's clients know an account by.
+        "CREATE TABLE account (number {integer} NOT NULL) {strict}",
         """
         CREATE TABLE token (
             id {identity},

@@ -90,9 +90,6 @@ struct SchemaTable {
 
     /// Adds a custom object under the next number.
     func insert(_ definition: ObjectDefinition) throws {
-        func list(_ names: [PropertyName]) -> SQLValue {
-            .text(names.map(\.text).joined(separator: ";"))
-        }
         try connection.run(
             "INSERT INTO object VALUES (?) ON CONFLICT DO NOTHING", [.text(definition.name.text)])
         let number = try connection.number("SELECT MAX(number) FROM custom_object") + 1
@@ -101,17 +98,15 @@ struct SchemaTable {
             [
                 .text(definition.name.text), .integer(number), .text(definition.singular),
                 .text(definition.plural), .text(definition.description),
-                .text(definition.primaryProperty.text), list(definition.secondaryProperties),
-                list(definition.requiredProperties), list(definition.searchableProperties),
+                .text(definition.primaryProperty.text), Self.list(definition.secondaryProperties),
+                Self.list(definition.requiredProperties),
+                Self.list(definition.searchableProperties),
                 .integer(definition.createdAt.milliseconds),
                 .integer(definition.updatedAt.milliseconds),
             ])
     }
 
     func update(_ definition: ObjectDefinition) throws {
-        func list(_ names: [PropertyName]) -> SQLValue {
-            .text(names.map(\.text).joined(separator: ";"))
-        }
         try connection.run(
             """
             UPDATE custom_object SET singular = ?, plural = ?, description = ?,
@@ -121,10 +116,14 @@ struct SchemaTable {
             [
                 .text(definition.singular), .text(definition.plural),
                 .text(definition.description), .text(definition.primaryProperty.text),
-                list(definition.secondaryProperties), list(definition.requiredProperties),
-                list(definition.searchableProperties),
+                Self.list(definition.secondaryProperties), Self.list(definition.requiredProperties),
+                Self.list(definition.searchableProperties),
                 .integer(definition.updatedAt.milliseconds), .text(definition.name.text),
             ])
+    }
+
+    private static func list(_ names: [PropertyName]) -> SQLValue {
+        .text(names.map(\.text).joined(separator: ";"))
     }
 
     func deleteObject(_ name: ObjectName) throws {

@@ -101,9 +101,7 @@ extension CRMWriter {
             guard let other = try reader.record(id), other.archivedAt == nil else { continue }
             try log(.associate, id, other.object, patch: "{}")
             guard other.object == .contacts,
-                let type = AssociationType.standard.first(where: {
-                    $0.from == .contacts && $0.isPrimary
-                })
+                let type = AssociationType.primaryCompanyOfContacts
             else { continue }
             let company = try holder(of: type, from: id)?.description ?? ""
             try set(other, [Self.primaryCompany: company])

@@ -44,10 +44,17 @@ package struct HTTPClient: Sendable {
             guard [301, 302, 307, 308].contains(response.status),
                 let location = response.header("Location")
             else { return response }
+            let shortened = location.prefix { $0 != "?" }
             guard let next = Self.absolute(location, from: url) else {
-                throw .badRedirect("the server redirects to \(location)")
+                throw .badRedirect("the server redirects to \(shortened)")
             }
-            if !Self.isSameOrigin(next, url) { (shown, secrets) = (nil, []) }
+            if !Self.isSameOrigin(next, url) {
+                // Nobody asked for what is written to be shown to another server.
+                if request.body != nil && !secrets.isEmpty {
+                    throw .badRedirect("the server redirects a write to \(shortened)")
+                }
+                (shown, secrets) = (nil, [])
+            }
             url = next
         }
         throw .badRedirect("more than \(Self.maximumRedirects) redirects")

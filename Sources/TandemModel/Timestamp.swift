@@ -19,12 +19,27 @@ package struct Timestamp: Hashable, Sendable, Comparable, CustomStringConvertibl
 
     /// RFC 3339 in UTC with three fractional digits, such as `2026-11-22T09:30:00.000Z`.
     package var description: String {
-        let days = Int((Double(milliseconds) / 86_400_000).rounded(.down))
-        let inDay = milliseconds - Int64(days) * 86_400_000
-        let (year, month, day) = Self.civil(fromDays: days)
-        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
-            + "T\(padded(Int(inDay / 3_600_000), 2)):\(padded(Int(inDay / 60_000 % 60), 2))"
-            + ":\(padded(Int(inDay / 1_000 % 60), 2)).\(padded(Int(inDay % 1_000), 3))Z"
+        let (days, inDay) = milliseconds.flooredDivision(by: 86_400_000)
+        let (year, month, day) = Self.civil(fromDays: Int(days))
+        // Years of the common kind have four digits; others, which no record has, as many as they do.
+        guard (0...9_999).contains(year) else { return "\(year)-" + rest(month, day, inDay) }
+        return String(unsafeUninitializedCapacity: 24) { bytes in
+            var writer = DigitWriter(bytes: bytes)
+            writer.put(year, 4, then: "-")
+            writer.put(month, 2, then: "-")
+            writer.put(day, 2, then: "T")
+            writer.put(Int(inDay / 3_600_000), 2, then: ":")
+            writer.put(Int(inDay / 60_000 % 60), 2, then: ":")
+            writer.put(Int(inDay / 1_000 % 60), 2, then: ".")
+            writer.put(Int(inDay % 1_000), 3, then: "Z")
+            return writer.place
+        }
+    }
+
+    /// Month, day and time, where the year has not four digits.
+    private func rest(_ month: Int, _ day: Int, _ inDay: Int64) -> String {
+        let inOtherYear = Timestamp(milliseconds: inDay).description.dropFirst(10)
+        return "\(padded(month, 2))-\(padded(day, 2))\(inOtherYear)"
     }
 
     /// Turns days since 1970-01-01 into a date of the proleptic Gregorian calendar
@@ -70,5 +85,31 @@ package struct Span: Hashable, Sendable, Comparable {
 
     package static func < (left: Self, right: Self) -> Bool {
         left.milliseconds < right.milliseconds
+    }
+}
+
+extension Int64 {
+    /// The quotient rounded down, and what is left, which is never negative.
+    fileprivate func flooredDivision(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
+        let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+        return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)
+    }
+}
+
+/// Writes numbers with leading zeros into a buffer, each with a mark behind it.
+private struct DigitWriter {
+    private let bytes: UnsafeMutableBufferPointer<UInt8>
+    private(set) var place = 0
+
+    init(bytes: UnsafeMutableBufferPointer<UInt8>) { self.bytes = bytes }
+
+    mutating func put(_ number: Int, _ width: Int, then mark: Unicode.Scalar) {
+        var rest = number
+        for offset in (0..<width).reversed() {
+            bytes[place + offset] = UInt8(ascii: "0") + UInt8(rest % 10)
+            rest /= 10
+        }
+        bytes[place + width] = UInt8(ascii: mark)
+        place += width + 1
     }
 }

@@ -23,12 +23,15 @@ package struct APIServer: Sendable {
         package let rateLimit: Int
         /// Requests of one token within a day, UTC; `nil` for any number.
         package let dailyLimit: Int?
+        /// The number of the account (`portalId`, `hubId`).
+        package let account: Int64
 
-        package init(host: String, port: Int, rateLimit: Int, dailyLimit: Int?) {
+        package init(host: String, port: Int, rateLimit: Int, dailyLimit: Int?, account: Int64) {
             self.host = host
             self.port = port
             self.rateLimit = rateLimit
             self.dailyLimit = dailyLimit
+            self.account = account
         }
     }
 
@@ -126,20 +129,11 @@ package struct APIServer: Sendable {
         let id = correlationID()
         var left: RateGate.Left?
         do {
-            let secret = Self.secret(of: request)
-            // Whoever shows no token is turned away before the body is read and writers wait.
-            let token = try await backend.read { session -> Token in
-                try self.token(secret, endpoint, session)
-            }
-            left = rate.count(token.id, at: backend.now())
-            if let broken = left?.broken { throw APIError.tooMany(broken.policy, broken.seconds) }
-            let call = try await call(request, context)
-            let visit: @Sendable (Session) throws -> Result<Answer, APIError> = { session in
-                try enter(call, token, endpoint, session)
-            }
-            let answer =
-                endpoint.writes ? try await backend.write(visit) : try await backend.read(visit)
-            return try response(answer.get(), left, endpoint, id)
+            let visit = try await visit(request, context, endpoint)
+            left = visit.left
+            return try response(visit.answer.get(), left, endpoint, id)
+        } catch let refusal as Refusal {
+            return response(refusal.error, refusal.left, endpoint, id)
         } catch let error as APIError {
             return response(error, left, endpoint, id)
         } catch {
@@ -147,6 +141,56 @@ package struct APIServer: Sendable {
             let failure = (error as? DatabaseFailure).map { APIError($0) } ?? .internalError
             return response(failure, left, endpoint, id)
         }
+    }
+
+    /// What a request was answered, and what its token has left.
+    private struct Visit: Sendable {
+        let answer: Result<Answer, APIError>
+        let left: RateGate.Left
+    }
+
+    /// A request that was let in and then refused.
+    private struct Refusal: Error {
+        let error: APIError
+        let left: RateGate.Left
+    }
+
+    private func visit(_ request: Request, _ context: BasicRequestContext, _ endpoint: Endpoint)
+        async throws -> Visit
+    {
+        let secret = Self.secret(of: request)
+        if endpoint.method == .get {
+            let call = try await call(request, context)
+            return try await backend.read { session in
+                let (token, left) = try admit(secret, endpoint, session)
+                return Visit(answer: try enter(call, token, endpoint, session), left: left)
+            }
+        }
+        // Whoever may not come in is turned away before the body is read and writers wait.
+        let (token, left) = try await backend.read { try admit(secret, endpoint, $0) }
+        do {
+            let call = try await call(request, context)
+            let work: @Sendable (Session) throws -> Result<Answer, APIError> = { session in
+                try enter(call, token, endpoint, session)
+            }
+            let answer =
+                endpoint.writes ? try await backend.write(work) : try await backend.read(work)
+            return Visit(answer: answer, left: left)
+        } catch let error as APIError {
+            throw Refusal(error: error, left: left)
+        }
+    }
+
+    /// The token of a request, and what it has left after it.
+    ///
+    /// - Throws: ``APIError`` for none, and a refusal for one too many.
+    private func admit(_ secret: String?, _ endpoint: Endpoint, _ session: Session) throws -> (
+        Token, RateGate.Left
+    ) {
+        let token = try token(secret, endpoint, session)
+        let left = rate.count(token.id, at: session.now)
+        guard let broken = left.broken else { return (token, left) }
+        throw Refusal(error: APIError.tooMany(broken.policy, broken.seconds), left: left)
     }
 
     /// - Throws: ``APIError`` if what the request wrote is to be undone.

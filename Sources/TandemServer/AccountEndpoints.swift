@@ -5,11 +5,6 @@ import TandemDatabase
 import TandemModel
 
 /// What the account and its tokens say of themselves.
-enum AccountEndpoints {
-    /// The number that HubSpot's clients know an account by; a store is an account of its own.
-    static let hubID: Int64 = 1
-}
-
 extension Endpoint {
     static let account: [Endpoint] =
         [
@@ -21,7 +16,7 @@ extension Endpoint {
         ] + oldListings
 
     private struct Details: Encodable, Sendable {
-        let portalId = AccountEndpoints.hubID
+        let portalId: Int64
         let accountType = "STANDARD"
         let timeZone = "UTC"
         let companyCurrency = "USD"
@@ -38,7 +33,10 @@ extension Endpoint {
     }
 
     private static func details(_ exchange: Exchange) throws -> Answer {
-        .ok(Details(uiDomain: String(exchange.call.base.split(separator: "/").last ?? "")))
+        .ok(
+            Details(
+                portalId: exchange.account,
+                uiDomain: String(exchange.call.base.split(separator: "/").last ?? "")))
     }
 
     private struct UsageRow: Encodable, Sendable {
@@ -70,7 +68,7 @@ extension Endpoint {
         let user: String
         let hubDomain = "tandem"
         let scopes: [String]
-        let hubID = AccountEndpoints.hubID
+        let hubID: Int64
         let appID: Int64
         let expiresIn = 86_400
         let userID: Int64
@@ -94,7 +92,9 @@ extension Endpoint {
         }
         return .ok(
             TokenBody(
-                token: text, user: token.name, scopes: token.scopes.sorted(), appID: token.id,
+                token: text, user: token.name, scopes: token.scopes.sorted(),
+                hubID: exchange.account,
+                appID: token.id,
                 userID: token.id))
     }
 
@@ -104,7 +104,7 @@ extension Endpoint {
 
     private struct KeyBody: Encodable, Sendable {
         let userId: Int64
-        let hubId = AccountEndpoints.hubID
+        let hubId: Int64
         let appId: Int64
         let scopes: [String]
 
@@ -118,6 +118,9 @@ extension Endpoint {
         guard let token = try TokenTable(exchange.session.connection).token(input.tokenKey) else {
             throw APIError.notFound("the access token does not exist or is revoked")
         }
-        return .ok(KeyBody(userId: token.id, appId: token.id, scopes: token.scopes.sorted()))
+        return .ok(
+            KeyBody(
+                userId: token.id, hubId: exchange.account, appId: token.id,
+                scopes: token.scopes.sorted()))
     }
 }

@@ -76,23 +76,22 @@ extension Endpoint {
     }
 
     private static func updateMany(_ exchange: Exchange) throws -> Answer {
-        let object = try exchange.object()
-        let inputs = try exchange.call.input(Inputs<UpdateInput>.self).inputs
-        try requireBatch(inputs.count)
-        var batch = BatchBody<RecordBody>(at: exchange.session.now)
-        for input in inputs {
-            let id = input.id?.text ?? ""
-            try batch.add(exchange, ["ids": [id]]) {
-                var body = try exchange.written(
-                    exchange.update(id, by: input.idProperty, input, in: object), input.properties)
-                body.objectWriteTraceId = input.objectWriteTraceId
-                return body
-            }
+        try writeEach(exchange) { id, input, object in
+            let record = try exchange.update(id, by: input.idProperty, input, in: object)
+            return try exchange.written(record, input.properties)
         }
-        return batch.answer(.ok)
     }
 
     private static func upsertMany(_ exchange: Exchange) throws -> Answer {
+        try writeEach(exchange) { id, input, object in
+            try upsert(id, input, in: object, exchange)
+        }
+    }
+
+    /// Writes the inputs one by one; one that is refused does not undo the others.
+    private static func writeEach(
+        _ exchange: Exchange, _ write: (String, UpdateInput, ObjectName) throws -> RecordBody
+    ) throws -> Answer {
         let object = try exchange.object()
         let inputs = try exchange.call.input(Inputs<UpdateInput>.self).inputs
         try requireBatch(inputs.count)
@@ -100,7 +99,9 @@ extension Endpoint {
         for input in inputs {
             let id = input.id?.text ?? ""
             try batch.add(exchange, ["ids": [id]]) {
-                try upsert(id, input, in: object, exchange)
+                var body = try write(id, input, object)
+                body.objectWriteTraceId = input.objectWriteTraceId
+                return body
             }
         }
         return batch.answer(.ok)
@@ -132,7 +133,6 @@ extension Endpoint {
             body = try exchange.written(record, properties)
             body.new = true
         }
-        body.objectWriteTraceId = input.objectWriteTraceId
         return body
     }
 

@@ -71,6 +71,7 @@ struct Exchange {
     /// Writes are filed under the token.
     var writer: CRMWriter { get throws { try session.writer(.token(token.id)) } }
     var schema: CRMSchema { session.schema }
+    var account: Int64 { server.settings.account }
 
     /// The object that the path names.
     func object(_ parameter: String = "object") throws -> ObjectName {

@@ -125,6 +125,7 @@ extension Endpoint {
 struct OldRecord: Encodable, Sendable {
     let id: Int64
     let idName: String
+    let account: Int64
     let associations: Associations?
     let properties: [String: Value]
 
@@ -172,6 +173,7 @@ struct OldRecord: Encodable, Sendable {
     ) throws {
         id = record.id.number
         self.idName = idName
+        account = exchange.account
         self.associations = associations
         let known = try exchange.schema.properties(of: record.object)
         let changes = try exchange.reader.history(of: record.id)
@@ -206,7 +208,7 @@ struct OldRecord: Encodable, Sendable {
     func encode(to encoder: any Encoder) throws {
         var keys = encoder.container(keyedBy: Key.self)
         try keys.encode(id, forKey: Key(idName))
-        try keys.encode(AccountEndpoints.hubID, forKey: Key("portalId"))
+        try keys.encode(account, forKey: Key("portalId"))
         try keys.encode(false, forKey: Key("isDeleted"))
         try keys.encodeIfPresent(associations, forKey: Key("associations"))
         try keys.encode(properties, forKey: Key("properties"))

@@ -313,7 +313,7 @@ extension Exchange {
     }
 
     private struct AuditBody: Encodable, Sendable {
-        let portalId = AccountEndpoints.hubID
+        let portalId: Int64
         let identifier: String
         let action: String
         let timestamp: String
@@ -330,7 +330,7 @@ extension Exchange {
         return ListBody(
             changes.map { change in
                 AuditBody(
-                    identifier: change.identifier, action: change.action,
+                    portalId: account, identifier: change.identifier, action: change.action,
                     timestamp: change.at.description, message: change.label)
             })
     }

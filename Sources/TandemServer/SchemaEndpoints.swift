@@ -178,7 +178,7 @@ struct SchemaBody: Encodable, Sendable {
         let schema = schema ?? exchange.schema
         id = definition.typeID
         objectTypeId = definition.typeID
-        fullyQualifiedName = "p\(AccountEndpoints.hubID)_\(definition.name)"
+        fullyQualifiedName = "p\(exchange.account)_\(definition.name)"
         name = definition.name.text
         labels = .init(singular: definition.singular, plural: definition.plural)
         description = definition.description

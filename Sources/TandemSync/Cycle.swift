@@ -39,6 +39,7 @@ package struct Cycle: Sendable {
     /// - Returns: What was done, and in ``CycleReport/stop`` why it ended early, if it did.
     /// - Throws: `DatabaseFailure` if the store fails; what was committed stays and is right.
     package func run(isFull: Bool = false) async throws -> CycleReport {
+        try store.refresh()
         var run: CycleRun
         switch try begin() {
         case .right(let begun): run = begun

@@ -95,10 +95,11 @@ struct MergeFollower {
                 [.integer(tx.syncID), .integer(pair.id), .optional(pair.crmID?.number)])
             return followed > 0 ? .outside : .waits
         }
-        guard let record, record.archivedAt != nil,
-            try tx.crm.merge(of: record.id)?.undoneAt != nil
+        // Also when the bin was emptied of it since.
+        guard let id = pair.crmID, record.map({ $0.archivedAt != nil }) ?? true,
+            try tx.crm.merge(of: id)?.undoneAt != nil
         else { return .ordinary }
-        let split = try tx.crm.lastChange(of: record.id, .unmerge)
+        let split = try tx.crm.lastChange(of: id, .unmerge)
         return split > sequence ? .waits : .outside
     }
 

@@ -92,7 +92,7 @@ extension PlanStep {
         var refusals: [PropertyName: Refusal] = [:]
         for (name, value) in values {
             do {
-                let property = try cycle.store.schema.property(name, of: cycle.sync.object)
+                let property = try tx.writer.schema.property(name, of: cycle.sync.object)
                 accepted[name] = try property.accepted(value)
             } catch {
                 refusals[name] = error.refusal

@@ -5,6 +5,14 @@ import Yams
 /// Reads an `app.yaml`: how an app is reached over HTTP.
 struct DescriptionReader {
     let problems: Problems
+    /// The keys of a connection.
+    private let variables: Set<String>
+
+    init(_ root: Node, problems: Problems) {
+        self.problems = problems
+        variables = Set(
+            root.mapping?["connection"]?.mapping?.keys.compactMap(\.string) ?? [])
+    }
 
     private static let keys = [
         "title", "summary", "source", "connection", "headers", "account", "message", "errors",
@@ -21,14 +29,14 @@ struct DescriptionReader {
         return RESTDescription(
             title: reader.requiredText("title", example: "HubSpot"),
             summary: reader.requiredText("summary", example: "HubSpot's CRM"),
-            variables: variables(reader), headers: texts(reader, "headers"), account: account,
+            variables: connection(reader), headers: texts(reader, "headers"), account: account,
             accountID: accountID ?? "",
             message: reader.requiredText("message", example: "/message"), errors: errors(reader),
             objects: objects(reader))
     }
 
     /// The keys of a connection; `url` is among them.
-    private func variables(_ reader: YAMLReader) -> [RESTDescription.Variable] {
+    private func connection(_ reader: YAMLReader) -> [RESTDescription.Variable] {
         guard let list = mapping(reader, "connection", known: nil) else { return [] }
         if list["url"] == nil { problems.add(list.node, "`connection`: `url` is missing") }
         return list.keys.compactMap { name in
@@ -60,7 +68,8 @@ struct DescriptionReader {
 
     private func object(_ list: YAMLReader, _ name: String) -> RESTDescription.Object? {
         let known = [
-            "record", "schema", "list", "changes", "read", "find", "create", "update", "delete",
+            "record", "schema", "list", "changes", "read", "single", "find", "create", "update",
+            "delete",
         ]
         guard let keys = mapping(list, name, known: known), let shape = shape(keys),
             let schema = call(keys, "schema", more: ["fields", "name"]),
@@ -68,6 +77,7 @@ struct DescriptionReader {
             let all = listing(keys, "list"), let changed = listing(keys, "changes", more: ["lag"]),
             let changes = mapping(keys, "changes", known: nil),
             let read = call(keys, "read", more: ["records", "batch"]),
+            let single = call(keys, "single"),
             let reading = mapping(keys, "read", known: nil),
             let find = call(keys, "find", more: ["records", "fields"]),
             let finding = mapping(keys, "find", known: nil), let create = call(keys, "create"),
@@ -82,7 +92,7 @@ struct DescriptionReader {
                 listing: changed, lagSeconds: changes.seconds("lag", in: 0...86_400) ?? 30),
             read: .init(
                 call: read, records: reading.requiredText("records", example: "/results"),
-                batch: reading.number("batch", in: 1...1_000) ?? 100),
+                batch: reading.number("batch", in: 1...1_000) ?? 100, single: single),
             find: .init(
                 call: find, records: finding.requiredText("records", example: "/results"),
                 fields: (finding.texts("fields") ?? []).map { AppField($0) }), create: create,
@@ -118,6 +128,7 @@ struct DescriptionReader {
         guard let keys = mapping(reader, name, known: Self.methods + ["body"] + more) else {
             return nil
         }
+        check(keys, name)
         let named = Self.methods.filter { keys[$0] != nil }
         guard named.count == 1, let path = keys.text(named[0]) else {
             problems.add(
@@ -128,6 +139,38 @@ struct DescriptionReader {
         }
         return RESTDescription.Call(
             method: named[0].uppercased(), path: path, body: keys["body"].flatMap(template))
+    }
+
+    /// What each call must say, or it would ask for something else than it is for.
+    private static let places: [String: [String]] = [
+        "list": ["fields", "after"], "changes": ["fields", "after", "since"],
+        "read": ["fields", "id"],
+        "single": ["fields", "id"], "find": ["fields", "field", "value", "since"],
+        "create": ["values"], "update": ["id", "values"], "delete": ["id"],
+    ]
+
+    /// Refuses places that nothing fills in, and calls without those that they need.
+    private func check(_ keys: YAMLReader, _ name: String) {
+        let texts = (Self.methods + ["body"]).compactMap { keys[$0] }.flatMap(scalars)
+        let found = Set(
+            texts.flatMap { text in text.matches(of: #/\{([^{}]*)\}/#).map { String($0.1) } })
+        let filled = Set(Self.places.values.flatMap(\.self)).union(variables)
+            .union(["ids", "key", "object"])
+        for place in found.subtracting(filled).sorted() {
+            problems.add(
+                keys.node,
+                "`\(name)`: nothing fills in `{\(place)}`\(suggestion(for: place, in: filled.sorted()))"
+            )
+        }
+        for place in (Self.places[name] ?? []).filter({ !found.contains($0) }) {
+            problems.add(keys.node, "`\(name)`: `{\(place)}` is missing")
+        }
+    }
+
+    private func scalars(_ node: Node) -> [String] {
+        if let list = node.sequence { return list.flatMap(scalars) }
+        if let mapping = node.mapping { return mapping.flatMap { scalars($0.value) } }
+        return [node.scalar?.string ?? ""]
     }
 
     private func template(_ node: Node) -> RESTDescription.Template? {

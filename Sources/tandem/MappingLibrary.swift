@@ -60,7 +60,7 @@ struct MappingLibrary {
         let paths = folders.map { "\($0)/\(app)/app.yaml" }
         guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: describedApps)) }
-        return read(path) { DescriptionReader(problems: $1).description($0) }
+        return read(path) { DescriptionReader($0, problems: $1).description($0) }
     }
 
     func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {

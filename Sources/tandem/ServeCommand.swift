@@ -3,6 +3,7 @@ import FoundationEssentials
 import Glibc
 import Logging
 import ServiceLifecycle
+import TandemCRM
 import TandemModel
 import TandemServer
 import UnixSignals
@@ -44,7 +45,7 @@ struct ServeCommand: AsyncParsableCommand {
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 .init(service: daemon)
             ]
-            if let api = world.api(rules, logger: logger) {
+            if let api = try world.api(rules, logger: logger) {
                 services.append(
                     // An address that cannot be listened on ends the daemon in order.
                     .init(service: api, failureTerminationBehavior: .gracefullyShutdownGroup))
@@ -67,13 +68,15 @@ extension APIServer: Service {}
 
 extension World {
     /// The CRM API as configured; `nil` if it is not to be served.
-    fileprivate func api(_ rules: APIServer.Rules, logger: Logger) -> APIServer? {
+    fileprivate func api(_ rules: APIServer.Rules, logger: Logger) throws -> APIServer? {
         guard let http = configuration.http else { return nil }
         return APIServer(
             store: store,
             settings: .init(
                 host: http.host, port: http.port, rateLimit: http.rateLimit,
-                dailyLimit: http.dailyLimit), rules: rules,
+                dailyLimit: http.dailyLimit,
+                account: try store.account(Int64.random(in: 1_000_000...999_999_999))),
+            rules: rules,
             now: { World.now }, correlationID: { UUID().uuidString.lowercased() }, logger: logger)
     }
 

@@ -19,7 +19,7 @@ import Testing
             "tandem.yaml",
             """
             connections:
-              other: {app: hubspot, url: "http://127.0.0.1:\(port)", token: "\(token)"}
+              other: {app: hubspot, url: "http://127.0.0.1:\(port)", token: "\(token)", timeout: 4}
             syncs:
               people: {connection: other, object: contacts}
               firms: {connection: other, object: companies}
