@@ -25,12 +25,16 @@ package struct SchemaEditor {
     /// The name of an archived one brings that one back, changed.
     ///
     /// - Throws: ``CRMError/unknownObject(_:nearest:)``, ``CRMError/alreadyExists(_:)``;
-    ///   ``CRMError/badName(_:)`` for a name that is not of lower
-    ///   case letters, digits and underscores; ``CRMError/limit(_:)`` for an eleventh unique one.
+    ///   ``CRMError/badName(_:)`` for a name that is not of lower case letters, digits, `_` and `-`;
+    ///   ``CRMError/limit(_:)`` for an eleventh unique one, or two options of one value.
     package func add(_ property: PropertyDefinition, to object: ObjectName) throws {
         let properties = try schema.properties(of: object)
-        if let known = properties[property.name], known.archivedAt != nil, known.isCustom {
+        if let known = properties[property.name], known.archivedAt != nil, known.isCustom,
+            known.isUnique == property.isUnique
+        {
             // It comes back as it is wanted now; its values were kept.
+            var property = property
+            property.isIndexed = known.isIndexed
             return try update(property, of: object)
         }
         if properties[property.name] != nil {
@@ -38,11 +42,7 @@ package struct SchemaEditor {
         }
         try check(property.name.text)
         try check(property.options, of: property.name)
-        let unique = properties.values.filter(\.isUnique).count
-        if property.isUnique && unique >= Self.uniqueLimit {
-            throw CRMError.limit(
-                "\(object) have \(unique) unique properties, and there can be no more")
-        }
+        try checkUnique(Array(properties.values) + [property], of: object)
         try table.insert(property, of: object)
         try table.touch()
     }
@@ -64,17 +64,21 @@ package struct SchemaEditor {
 
     /// Adds an object with its properties.
     ///
-    /// - Throws: ``CRMError/alreadyExists(_:)``, ``CRMError/badName(_:)``.
+    /// - Throws: ``CRMError/alreadyExists(_:)``, ``CRMError/badName(_:)``, ``CRMError/limit(_:)``.
     package func add(_ definition: ObjectDefinition, properties: [PropertyDefinition]) throws {
         if schema.objects[definition.name] != nil {
             throw CRMError.alreadyExists("object `\(definition.name)`")
         }
         try check(definition.name.text)
-        for property in properties { try check(property.name.text) }
-        let own = Set(CRMSchema.kept().map(\.name))
-        if let taken = properties.first(where: { own.contains($0.name) }) {
-            throw CRMError.alreadyExists("property `\(taken.name)` of \(definition.name)")
+        var names = Set(CRMSchema.kept.map(\.name))
+        for property in properties {
+            try check(property.name.text)
+            try check(property.options, of: property.name)
+            guard names.insert(property.name).inserted else {
+                throw CRMError.alreadyExists("property `\(property.name)` of \(definition.name)")
+            }
         }
+        try checkUnique(properties, of: definition.name)
         try table.insert(definition)
         for property in CRMSchema.kept() + properties {
             try table.insert(property, of: definition.name)
@@ -136,6 +140,12 @@ package struct SchemaEditor {
                     ])
             }
             last = end.id
+        }
+    }
+
+    private func checkUnique(_ properties: [PropertyDefinition], of object: ObjectName) throws {
+        if properties.filter(\.isUnique).count > Self.uniqueLimit {
+            throw CRMError.limit("\(object) can have \(Self.uniqueLimit) unique properties")
         }
     }
 
