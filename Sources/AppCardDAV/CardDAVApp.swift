@@ -32,7 +32,7 @@ package struct CardDAVApp: App {
 
     /// Cards in one multiget, and requests in flight.
     private static let multiget = 100
-    private static let inFlight = 4
+    static let inFlight = 4
 
     let connection: DAVConnection
     private let discovery: AddressBookDiscovery
@@ -93,7 +93,8 @@ package struct CardDAVApp: App {
         let chunks = stride(from: 0, to: ids.count, by: Self.multiget).map {
             Array(ids[$0..<min($0 + Self.multiget, ids.count)])
         }
-        let results = await mapped(chunks) { chunk async -> Result<[AppRecordID: Card], AppError> in
+        let results = await chunks.mapped(atMost: Self.inFlight) {
+            chunk async -> Result<[AppRecordID: Card], AppError> in
             do throws(AppError) {
                 return .success(try await multiget(chunk, in: book))
             } catch { return .failure(error) }
@@ -103,9 +104,8 @@ package struct CardDAVApp: App {
         // RFC 6352 §8.7 has a 404 for each card that is not there; some servers leave it out, and
         // silence is no proof.
         let silent = ids.filter { cards[$0] == nil }
-        for (id, card) in zip(silent, await mapped(silent) { await self.card($0, in: book) }) {
-            cards[id] = card
-        }
+        let alone = await silent.mapped(atMost: Self.inFlight) { await self.card($0, in: book) }
+        for (id, card) in zip(silent, alone) { cards[id] = card }
         return cards
     }
 
@@ -117,28 +117,6 @@ package struct CardDAVApp: App {
         case 200: return Card(etag: response.header("ETag"), text: response.text)
         case 404, 410: return Card(etag: nil, text: nil)
         default: return nil
-        }
-    }
-
-    /// Applies `work` to each item, at most ``inFlight`` at a time; results in order.
-    func mapped<Item: Sendable, Value: Sendable>(
-        _ items: [Item], _ work: @escaping @Sendable (Item) async -> Value
-    ) async -> [Value] {
-        await withTaskGroup(of: (Int, Value).self) { group in
-            var next = 0
-            func start() {
-                guard next < items.count else { return }
-                let (place, item) = (next, items[next])
-                group.addTask { (place, await work(item)) }
-                next += 1
-            }
-            for _ in 0..<Self.inFlight { start() }
-            var values: [(Int, Value)] = []
-            for await value in group {
-                values.append(value)
-                start()
-            }
-            return values.sorted { $0.0 < $1.0 }.map(\.1)
         }
     }
 

@@ -9,7 +9,7 @@ extension CardDAVApp {
             if case .update(let id, _) = write.kind { id } else { nil as AppRecordID? }
         }
         let present = updated.isEmpty ? [:] : try await cards(updated)
-        return await mapped(writes) { write in
+        return await writes.mapped(atMost: Self.inFlight) { write in
             switch write.kind {
             case .create(let key): await create(key, write.values, book)
             case .update(let id, let version):

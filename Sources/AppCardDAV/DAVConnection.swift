@@ -105,11 +105,6 @@ final class DAVConnection: Sendable {
     }
 }
 
-extension HTTPResponse {
-    /// Retry-After in seconds; the other form, a date, is not used by such servers.
-    var retryAfter: Int64? { header("Retry-After").flatMap { Int64($0.trimmed) } }
-}
-
 extension HTTPFailure {
     func appError(_ request: HTTPRequest) -> AppError {
         switch self {

@@ -11,7 +11,7 @@ package struct RESTApp: App {
     private let timeoutSeconds: Int64
 
     /// Requests in flight.
-    private static let inFlight = 4
+    static let inFlight = 4
 
     /// How far the app's clock may be behind ours.
     private static let skew = Span.seconds(600)
@@ -85,9 +85,8 @@ package struct RESTApp: App {
             readings[record.id] = .present(record)
         }
         let silent = ids.filter { readings[$0] == nil }
-        for (id, reading) in zip(silent, await mapped(silent) { await read($0) }) {
-            readings[id] = reading
-        }
+        let alone = await silent.mapped(atMost: Self.inFlight) { await read($0) }
+        for (id, reading) in zip(silent, alone) { readings[id] = reading }
         return readings
     }
 
@@ -152,23 +151,5 @@ package struct RESTApp: App {
         .askOperator(
             .mapping, "\(call.path) answers without the list that its description names",
             remedy: "Correct the app's description.")
-    }
-
-    /// Applies `work` to each item, at most ``inFlight`` at a time; results in order.
-    func mapped<Item: Sendable, Value: Sendable>(
-        _ items: [Item], _ work: @escaping @Sendable (Item) async -> Value
-    ) async -> [Value] {
-        var values: [Value] = []
-        for chunk in items.chunks(of: Self.inFlight) {
-            values += await withTaskGroup(of: (Int, Value).self) { group in
-                for (place, item) in chunk.enumerated() {
-                    group.addTask { (place, await work(item)) }
-                }
-                var part: [(Int, Value)] = []
-                for await value in group { part.append(value) }
-                return part.sorted { $0.0 < $1.0 }.map(\.1)
-            }
-        }
-        return values
     }
 }

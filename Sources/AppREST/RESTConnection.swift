@@ -118,7 +118,8 @@ extension RESTConnection {
             let name = String(rest[rest.index(after: open)..<close])
             filled += rest[..<open]
             if let value = value(of: name, arguments) {
-                filled += isAddress ? Self.escaped(value) : value
+                // Commas separate the names of a list.
+                filled += isAddress ? value.percentEncoded(keeping: ",") : value
             } else {
                 filled += rest[open...close]
             }
@@ -153,25 +154,6 @@ extension RESTConnection {
                 })
         }
     }
-
-    /// As a part of an address (RFC 3986 §2.3); commas separate the names of a list.
-    private static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            let isPlain =
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || "-_.~,".utf8.contains(byte)
-            if isPlain { return String(UnicodeScalar(byte)) }
-            let digits = String(byte, radix: 16, uppercase: true)
-            return "%" + (digits.count == 1 ? "0" : "") + digits
-        }.joined()
-    }
-}
-
-extension HTTPResponse {
-    /// Retry-After in seconds.
-    var retryAfter: Int64? { header("Retry-After").flatMap { Int64($0.trimmed) } }
 }
 
 extension HTTPFailure {

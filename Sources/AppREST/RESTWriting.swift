@@ -4,7 +4,7 @@ package import TandemModel
 /// Writing records one by one, several at a time: only the fields that changed.
 extension RESTApp {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
-        await mapped(writes) { write in await apply(write) }
+        await writes.mapped(atMost: Self.inFlight) { write in await apply(write) }
     }
 
     private func apply(_ write: AppWrite) async -> WriteOutcome {

@@ -160,16 +160,23 @@ package struct ListTable {
                 """, [.integer(list.id)]))
     }
 
-    /// The living lists that a record is in, by id.
-    package func lists(of record: CRMRecord) throws -> [RecordList] {
-        try all().filter { list in
-            guard list.object == record.object else { return false }
-            if list.kind == .active, let filter = list.filter {
-                return try CRMReader(in: connection).fits(record, filter.groups(), schema)
+    /// The living lists that a record is in, by id, and how it is in them.
+    package func memberships(of record: CRMRecord) throws -> [(list: RecordList, as: ListMember)] {
+        try all().compactMap { list in
+            guard list.object == record.object, let member = try member(record, of: list) else {
+                return nil
             }
-            return try members(of: list, after: RecordID(record.id.number - 1), limit: 1).first?
-                .record == record.id
+            return (list, member)
         }
+    }
+
+    private func member(_ record: CRMRecord, of list: RecordList) throws -> ListMember? {
+        if list.kind == .active, let filter = list.filter {
+            let fits = try CRMReader(in: connection).fits(record, filter.groups(), schema)
+            return fits ? ListMember(record: record.id, at: record.updatedAt) : nil
+        }
+        let next = try members(of: list, after: RecordID(record.id.number - 1), limit: 1).first
+        return next?.record == record.id ? next : nil
     }
 
     /// - Returns: Whether the record was not in it.

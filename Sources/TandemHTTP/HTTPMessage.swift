@@ -41,6 +41,9 @@ package struct HTTPResponse: Sendable {
         headers.filter { $0.name.lowercased() == name.lowercased() }.map(\.value)
     }
 
+    /// Retry-After in seconds; `nil` for none, and for its other form, a date.
+    package var retryAfter: Int64? { header("Retry-After").flatMap { Int64($0) } }
+
     package var text: String { String(decoding: body, as: UTF8.self) }
 }
 

@@ -116,8 +116,10 @@ final class Transfer: @unchecked Sendable {
         // A new status line begins the headers anew, as after an answer that asked for a password.
         if line.hasPrefix("HTTP/") { headers = [] }
         guard let colon = line.firstIndex(of: ":") else { return }
-        let value = line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }
-        headers.append((String(line[..<colon]), String(value.prefix { !$0.isNewline })))
+        // The blanks around a value are no part of it (RFC 9110 §5.5).
+        var value = line[line.index(after: colon)...].drop(while: \.isWhitespace)
+        while value.last?.isWhitespace ?? false { value.removeLast() }
+        headers.append((String(line[..<colon]), String(value)))
     }
 
     func complete(_ easy: UnsafeMutableRawPointer, _ code: CURLcode) {

@@ -72,9 +72,7 @@ extension Endpoint {
         let query = exchange.call.query
         let record = try exchange.record("id", in: exchange.object())
         let limit = try query.number("limit", default: 500, in: 1...500)
-        guard let after = Int64(query["after"] ?? "0") else {
-            throw APIError.invalid("after `\(query["after"] ?? "")` is no cursor of this listing")
-        }
+        let after = try query.cursor()
         let found = try exchange.reader.associations(
             of: record.id, to: exchange.other(.read), after: RecordID(after), limit: limit + 1)
         let shown = Array(found.prefix(limit))
@@ -107,16 +105,13 @@ extension Endpoint {
 
     private static func associateOld(_ exchange: Exchange) throws -> Answer {
         let (one, other) = try exchange.pair()
-        let type = try exchange.type(exchange.call.parameter("type"), one.object, other.object)
-        let known = Set(try exchange.reader.types(from: one.id, to: other.id))
-        try exchange.associate(one.id, other.id, known.union([type.id]))
+        try exchange.associate(one, other, as: exchange.call.parameter("type"))
         return .ok(try exchange.written(one, [:]))
     }
 
     private static func dissociateOld(_ exchange: Exchange) throws -> Answer {
         let (one, other) = try exchange.pair()
-        let type = try exchange.type(exchange.call.parameter("type"), one.object, other.object)
-        try exchange.writer.dissociate(one.id, other.id, labels: [type.id])
+        try exchange.dissociate(one, other, from: exchange.call.parameter("type"))
         return .none
     }
 
@@ -132,12 +127,8 @@ extension Endpoint {
     }
 
     private struct ReadInput: Decodable {
-        let inputs: [Input]
-
-        struct Input: Decodable {
-            let id: LooseText
-            let after: LooseText?
-        }
+        let id: LooseText
+        let after: LooseText?
     }
 
     private struct ReadRow: Encodable, Sendable {
@@ -147,7 +138,7 @@ extension Endpoint {
     }
 
     private static func readAssociations(_ exchange: Exchange) throws -> Answer {
-        let inputs = try exchange.call.input(ReadInput.self).inputs
+        let inputs = try exchange.call.input(Inputs<ReadInput>.self).inputs
         try requireBatch(inputs.count, most: 1_000)
         let (object, to) = (try exchange.object(), try exchange.other(.read))
         var batch = BatchBody<ReadRow>(at: exchange.session.now)
@@ -188,10 +179,6 @@ extension Endpoint {
         let from: IDBody
         let to: IDBody
         let types: [TypeInput]?
-    }
-
-    private struct Inputs<Input: Decodable>: Decodable {
-        let inputs: [Input]
     }
 
     private static func createAssociations(_ exchange: Exchange) throws -> Answer {
@@ -249,7 +236,6 @@ extension Endpoint {
         }
         return .none
     }
-
 }
 
 /// A type of an association, as the fourth version shows it.
@@ -365,6 +351,19 @@ extension Exchange {
                         associationCategory: TypeBody(type).category, associationTypeId: type.id))
             }
         }
+    }
+
+    /// Adds a type, as clients of the third version name it, to those that two records have.
+    func associate(_ one: CRMRecord, _ other: CRMRecord, as name: String) throws {
+        let type = try type(name, one.object, other.object)
+        let known = Set(try reader.types(from: one.id, to: other.id))
+        try associate(one.id, other.id, known.union([type.id]))
+    }
+
+    /// Ends one type of an association, as clients of the third version name it.
+    func dissociate(_ one: CRMRecord, _ other: CRMRecord, from name: String) throws {
+        let type = try type(name, one.object, other.object)
+        try writer.dissociate(one.id, other.id, labels: [type.id])
     }
 
     /// The type that a client of the third version names, by its number or its name.

@@ -52,7 +52,8 @@ extension Endpoint {
         return batch.answer(.ok)
     }
 
-    private struct Inputs<Input: Decodable>: Decodable {
+    /// What a batch is asked to work on.
+    struct Inputs<Input: Decodable>: Decodable {
         let inputs: [Input]
     }
 

@@ -24,7 +24,7 @@ struct Call: Sendable {
     func link(after: String) -> String {
         var parts = query.pairs.filter { $0.0 != "after" }
         parts.append(("after", after))
-        let text = parts.map { "\(Query.escaped($0.0))=\(Query.escaped($0.1))" }
+        let text = parts.map { "\($0.0.percentEncoded())=\($0.1.percentEncoded())" }
         return "\(base)\(path)?\(text.joined(separator: "&"))"
     }
 }
@@ -71,6 +71,17 @@ struct Query: Sendable {
         return number
     }
 
+    /// Where a listing goes on: the number that the page before gave as its cursor.
+    ///
+    /// - Throws: ``APIError`` if it is no number, or less than `least`.
+    func cursor(atLeast least: Int64 = .min) throws -> Int64 {
+        let text = self["after"] ?? "0"
+        guard let after = Int64(text), after >= least else {
+            throw APIError.invalid("after `\(text)` is no cursor of this listing")
+        }
+        return after
+    }
+
     private static func plain(_ text: Substring) -> String {
         decoded(String(text.replacing("+", with: " ")))
     }
@@ -92,20 +103,6 @@ struct Query: Sendable {
             rest = rest.dropFirst(2)
         }
         return String(validating: bytes, as: UTF8.self) ?? text
-    }
-
-    static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            let isPlain =
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
-                || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-                || [UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "~")]
-                    .contains(byte)
-            if isPlain { return String(UnicodeScalar(byte)) }
-            let digits = String(byte, radix: 16, uppercase: true)
-            return "%" + (digits.count == 1 ? "0" : "") + digits
-        }.joined()
     }
 }
 

@@ -183,9 +183,7 @@ extension Endpoint {
         try exchange.require(.read, of: list.object)
         let query = exchange.call.query
         let limit = min(try query.number("limit", default: 100, in: 1...1_000), 250)
-        guard let after = Int64(query["after"] ?? "0") else {
-            throw APIError.invalid("after `\(query["after"] ?? "")` is no cursor of this listing")
-        }
+        let after = try query.cursor()
         let found = try exchange.lists.members(
             of: list, after: RecordID(after), limit: limit + 1)
         let rows = found.prefix(limit).map {
@@ -208,11 +206,8 @@ extension Endpoint {
     fileprivate static func listMemberships(_ exchange: Exchange) throws -> Answer {
         try exchange.require(.read, of: exchange.object())
         let record = try exchange.record("id", in: exchange.object())
-        let rows = try exchange.lists.lists(of: record).map { list in
-            let member = try exchange.lists.members(
-                of: list, after: RecordID(record.id.number - 1), limit: 1
-            ).first
-            let at = (member?.at ?? list.createdAt).description
+        let rows = try exchange.lists.memberships(of: record).map { list, member in
+            let at = member.at.description
             return MembershipRow(
                 listId: "\(list.id)", listVersion: list.version, firstAddedTimestamp: at,
                 lastAddedTimestamp: at)

@@ -26,10 +26,6 @@ extension Endpoint {
             ListBody(types.map { TypeRow(id: "\($0.id)", name: $0.oldName(exchange.schema)) }))
     }
 
-    private struct ReadInput: Decodable {
-        let inputs: [IDBody]
-    }
-
     private struct ReadRow: Encodable, Sendable {
         let from: IDBody
         let to: [RecordBody.AssociatedBody]
@@ -37,7 +33,7 @@ extension Endpoint {
 
     /// Of companies only the primary one is shown, as HubSpot does here.
     private static func readOld(_ exchange: Exchange) throws -> Answer {
-        let inputs = try exchange.call.input(ReadInput.self).inputs
+        let inputs = try exchange.call.input(Inputs<IDBody>.self).inputs
         try requireBatch(inputs.count, most: 1_000)
         let (object, to) = (try exchange.object(), try exchange.other(.read))
         let hasPrimary = AssociationType.standard.contains {
@@ -70,10 +66,6 @@ extension Endpoint {
         let type: String
     }
 
-    private struct Inputs: Decodable {
-        let inputs: [PairInput]
-    }
-
     private struct PairRow: Encodable, Sendable {
         let from: IDBody
         let to: IDBody
@@ -81,16 +73,14 @@ extension Endpoint {
     }
 
     private static func createOld(_ exchange: Exchange) throws -> Answer {
-        let inputs = try exchange.call.input(Inputs.self).inputs
+        let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<PairRow>(at: exchange.session.now)
         for input in inputs {
             let ends = ["fromObjectId": [input.from.id], "toObjectId": [input.to.id]]
             try batch.add(exchange, ends) {
                 let (one, other) = try exchange.pair(input.from.id, input.to.id)
-                let type = try exchange.type(input.type, one.object, other.object)
-                let known = Set(try exchange.reader.types(from: one.id, to: other.id))
-                try exchange.associate(one.id, other.id, known.union([type.id]))
+                try exchange.associate(one, other, as: input.type)
                 return PairRow(from: .init(one.id), to: .init(other.id), type: input.type)
             }
         }
@@ -98,12 +88,11 @@ extension Endpoint {
     }
 
     private static func archiveOld(_ exchange: Exchange) throws -> Answer {
-        let inputs = try exchange.call.input(Inputs.self).inputs
+        let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         for input in inputs {
             let (one, other) = try exchange.pair(input.from.id, input.to.id)
-            let type = try exchange.type(input.type, one.object, other.object)
-            try exchange.writer.dissociate(one.id, other.id, labels: [type.id])
+            try exchange.dissociate(one, other, from: input.type)
         }
         return .none
     }

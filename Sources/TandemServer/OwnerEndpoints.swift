@@ -14,9 +14,7 @@ extension Endpoint {
         let query = exchange.call.query
         // Connectors ask for more than there can be on a page; they get a page.
         let limit = min(try query.number("limit", default: 100, in: 1...10_000), 500)
-        guard let after = Int64(query["after"] ?? "0") else {
-            throw APIError.invalid("after `\(query["after"] ?? "")` is no cursor of this listing")
-        }
+        let after = try query.cursor()
         let found = try OwnerTable(exchange.session.connection).owners(
             after: after, email: query["email"], areArchived: query.flag("archived"),
             limit: limit + 1)

@@ -306,8 +306,9 @@ extension Exchange {
         let object = try object()
         let property: PropertyName = object == .tickets ? "hs_pipeline_stage" : "dealstage"
         guard schema.objects[object]?[property] != nil else { return }
-        let query = SearchQuery(groups: [[SearchFilter(property, .equal, [stage])]], limit: 1)
-        if try reader.search(object, query, schema).total > 0 {
+        let query = SearchQuery(
+            groups: [[SearchFilter(property, .equal, [stage])]], limit: 1, countsAll: false)
+        if try !reader.search(object, query, schema).records.isEmpty {
             throw APIError.invalid("there are \(object) at the stage `\(stage)`; move them first")
         }
     }

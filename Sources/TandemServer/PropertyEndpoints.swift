@@ -80,10 +80,6 @@ extension Endpoint {
         let name: String
     }
 
-    private struct Inputs<Input: Decodable>: Decodable {
-        let inputs: [Input]
-    }
-
     private static func readProperties(_ exchange: Exchange) throws -> Answer {
         let inputs = try exchange.call.input(Inputs<NameInput>.self).inputs
         try requireBatch(inputs.count, most: propertyLimit)

@@ -27,9 +27,7 @@ extension Endpoint {
         let most = selection.history.isEmpty ? pageLimit : historyLimit
         let limit = try query.number("limit", default: 10, in: 1...most)
         // The cursor is the id of the first record of the page.
-        guard let start = Int64(query["after"] ?? "0"), start >= 0 else {
-            throw APIError.invalid("after `\(query["after"] ?? "")` is no cursor of this listing")
-        }
+        let start = try query.cursor(atLeast: 0)
         let found = try exchange.reader.records(
             of: object, after: RecordID(max(0, start - 1)), limit: limit + 1,
             areArchived: query.flag("archived"))

@@ -1,5 +1,6 @@
 import ArgumentParser
 import TandemCRM
+import TandemCore
 import TandemDatabase
 import TandemModel
 
@@ -64,10 +65,10 @@ struct CRMTimeline: AsyncParsableCommand {
                 kind: "merge", name: "into \($0.recordID)", detail: $0.origin.text,
                 at: $0.at.description)
         }
-            + lists.lists(of: record).map {
-                Entry(kind: "list", name: $0.name, detail: $0.kind.rawValue, at: "")
+            + lists.memberships(of: record).map { list, _ in
+                Entry(kind: "list", name: list.name, detail: list.kind.rawValue, at: "")
             }
-            + table.subscriptions(of: record.emails).map {
+            + table.subscriptions(of: MatchKey.emails(record.properties)).map {
                 Entry(
                     kind: "subscription", name: $0.name,
                     detail: "\($0.email) \($0.isSubscribed ? "in" : "out") \($0.legalBasis)",
@@ -238,13 +239,6 @@ struct CRMOwners: AsyncParsableCommand {
             for row in rows { table.add([row.id, row.email, row.name]) }
             Terminal.write(table.text)
         }
-    }
-}
-
-extension CRMRecord {
-    /// Every address of it.
-    fileprivate var emails: [String] {
-        [properties["email"] ?? ""] + ValueType.parts(properties["hs_additional_emails"] ?? "")
     }
 }
 
