@@ -96,7 +96,7 @@ package struct CRMReader {
     {
         var owners: [MatchKey: Set<RecordID>] = [:]
         for (kind, keys) in Dictionary(grouping: keys, by: \.kind) {
-            let table = MatchKey(kind: kind, value: "").isUnique ? "unique_key" : "match_key"
+            let table = MatchKey(kind: kind, value: "").table
             let places = Array(repeating: "?", count: keys.count).joined(separator: ", ")
             try connection.each(
                 """

@@ -221,19 +221,22 @@ extension CRMWriter {
 
     func add(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
         for key in keys {
-            let table = key.isUnique ? "unique_key" : "match_key"
             try connection.run(
-                "INSERT INTO \(table) (object, kind, value, record_id) VALUES (?, ?, ?, ?)",
+                "INSERT INTO \(key.table) (object, kind, value, record_id) VALUES (?, ?, ?, ?)",
                 [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
         }
     }
 
     func remove(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {
         for key in keys {
-            let table = key.isUnique ? "unique_key" : "match_key"
             try connection.run(
-                "DELETE FROM \(table) WHERE object = ? AND kind = ? AND value = ? AND record_id = ?",
+                "DELETE FROM \(key.table) WHERE object = ? AND kind = ? AND value = ? AND record_id = ?",
                 [.text(object.text), .text(key.kind), .text(key.value), .integer(id.number)])
         }
     }
+}
+
+extension MatchKey {
+    /// The table that it is kept in.
+    var table: String { isUnique ? "unique_key" : "match_key" }
 }

@@ -24,7 +24,7 @@ extension CRMWriter {
         } else {
             id = try create(.contacts, values).id
             // A full quota does not turn a person away; the contact is then a non-marketing one.
-            if rules.includesForms, try hasRoom(rules) {
+            if rules.includesForms, try reader.hasRoom(rules) {
                 _ = try setMarketing([id], to: true, rules)
             }
         }
@@ -49,12 +49,6 @@ extension CRMWriter {
         try count(id, "num_conversion_events", 1)
         try count(id, "num_unique_conversion_events", isNewForm ? 1 : 0)
         return id
-    }
-
-    /// Whether one more contact can be a marketing contact.
-    package func hasRoom(_ rules: MarketingRules) throws -> Bool {
-        guard let limit = rules.limit, !rules.allowsOverage else { return true }
-        return try reader.marketingCount() < limit
     }
 
     private func contact(_ email: String, _ cookie: String?) throws -> RecordID? {

@@ -19,11 +19,15 @@ extension CRMReader {
         Int(try connection.number("SELECT contacts FROM marketing_total"))
     }
 
+    /// Whether so many more contacts can be marketing contacts.
+    package func hasRoom(for more: Int = 1, _ rules: MarketingRules) throws -> Bool {
+        guard let limit = rules.limit, !rules.allowsOverage else { return true }
+        return try marketingCount() + more <= limit
+    }
+
     /// - Throws: ``CRMError/limit(_:)`` if so many more marketing contacts are too many.
     package func requireRoom(for more: Int, _ rules: MarketingRules) throws {
-        guard let limit = rules.limit, !rules.allowsOverage,
-            try marketingCount() + more > limit
-        else { return }
+        guard let limit = rules.limit, try !hasRoom(for: more, rules) else { return }
         throw CRMError.limit(
             "there can be \(limit) marketing contacts; set others to non-marketing first, or raise "
                 + "`marketing: limit`")

@@ -286,13 +286,12 @@ private struct SearchPlan {
             filter.values.count <= 500
         else { return }
         let keys = filter.values.compactMap { key($0, property, object) }
-        guard keys.count == filter.values.count, let kind = keys.first?.kind else { return }
-        let table = keys[0].isUnique ? "unique_key" : "match_key"
+        guard keys.count == filter.values.count, let first = keys.first else { return }
         let places = keys.map { _ in "?" }.joined(separator: ", ")
         group.conditions.append(
-            "id IN (SELECT record_id FROM \(table) WHERE object = ? AND kind = ? AND value IN (\(places)))"
+            "id IN (SELECT record_id FROM \(first.table) WHERE object = ? AND kind = ? AND value IN (\(places)))"
         )
-        group.arguments += [.text(object.text), .text(kind)] + keys.map { .text($0.value) }
+        group.arguments += [.text(object.text), .text(first.kind)] + keys.map { .text($0.value) }
     }
 
     /// The key under which every record stands that has an equal value.

@@ -35,8 +35,8 @@ extension Endpoint {
     }
 
     /// `{propertyName, direction}`, or a name with a minus for the other direction.
-    private enum SortInput: Decodable {
-        case sort(SearchQuery.Sort)
+    private struct SortInput: Decodable {
+        let sort: SearchQuery.Sort
 
         private enum Keys: String, CodingKey {
             case propertyName, direction
@@ -46,14 +46,13 @@ extension Endpoint {
             if let text = try? decoder.singleValueContainer().decode(String.self) {
                 let isDescending = text.hasPrefix("-")
                 let name = isDescending ? String(text.dropFirst()) : text
-                self = .sort(.init(PropertyName(name), isDescending: isDescending))
+                sort = .init(PropertyName(name), isDescending: isDescending)
             } else {
                 let keys = try decoder.container(keyedBy: Keys.self)
                 let direction = try keys.decodeIfPresent(String.self, forKey: .direction)
-                self = .sort(
-                    .init(
-                        PropertyName(try keys.decode(String.self, forKey: .propertyName)),
-                        isDescending: direction?.uppercased() == "DESCENDING"))
+                sort = .init(
+                    PropertyName(try keys.decode(String.self, forKey: .propertyName)),
+                    isDescending: direction?.uppercased() == "DESCENDING")
             }
         }
     }
@@ -112,11 +111,7 @@ extension Endpoint {
         try require(sorts.count <= 1, "at most one sort")
         return SearchQuery(
             groups: try filled.map { try $0.map { try filter($0, object, schema) } }, text: text,
-            sort: sorts.first.map { sort in
-                switch sort {
-                case .sort(let sort): sort
-                }
-            }, offset: offset, limit: limit)
+            sort: sorts.first?.sort, offset: offset, limit: limit)
     }
 
     private static func require(_ isFine: Bool, _ limit: String) throws {

@@ -24,7 +24,7 @@ extension PlanStep {
         try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
         // A full quota keeps nobody out of the CRM; the contact is then a non-marketing one.
         if let rules = cycle.sync.marketing, cycle.sync.object == .contacts,
-            try tx.writer.hasRoom(rules)
+            try tx.crm.hasRoom(rules)
         {
             _ = try tx.writer.setMarketing([record.id], to: true, rules)
         }

@@ -125,8 +125,8 @@ struct CRMSubmitForm: AsyncParsableCommand {
             let values = try assignments(values)
             let world = try shared.world()
             let rules = world.configuration.marketing
-            let (id, isFull) = try world.writing(as: .form) { _, writer in
-                let isFull = try rules.includesForms && !writer.hasRoom(rules)
+            let (id, isFull) = try world.writing(as: .form) { reader, writer in
+                let isFull = try rules.includesForms && !reader.hasRoom(rules)
                 return (
                     try writer.submit(form: form, values, cookie: cookie, rules), isFull
                 )
