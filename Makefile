@@ -2,8 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CHECK := --explicit-target-dependency-import-check error
-LIBRARIES := libsqlite3-dev libcurl4-openssl-dev
-TOOLS := python3-venv systemd
+LIBRARIES := libsqlite3-dev libcurl4-openssl-dev libpq-dev
+TOOLS := python3-venv systemd postgresql-15
 RADICALE := .build/radicale/bin/radicale
 OLD := .build/old-carddav/bin/python
 CLIENT := .build/hubspot-client/bin/python

@@ -61,11 +61,21 @@ let package = Package(
         .systemLibrary(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CResolv"),
+        .target(name: "TandemTasks", swiftSettings: strict),
         .target(name: "TandemHTTP", dependencies: ["CCurl", "CResolv"], swiftSettings: strict),
         .target(
-            name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
+            name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            swiftSettings: strict),
         .target(
-            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP"], swiftSettings: strict),
+            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            swiftSettings: strict),
+        .target(
+            name: "AppProcess", dependencies: ["TandemModel", "TandemTasks"],
+            swiftSettings: strict),
+        .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(
+            name: "AppPostgres", dependencies: ["TandemModel", "TandemTasks", "CPQ"],
+            swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),
         .target(
             name: "AppCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
@@ -93,9 +103,9 @@ let package = Package(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "TandemReport",
-                "TandemServer",
-                "TandemTesting",
+                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "AppProcess",
+                "AppPostgres",
+                "TandemReport", "TandemServer", "TandemTesting",
                 arguments, yams, logging, lifecycle, signals,
             ],
             swiftSettings: strict),
@@ -122,6 +132,8 @@ let package = Package(
                 "TandemModel", "TandemCSV", "TandemHTTP", "AppCSV", "AppCardDAV",
             ],
             swiftSettings: strict),
-        .testTarget(name: "TandemTests", dependencies: ["tandem"], swiftSettings: strict),
+        .testTarget(
+            name: "TandemTests", dependencies: ["tandem", "TandemModel", "AppPostgres"],
+            swiftSettings: strict),
     ]
 )

@@ -81,7 +81,7 @@ package struct CSVApp: App {
             account: path,
             summary: table.map { "\($0.rows.count) rows" }
                 ?? "no file \(path); a first sync makes it, a later one waits for it to come back",
-            fields: table?.fields ?? newColumns.map(field(of:)))
+            fields: (table?.fields ?? newColumns.map(field(of:))).map { FieldSchema($0) })
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

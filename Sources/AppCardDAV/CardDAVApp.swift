@@ -1,6 +1,7 @@
 import Synchronization
 import TandemHTTP
 package import TandemModel
+import TandemTasks
 
 /// One address book of a CardDAV server (RFC 6352).
 ///
@@ -55,7 +56,7 @@ package struct CardDAVApp: App {
         let way = book.hasSync ? "sync-collection" : "ctag and ETags"
         return AppProfile(
             account: book.url, summary: "address book `\(book.name)`, read by \(way)",
-            fields: VCard.fields)
+            fields: VCard.fields.map { FieldSchema($0) })
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

@@ -1,5 +1,6 @@
 import TandemHTTP
 package import TandemModel
+import TandemTasks
 
 /// Writing cards: read, change, write back under the condition that nobody else did.
 extension CardDAVApp {

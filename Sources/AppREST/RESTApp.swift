@@ -1,5 +1,6 @@
 package import TandemHTTP
 package import TandemModel
+import TandemTasks
 
 /// One object of an app that is reached by its description.
 package struct RESTApp: App {
@@ -64,7 +65,7 @@ package struct RESTApp: App {
         return AppProfile(
             account: "\(url) \(id)",
             summary: "\(description.title), account \(id), \(names.count) fields",
-            fields: names.map { AppField($0) })
+            fields: names.map { FieldSchema(AppField($0)) })
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

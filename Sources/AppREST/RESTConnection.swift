@@ -53,8 +53,7 @@ struct RESTConnection: Sendable {
         var bytes: [UInt8]?
         if let template = call.body {
             headers.append(("Content-Type", "application/json"))
-            // A template holds nothing that JSON could not.
-            bytes = (try? JSONEncoder().encode(json(template, arguments))).map { [UInt8]($0) }
+            bytes = json(template, arguments).bytes
         }
         var request = HTTPRequest(call.method, url, headers: headers, body: bytes)
         request.secrets = description.headers.sorted { $0.key < $1.key }.map {
@@ -64,7 +63,7 @@ struct RESTConnection: Sendable {
     }
 
     static func json(_ response: HTTPResponse) -> JSON? {
-        try? JSONDecoder().decode(JSON.self, from: Data(response.body))
+        JSON(parsing: response.body)
     }
 
     /// What the app says went wrong.

@@ -1,5 +1,6 @@
 import TandemHTTP
 package import TandemModel
+import TandemTasks
 
 /// Writing records one by one, several at a time: only the fields that changed.
 extension RESTApp {

@@ -153,11 +153,13 @@ package struct AppCapabilities: Hashable, Sendable {
     package var reportsDeletions: Bool
     /// A listed record has every field that a read of it would have.
     package var listsWholeRecords: Bool
+    /// Nothing can be written; every write is refused.
+    package var isReadOnly: Bool
 
     package init(
         conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
         writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
-        reportsDeletions: Bool = true, listsWholeRecords: Bool = false
+        reportsDeletions: Bool = true, listsWholeRecords: Bool = false, isReadOnly: Bool = false
     ) {
         self.conditionalWrites = conditionalWrites
         self.createSafety = createSafety
@@ -167,6 +169,33 @@ package struct AppCapabilities: Hashable, Sendable {
         self.canDelete = canDelete
         self.reportsDeletions = reportsDeletions
         self.listsWholeRecords = listsWholeRecords
+        self.isReadOnly = isReadOnly
+    }
+}
+
+/// What an app says of one of its fields.
+package struct FieldSchema: Hashable, Sendable {
+    package let field: AppField
+    /// `nil` if the app does not say, or knows a type that no property has.
+    package let type: ValueType?
+    package let isWritable: Bool
+    /// A record without it is refused.
+    package let isRequired: Bool
+    /// The values it takes; empty for any.
+    package let options: [String]
+    /// In characters; `nil` for no limit that is known.
+    package let maximumLength: Int?
+
+    package init(
+        _ field: AppField, type: ValueType? = nil, isWritable: Bool = true,
+        isRequired: Bool = false, options: [String] = [], maximumLength: Int? = nil
+    ) {
+        self.field = field
+        self.type = type
+        self.isWritable = isWritable
+        self.isRequired = isRequired
+        self.options = options
+        self.maximumLength = maximumLength
     }
 }
 
@@ -177,9 +206,9 @@ package struct AppProfile: Hashable, Sendable {
     /// For people: server, collection, number of fields.
     package let summary: String
     /// The fields a record has; empty if the app takes any name.
-    package let fields: [AppField]
+    package let fields: [FieldSchema]
 
-    package init(account: String, summary: String, fields: [AppField]) {
+    package init(account: String, summary: String, fields: [FieldSchema]) {
         self.account = account
         self.summary = summary
         self.fields = fields
@@ -191,10 +220,22 @@ package struct AppProfile: Hashable, Sendable {
 /// Everything above this protocol is the same for every app; everything that differs between
 /// apps stays below it. Records and calls are independent: a bad record never fails a call.
 package protocol App: Sendable {
+    /// Holds from ``prepare()`` on.
     var capabilities: AppCapabilities { get }
+
+    /// Makes ready for a cycle: an app that must be asked what it can do is asked here.
+    ///
+    /// - Throws: ``AppError`` if the app cannot be reached.
+    func prepare() async throws(AppError)
 
     /// Connects and tells who is there. Changes nothing.
     func profile() async throws(AppError) -> AppProfile
+
+    /// Whether the app said by itself that something changed since this was last asked.
+    ///
+    /// A hint that spares waiting for the next poll. Returns at once; an app that says nothing by
+    /// itself has no news.
+    func hasNews() async -> Bool
 
     /// Starts a listing of what changed since `cursor`, or of everything for `nil`.
     ///
@@ -226,4 +267,9 @@ package protocol App: Sendable {
     /// - Returns: One outcome per write, in the same order. A refused record is an outcome.
     /// - Throws: Only if no write of the batch can have reached the app.
     func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome]
+}
+
+extension App {
+    package func prepare() async throws(AppError) {}
+    package func hasNews() async -> Bool { false }
 }

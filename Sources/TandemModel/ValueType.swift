@@ -35,6 +35,20 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         }
     }
 
+    /// Whether every value of another type has a meaning under this one.
+    ///
+    /// Texts of all kinds may stand for each other; what does not fit fails its own field.
+    package func canHold(_ other: ValueType) -> Bool {
+        func isText(_ type: ValueType) -> Bool {
+            switch type {
+            case .string, .email, .phone, .url, .enumeration, .multiEnumeration: true
+            case .number, .bool, .date, .datetime: false
+            }
+        }
+        return self == other || self == .string || isText(self) && isText(other)
+            || self == .datetime && other == .date || self == .date && other == .datetime
+    }
+
     /// Checks a raw value and brings it into the canonical form of its type.
     ///
     /// Empty text stays empty. Text types come back as they are.

@@ -46,6 +46,7 @@ package struct Cycle: Sendable {
         case .left(let report): return report
         }
         do {
+            try await app.prepare()
             try followSettings(&run)
             try await observeApp(&run, isFull: isFull)
             try observeCRM(&run)

@@ -8,6 +8,8 @@ package struct RecordingApp: App {
 
     package var capabilities: AppCapabilities { base.capabilities }
 
+    package func prepare() async throws(AppError) { try await base.prepare() }
+
     package func profile() async throws(AppError) -> AppProfile { try await base.profile() }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

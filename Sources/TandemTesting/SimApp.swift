@@ -31,6 +31,7 @@ package struct SimApp: App {
         }
         if isExpired { throw .cursorExpired("the cursor is too old") }
         guard let cursor, style != .listing else { return SimListing(app: self, since: nil) }
+        if style == .feed && Int(cursor.text) == nil { throw .cursorExpired("not a cursor") }
         if style == .times {
             guard let time = TimeCursor(cursor) else { throw .cursorExpired("not a cursor") }
             // The app's clock went back behind what was read: times prove nothing any more.

@@ -1,8 +1,9 @@
 import AppREST
 
-/// The apps this program can reach; an adapter is one case here and one in ``World``.
+/// The adapters that a connection can name; one is a case here, in ``AppReach`` and in
+/// ``World/app(for:)``.
 enum AppKind: String, CaseIterable {
-    case carddav, csv
+    case carddav, csv, postgres, process, singer
 
     /// What may be said about a connection besides `app`.
     var connectionKeys: [String] {
@@ -10,69 +11,59 @@ enum AppKind: String, CaseIterable {
         case .carddav:
             ["url", "username", "password", "address-book", "ca-file", "timeout"]
         case .csv: ["folder", "id-column"]
+        case .postgres: ["url", "username", "password", "tables", "ca-file", "timeout"]
+        case .process: ["command", "folder", "settings", "timeout", "memory"]
+        case .singer:
+            [
+                "command", "folder", "config", "catalog-option", "replication-key", "timeout",
+                "memory",
+            ]
         }
     }
 
     var requiredKeys: [String] {
         switch self {
-        case .carddav: ["url"]
+        case .carddav, .postgres: ["url"]
         case .csv: ["folder"]
+        case .process, .singer: ["command"]
         }
     }
 
-    /// Keys that hold paths, which are relative to the configuration file.
-    var pathKeys: [String] {
-        switch self {
-        case .carddav: ["ca-file"]
-        case .csv: ["folder"]
-        }
-    }
+    /// Nothing can be written, so a sync can only go to the CRM.
+    var isReadOnly: Bool { self == .singer }
 
     var summary: String {
         switch self {
         case .carddav:
             "address books over CardDAV (RFC 6352): Radicale, Nextcloud, Fastmail and others"
         case .csv: "CSV files that somebody keeps in a folder, one for each object"
+        case .postgres: "a table or view in a PostgreSQL database, version 13 or later"
+        case .process: "any program that speaks JSON lines (Docs/process.md)"
+        case .singer: "any Singer tap, read only; the tap's streams are the objects"
         }
     }
 }
 
-/// How an app is reached: by an adapter of its own, or by the description in its folder.
-enum AppReach {
-    case builtIn(AppKind)
-    case described(RESTDescription)
+/// Where an app is: an adapter of its own, or a folder that describes it.
+struct AppPlace {
+    /// `nil` for an app that is reached over HTTP as its folder says.
+    let kind: AppKind?
+    var description: RESTDescription?
+    /// What the folder says about every connection; the user's own words come first.
+    var defaults: YAMLReader?
+    /// The folder, with a slash at its end.
+    var folder = ""
+    var summary = ""
 
-    /// What may be said about a connection besides `app`.
     var connectionKeys: [String] {
-        switch self {
-        case .builtIn(let kind): kind.connectionKeys
-        case .described(let description):
-            description.variables.map(\.name) + ["ca-file", "timeout"]
-        }
+        if let kind { return kind.connectionKeys }
+        return (description?.variables.map(\.name) ?? []) + ["ca-file", "timeout"]
     }
 
     var requiredKeys: [String] {
-        switch self {
-        case .builtIn(let kind): kind.requiredKeys
-        case .described(let description):
-            description.variables.filter(\.isRequired).map(\.name)
-        }
+        if let kind { return kind.requiredKeys }
+        return (description?.variables ?? []).filter(\.isRequired).map(\.name)
     }
 
-    var pathKeys: [String] {
-        switch self {
-        case .builtIn(let kind): kind.pathKeys
-        case .described: ["ca-file"]
-        }
-    }
-
-    /// What holds for a key that a connection leaves out.
-    var fallbacks: [String: String] {
-        guard case .described(let description) = self else { return [:] }
-        return description.variables.reduce(into: [:]) { $0[$1.name] = $1.fallback }
-    }
-
-    var description: RESTDescription? {
-        if case .described(let description) = self { description } else { nil }
-    }
+    var isReadOnly: Bool { kind?.isReadOnly ?? false }
 }

@@ -1,4 +1,3 @@
-import AppREST
 import FoundationEssentials
 import TandemModel
 import Yams
@@ -32,12 +31,11 @@ struct Configuration {
     struct Connection {
         let name: ConnectionName
         let app: String
-        /// Everything else that is said about it, secrets filled in.
-        let values: [String: String]
         /// The contacts that it brings into the CRM become marketing contacts.
         let isMarketing: Bool
-        /// How the app is reached, if it is described in its folder rather than built in.
-        let description: RESTDescription?
+        /// Nothing can be written into the app.
+        let isReadOnly: Bool
+        let reach: AppReach
     }
 
     /// The file cannot be used; the text has a line for each problem.
@@ -185,80 +183,13 @@ struct ConfigurationReader {
         else { return [:] }
         var connections: [ConnectionName: Configuration.Connection] = [:]
         for name in list.keys {
-            guard let node = list[name],
-                let app = YAMLReader(node, what: name, known: nil, problems: problems)?
-                    .requiredText("app", example: "carddav"), !app.isEmpty
-            else { continue }
-            guard let reach = reach(app, node, name, library) else { continue }
-            guard
-                let keys = YAMLReader(
-                    node, what: name, known: ["app", "marketing"] + reach.connectionKeys,
-                    problems: problems)
-            else { continue }
-            let isMarketing = keys.flag("marketing") ?? false
-            var values: [String: String] = [:]
-            for key in keys.keys where key != "app" && key != "marketing" {
-                if let text = keys.text(key), let value = secret(text, at: keys[key]) {
-                    values[key] = reach.pathKeys.contains(key) ? absolute(value) : value
-                }
-            }
-            if let timeout = values["timeout"], !(1...3_600).contains(Int(timeout) ?? 0) {
-                problems.add(keys["timeout"], "`timeout: \(timeout)`: expected 1 to 3600 seconds")
-            }
-            for key in reach.requiredKeys where keys[key] == nil {
-                problems.add(node, "`\(name)`: `\(key)` is missing; \(app) connections need it")
-            }
-            for (key, value) in reach.fallbacks where values[key] == nil { values[key] = value }
-            connections[ConnectionName(name)] = .init(
-                name: ConnectionName(name), app: app, values: values, isMarketing: isMarketing,
-                description: reach.description)
+            guard let node = list[name] else { continue }
+            connections[ConnectionName(name)] =
+                ConnectionReader(
+                    name: name, node: node, library: library, problems: problems, folder: folder
+                ).connection()
         }
         return connections
-    }
-
-    /// How an app is reached: by an adapter of its own, or by the description in its folder.
-    private func reach(_ app: String, _ node: Node, _ name: String, _ library: MappingLibrary)
-        -> AppReach?
-    {
-        if let kind = AppKind(rawValue: app) { return .builtIn(kind) }
-        switch library.description(of: app) {
-        case .success(let description): return .described(description)
-        case .failure(.invalid(let report)):
-            problems.add(node, "`\(name)`: the description of `\(app)` is wrong:\n\(report)")
-        case .failure(.missing(let known)):
-            let kinds = AppKind.allCases.map(\.rawValue) + known
-            problems.add(
-                node,
-                "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
-                    + suggestion(for: app, in: kinds))
-        }
-        return nil
-    }
-
-    /// Fills in `${NAME}` from a systemd credential or the environment and `@path` from a file.
-    private func secret(_ text: String, at node: Node?) -> String? {
-        if text.hasPrefix("@") {
-            let path = absolute(String(text.dropFirst()))
-            if let data = FileManager.default.contents(atPath: path) {
-                return String(decoding: data, as: UTF8.self).trimmed
-            }
-            problems.add(node, "cannot read the file that the secret is in (`@` names a file)")
-            return nil
-        }
-        guard text.hasPrefix("${"), text.hasSuffix("}") else { return text }
-        let name = String(text.dropFirst(2).dropLast())
-        let environment = ProcessInfo.processInfo.environment
-        if let folder = environment["CREDENTIALS_DIRECTORY"],
-            let data = FileManager.default.contents(atPath: "\(folder)/\(name)")
-        {
-            return String(decoding: data, as: UTF8.self).trimmed
-        }
-        if let value = environment[name] { return value }
-        problems.add(
-            node,
-            "the secret `\(name)` is missing: set it in the environment, or as a systemd credential"
-        )
-        return nil
     }
 
     private func syncs(

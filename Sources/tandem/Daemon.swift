@@ -176,6 +176,7 @@ struct Daemon: Service {
                 try? await Task.sleep(for: Self.tick)
                 let latest = latestChange(world)
                 if latest != seen, isForeignChange(after: seen, for: sync, world) { break }
+                if let app = try? world.app(for: sync), await app.hasNews() { break }
                 seen = latest
                 if let retryAt, retryAt <= World.now { break }
             }

@@ -55,12 +55,21 @@ struct MappingLibrary {
         return Set(names).sorted()
     }
 
-    /// How an app is reached over HTTP, as its folder says it.
-    func description(of app: String) -> Result<RESTDescription, Failure> {
+    /// How an app is reached, as its folder says it.
+    func place(of app: String) -> Result<AppPlace, Failure> {
         let paths = folders.map { "\($0)/\(app)/app.yaml" }
         guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: describedApps)) }
-        return read(path) { DescriptionReader($0, problems: $1).description($0) }
+        let folder = String(path.dropLast("app.yaml".count))
+        return read(path) { root, problems in
+            if root.mapping?["adapter"] != nil {
+                return AdapterReader(problems: problems).place(root, folder)
+            }
+            guard let found = DescriptionReader(root, problems: problems).description(root) else {
+                return nil
+            }
+            return AppPlace(kind: nil, description: found, folder: folder, summary: found.summary)
+        }
     }
 
     func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {
@@ -90,6 +99,27 @@ struct MappingLibrary {
             return .failure(
                 .invalid("\(path):\(line): not YAML: \(Configuration.words(of: error))"))
         }
+    }
+}
+
+/// Reads an `app.yaml` that names one of the adapters: what is said in it about connections holds
+/// where the user says nothing.
+struct AdapterReader {
+    let problems: Problems
+
+    func place(_ root: Node, _ folder: String) -> AppPlace? {
+        guard
+            let reader = YAMLReader(
+                root, what: "app", known: ["adapter", "summary", "connection"],
+                problems: problems),
+            let kind = reader.word("adapter", as: AppKind.self)
+        else { return nil }
+        let defaults = reader["connection"].flatMap {
+            YAMLReader($0, what: "connection", known: kind.connectionKeys, problems: problems)
+        }
+        return AppPlace(
+            kind: kind, defaults: defaults, folder: folder,
+            summary: reader.requiredText("summary", example: "our ERP's people"))
     }
 }
 

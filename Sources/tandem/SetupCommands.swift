@@ -1,5 +1,4 @@
 import AppCardDAV
-import AppREST
 import ArgumentParser
 import FoundationEssentials
 import Glibc
@@ -33,10 +32,10 @@ struct AppsCommand: AsyncParsableCommand {
                 )
             }
             let described = try library.describedApps.map { app in
-                switch library.description(of: app) {
-                case .success(let description):
+                switch library.place(of: app) {
+                case .success(let place):
                     return Row(
-                        app: app, objects: library.objects(of: app), summary: description.summary)
+                        app: app, objects: library.objects(of: app), summary: place.summary)
                 case .failure(.invalid(let report)): throw CommandFailure.configuration(report)
                 case .failure(.missing): throw CommandFailure.failed("\(app): no description")
                 }
@@ -56,9 +55,19 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Validate the configuration, connect to every app, show the field table.",
-        discussion: "Changes no record; makes the store if there is none yet.")
+        discussion: """
+            Changes no record; makes the store if there is none yet. With --laws it makes, changes \
+            and deletes test records in the app of one sync, and says which promises of an adapter \
+            the app keeps.
+            """)
 
     @OptionGroup var shared: SharedOptions
+
+    @Option(help: ArgumentHelp("Hold the app of this sync to the adapter laws.", valueName: "sync"))
+    var laws: String?
+
+    @Flag(help: "Write test records without asking.")
+    var yes = false
 
     private struct Field: Encodable {
         let crm: String
@@ -78,6 +87,7 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let world = try shared.world()
+            if let laws { return try await hold(to: laws, world) }
             var rows: [Row] = []
             for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
             if shared.json {
@@ -88,6 +98,24 @@ struct CheckCommand: AsyncParsableCommand {
             }
             if rows.contains(where: { !$0.error.isEmpty }) { throw ExitCode(1) }
         }
+    }
+
+    private func hold(to name: String, _ world: World) async throws {
+        guard let sync = try world.syncs([name]).first else { return }
+        if !yes {
+            throw CommandFailure.usage(
+                "this makes, changes and deletes test records in `\(sync.connection)`; "
+                    + "add --yes if you mean it")
+        }
+        let rows = try await LawsCheck(sync: sync, app: world.app(for: sync)).rows()
+        if shared.json {
+            try Terminal.printJSON(["laws": rows])
+        } else {
+            var table = TextTable(["LAW", "VERDICT", "DETAIL"])
+            for row in rows { table.add([row.law, row.verdict, row.detail]) }
+            Terminal.write(table.text)
+        }
+        if rows.contains(where: { $0.verdict == "BROKEN" }) { throw ExitCode(1) }
     }
 
     private func row(_ sync: SyncSettings, _ world: World) async -> Row {
@@ -104,7 +132,7 @@ struct CheckCommand: AsyncParsableCommand {
         }
     }
 
-    private func fields(_ sync: SyncSettings, _ world: World, _ known: [AppField]) -> [Field] {
+    private func fields(_ sync: SyncSettings, _ world: World, _ known: [FieldSchema]) -> [Field] {
         let properties = world.store.schema.objects[sync.object] ?? [:]
         return sync.mapping.fields.map { field in
             let direction = sync.direction.intersection(field.direction)
@@ -112,9 +140,7 @@ struct CheckCommand: AsyncParsableCommand {
             if field.template == nil && properties[field.crm] == nil {
                 notes.append("the CRM has no such property")
             }
-            if !known.isEmpty && !known.contains(field.app) {
-                notes.append("the app has no such field")
-            }
+            notes += appNotes(field, direction, known)
             if direction == nil {
                 notes.append("its direction is opposite to the sync's, so it does nothing")
             }
@@ -122,6 +148,47 @@ struct CheckCommand: AsyncParsableCommand {
             return Field(
                 crm: field.crm.text, app: field.app.text, direction: direction?.rawValue ?? "none",
                 note: notes.joined(separator: "; "))
+        } + unfilled(sync, known)
+    }
+
+    /// What the app says that speaks against a line of the mapping.
+    private func appNotes(
+        _ field: FieldMapping, _ direction: Direction?, _ known: [FieldSchema]
+    ) -> [String] {
+        guard !known.isEmpty else { return [] }
+        guard let schema = known.first(where: { $0.field == field.app }) else {
+            return [
+                "the app has no such field"
+                    + suggestion(for: field.app.text, in: known.map(\.field.text))
+            ]
+        }
+        var notes: [String] = []
+        let writes = direction?.allows(writingTo: .app) ?? false
+        if writes && !schema.isWritable {
+            notes.append("the app does not let it be written: map it with `direction: to-crm`")
+        }
+        if let type = schema.type, !field.type.canHold(type) {
+            notes.append(
+                "the app holds a \(type.rawValue), the mapping says \(field.type.rawValue)")
+        }
+        let missing = field.options.values.filter {
+            !schema.options.isEmpty && !schema.options.contains($0)
+        }
+        if writes && !missing.isEmpty {
+            notes.append("the app has no option \(missing.sorted().joined(separator: ", "))")
+        }
+        return notes
+    }
+
+    /// Fields that the app requires and that no line of the mapping fills.
+    private func unfilled(_ sync: SyncSettings, _ known: [FieldSchema]) -> [Field] {
+        guard sync.direction.allows(writingTo: .app) else { return [] }
+        let filled = sync.mapping.fields.filter { $0.direction.allows(writingTo: .app) }
+            .map(\.app)
+        return known.filter { $0.isRequired && $0.isWritable && !filled.contains($0.field) }.map {
+            Field(
+                crm: "", app: $0.field.text, direction: "none",
+                note: "required by the app, and nothing fills it")
         }
     }
 
@@ -147,10 +214,10 @@ struct InitCommand: AsyncParsableCommand {
     @Argument(help: "The folder to write tandem.yaml into.")
     var folder = "."
 
-    @Option(help: "carddav or csv.")
+    @Option(help: ArgumentHelp("\(AppKind.allCases.map(\.rawValue).joined(separator: ", "))."))
     var app: String?
 
-    @Option(help: "The address of the server, for carddav.")
+    @Option(help: "The address of the server, for carddav and postgres.")
     var url: String?
 
     @Option(help: "The user name, for carddav.")
@@ -158,6 +225,9 @@ struct InitCommand: AsyncParsableCommand {
 
     @Option(name: .customLong("csv-folder"), help: "The folder with the files, for csv.")
     var csvFolder: String?
+
+    @Option(help: "The program and its arguments, for process and singer.")
+    var program: String?
 
     func run() async throws {
         try await reporting {
@@ -195,6 +265,17 @@ struct InitCommand: AsyncParsableCommand {
             let folder = try answer(
                 csvFolder, "Folder with the files?", option: "--csv-folder")
             return "    folder: \(Self.quoted(folder))"
+        case .postgres:
+            let url = try answer(url, "Address of the database?", option: "--url")
+            return """
+                    url: \(Self.quoted(url))
+                    password: ${POSTGRES_PASSWORD}   # from the environment or a systemd credential
+                """
+        case .process, .singer:
+            let command = try answer(
+                program, "Program and arguments?", option: "--program")
+            let words = command.split(separator: " ").map { Self.quoted(String($0)) }
+            return "    command: [\(words.joined(separator: ", "))]"
         }
     }
 
@@ -241,7 +322,7 @@ struct InitCommand: AsyncParsableCommand {
           main-contacts:
             connection: main
             object: contacts
-            direction: both       # both | to-crm | to-app
+            direction: \(kind.isReadOnly ? "to-crm    " : "both      ") # both | to-crm | to-app
             default: crm          # whose value wins when both sides changed the same field
             deletions: track      # track: a deletion on one side leaves the other side as it is
 

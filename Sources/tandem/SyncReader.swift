@@ -31,7 +31,13 @@ struct SyncReader {
             return nil
         }
         guard var mapping = mapping(place.app, object, reader) else { return nil }
-        let direction = reader.word("direction", as: Direction.self) ?? .both
+        let direction =
+            reader.word("direction", as: Direction.self) ?? (place.isReadOnly ? .toCRM : .both)
+        if place.isReadOnly && direction != .toCRM {
+            problems.add(
+                reader["direction"],
+                "`direction`: \(place.app) is only read; expected `direction: to-crm`")
+        }
         override(&mapping, reader)
         // A one-way sync follows its source unless the user says otherwise.
         let source: Side = direction == .toCRM ? .app : .crm

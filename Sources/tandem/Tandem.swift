@@ -8,7 +8,8 @@ struct Tandem: AsyncParsableCommand {
         abstract: "Keeps a CRM store and third-party apps the same, in both directions.",
         version: "0.1.0",
         subcommands: [
-            InitCommand.self, CheckCommand.self, SyncCommand.self, ServeCommand.self,
+            InitCommand.self, CheckCommand.self, ConnectCommand.self, SyncCommand.self,
+            ServeCommand.self,
             StatusCommand.self, RecordsCommand.self, ReportCommand.self, ResyncDeletedCommand.self,
             RetryCommand.self, AcknowledgeCommand.self, ApproveCommand.self, TurnOffCommand.self,
             TurnOnCommand.self,

@@ -1,8 +1,11 @@
 import AppCSV
 import AppCardDAV
+import AppPostgres
+import AppProcess
 import AppREST
 import FoundationEssentials
 import Glibc
+import Synchronization
 import TandemCRM
 import TandemCore
 import TandemDatabase
@@ -15,6 +18,7 @@ struct World {
     let configuration: Configuration
     let database: SQLiteDatabase
     let store: CRMStore
+    private let apps = LiveApps()
 
     static func open(_ configuration: Configuration) throws -> World {
         let database = try openDatabase(configuration.store)
@@ -65,52 +69,45 @@ struct World {
         guard let connection = configuration.connections[sync.connection] else {
             throw CommandFailure.configuration("\(sync.name): no such connection")
         }
-        if let description = connection.description {
-            return try rest(description, connection, sync)
-        }
-        guard let kind = AppKind(rawValue: connection.app) else {
-            throw CommandFailure.configuration("\(sync.name): no such app")
-        }
-        switch kind {
-        case .csv: return csv(connection, sync)
-        case .carddav: return try CardDAVApp(settings(of: connection))
-        }
+        return try apps.app(of: sync.name) { try adapter(connection.reach, sync) }
     }
 
-    private func rest(
-        _ description: RESTDescription, _ connection: Configuration.Connection, _ sync: SyncSettings
-    ) throws -> RESTApp {
+    private func adapter(_ reach: AppReach, _ sync: SyncSettings) throws -> any App {
+        let object = sync.mapping.appObject
         let mapped = sync.mapping.fields.map(\.app) + sync.mapping.matchKeys.values.flatMap(\.self)
-        let seconds = connection.values["timeout"].flatMap { Int($0) } ?? 60
-        return try RESTApp(
-            description, object: sync.mapping.appObject, variables: connection.values,
-            fields: Set(mapped).sorted(),
-            options: .init(
-                timeoutSeconds: seconds, maximumBytes: 64 << 20,
-                caFile: connection.values["ca-file"]))
+        let fields = Set(mapped).sorted()
+        switch reach {
+        case .carddav(let settings): return try CardDAVApp(settings)
+        case .csv(let folder, let idColumn): return csv(folder, idColumn, sync)
+        case .rest(let description, let variables, let caFile, let timeoutSeconds):
+            return try RESTApp(
+                description, object: object, variables: variables, fields: fields,
+                options: .init(
+                    timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile))
+        case .postgres(let database):
+            return PostgresApp(database.settings(of: object, fields: fields))
+        case .process(let program, let parameters):
+            return ProcessApp(program, object: object, fields: fields, parameters: parameters)
+        case .singer(let program, let config, let catalogOption, let replicationKey):
+            return SingerApp(
+                .init(
+                    program, stream: object, fields: fields, config: config,
+                    catalogOption: catalogOption, replicationKey: replicationKey))
+        }
     }
 
-    private func csv(_ connection: Configuration.Connection, _ sync: SyncSettings) -> CSVApp {
+    private func csv(_ folder: String, _ idColumn: String?, _ sync: SyncSettings) -> CSVApp {
         let fields = sync.mapping.fields
         let properties = store.schema.objects[sync.object] ?? [:]
         let labels = fields.reduce(into: [AppField: String]()) { labels, field in
             labels[field.app] = properties[field.crm]?.label
         }
-        let idColumn = connection.values["id-column"]
         let keys = sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
         let naturalKey = keys.filter { key in fields.contains { $0.app.text == key } }
         return CSVApp(
-            path: "\(connection.values["folder"] ?? ".")/\(sync.mapping.appObject).csv",
-            idColumn: idColumn, naturalKey: naturalKey,
-            newColumns: [idColumn ?? "id"] + fields.map(\.app.text), labels: labels)
-    }
-
-    private func settings(of connection: Configuration.Connection) throws -> CardDAVApp.Settings {
-        let values = connection.values
-        let seconds = values["timeout"].flatMap { Int($0) } ?? 60
-        return CardDAVApp.Settings(
-            url: values["url"] ?? "", username: values["username"], password: values["password"],
-            addressBook: values["address-book"], caFile: values["ca-file"], timeoutSeconds: seconds)
+            path: "\(folder)/\(sync.mapping.appObject).csv", idColumn: idColumn,
+            naturalKey: naturalKey, newColumns: [idColumn ?? "id"] + fields.map(\.app.text),
+            labels: labels)
     }
 
     func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
@@ -150,6 +147,21 @@ struct World {
         var configuration = configuration
         configuration.store = path
         return try World.open(configuration)
+    }
+}
+
+/// The adapters of one configuration, made when they are first needed and kept: a program or a
+/// connection behind one lives on from cycle to cycle.
+private final class LiveApps: Sendable {
+    private let apps = Mutex<[SyncName: any App]>([:])
+
+    func app(of sync: SyncName, _ make: () throws -> any App) rethrows -> any App {
+        try apps.withLock { apps in
+            if let app = apps[sync] { return app }
+            let app = try make()
+            apps[sync] = app
+            return app
+        }
     }
 }
 

@@ -1,8 +1,7 @@
-import FoundationEssentials
-import TandemModel
+package import FoundationEssentials
 
-/// Any JSON value, as an app answers it.
-enum JSON: Codable, Hashable, Sendable {
+/// Any JSON value (RFC 8259), as an app sends or takes it.
+package enum JSON: Codable, Hashable, Sendable {
     case null
     case flag(Bool)
     /// As it was written, so that no digit is lost.
@@ -11,7 +10,7 @@ enum JSON: Codable, Hashable, Sendable {
     case list([JSON])
     case object([String: JSON])
 
-    init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
         if container.decodeNil() {
             self = .null
@@ -28,7 +27,7 @@ enum JSON: Codable, Hashable, Sendable {
         }
     }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         switch self {
         case .null: try container.encodeNil()
@@ -40,8 +39,29 @@ enum JSON: Codable, Hashable, Sendable {
         }
     }
 
+    /// Reads a document; `nil` for what is no JSON.
+    package init?(parsing bytes: some Collection<UInt8>) {
+        guard let value = try? JSONDecoder().decode(JSON.self, from: Data(bytes)) else {
+            return nil
+        }
+        self = value
+    }
+
+    /// The document in UTF-8, on one line, keys in order.
+    package var bytes: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        // None of the cases can hold what JSON could not.
+        return (try? encoder.encode(self)).map { [UInt8]($0) } ?? []
+    }
+
+    /// A member of an object; `nil` for none, and for what is no object.
+    package subscript(name: String) -> JSON? {
+        if case .object(let object) = self { object[name] } else { nil }
+    }
+
     /// The value at a place (RFC 6901); `nil` if there is none.
-    func at(_ pointer: String) -> JSON? {
+    package func at(_ pointer: String) -> JSON? {
         var value = self
         for part in pointer.split(separator: "/") {
             let name = String(part).replacing("~1", with: "/").replacing("~0", with: "~")
@@ -59,7 +79,7 @@ enum JSON: Codable, Hashable, Sendable {
     }
 
     /// The value as a field holds it; `nil` for what is no single value.
-    var field: String? {
+    package var field: String? {
         switch self {
         case .null: ""
         case .flag(let flag): flag ? "true" : "false"
@@ -69,7 +89,18 @@ enum JSON: Codable, Hashable, Sendable {
         }
     }
 
-    var elements: [JSON]? {
-        if case .list(let list) = self { list } else { nil }
+    package var text: String? { if case .text(let text) = self { text } else { nil } }
+
+    package var flag: Bool? { if case .flag(let flag) = self { flag } else { nil } }
+
+    package var elements: [JSON]? { if case .list(let list) = self { list } else { nil } }
+
+    package var members: [String: JSON]? {
+        if case .object(let object) = self { object } else { nil }
+    }
+
+    /// A whole number; `nil` for anything else.
+    package var integer: Int64? {
+        if case .number(let number) = self { Int64("\(number)") } else { nil }
     }
 }

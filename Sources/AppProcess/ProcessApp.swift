@@ -1,0 +1,155 @@
+import FoundationEssentials
+import Synchronization
+package import TandemModel
+
+/// An app that a program of somebody's reaches: JSON lines on its standard input and output.
+///
+/// `Docs/process.md` is the protocol. The program says itself what it can do.
+package final class ProcessApp: App {
+    private let session: ProcessSession
+    private let known = Mutex(AppCapabilities(conditionalWrites: false, createSafety: .clientID))
+
+    /// - Parameters:
+    ///   - settings: How the program is run.
+    ///   - object: The app's object that it is asked for.
+    ///   - fields: The fields that the mapping names.
+    ///   - parameters: What the user says to the program, secrets filled in.
+    package init(
+        _ settings: ProgramSettings, object: String, fields: [AppField],
+        parameters: [String: String]
+    ) {
+        session = ProcessSession(
+            settings,
+            greeting: .object([
+                "protocol": .number(1), "object": .text(object),
+                "fields": .list(fields.map { .text($0.text) }),
+                "settings": .object(parameters.mapValues { .text($0) }),
+            ]))
+    }
+
+    package var capabilities: AppCapabilities { known.withLock { $0 } }
+
+    package func prepare() async throws(AppError) {
+        let hello: JSON
+        do { hello = try await session.hello() } catch { throw error.error }
+        let said = AppCapabilities(process: hello["capabilities"] ?? .null)
+        known.withLock { $0 = said }
+    }
+
+    package func profile() async throws(AppError) -> AppProfile {
+        try await prepare()
+        let hello: JSON
+        do { hello = try await session.hello() } catch { throw error.error }
+        guard let account = hello["account"]?.field, !account.isEmpty else {
+            throw .askOperator(
+                .mapping, "the program does not say whose account it is",
+                remedy: "Let it answer `hello` with an `account` that stays the same.")
+        }
+        let schema = try await ask("schema", [:])
+        return AppProfile(
+            account: account, summary: hello["summary"]?.field ?? account,
+            fields: (schema["fields"]?.elements ?? []).compactMap(FieldSchema.init(process:)))
+    }
+
+    package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
+        ProcessListing(app: self, since: cursor)
+    }
+
+    package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
+        let answer = try await ask("read", ["ids": .list(ids.map { .text($0.text) })])
+        let page = try page(answer)
+        let asked = Set(ids)
+        var readings: [AppRecordID: AppReading] = [:]
+        for record in page.records where asked.contains(record.id) {
+            readings[record.id] = .present(record)
+        }
+        for id in page.gone where asked.contains(id) { readings[id] = .gone }
+        for bad in page.unreadable where asked.contains(bad.id) {
+            readings[bad.id] = .unreadable(bad.refusal, version: bad.version)
+        }
+        return readings
+    }
+
+    package func find(key: String, values: [AppField: String], since: Timestamp)
+        async throws(AppError) -> [AppRecord]
+    {
+        let answer = try await ask(
+            "find",
+            [
+                "key": .text(key), "values": .object(process: values),
+                "since": .text(since.description),
+            ])
+        return try page(answer).records
+    }
+
+    package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
+        let answer: JSON
+        do {
+            answer = try await session.call(
+                "write", ["writes": .list(writes.map { .object($0.process) })])
+        } catch {
+            // A program that ended in the middle may have written anything of it, or nothing.
+            guard case .unanswered(let why) = error else { throw error.error }
+            return writes.map { _ in .unknown(why.message) }
+        }
+        let outcomes = answer["outcomes"]?.elements ?? []
+        guard outcomes.count == writes.count else {
+            let text = "\(writes.count) writes have \(outcomes.count) outcomes"
+            return writes.map { _ in .unknown(text) }
+        }
+        return outcomes.map { WriteOutcome(process: $0) }
+    }
+
+    /// Asks the program for a page of what changed.
+    func page(_ parameters: [String: JSON]) async throws(AppError) -> (
+        page: ChangePage, next: JSON?
+    ) {
+        let answer = try await ask("changes", parameters)
+        return (try page(answer), answer["next"].flatMap { $0 == .null ? nil : $0 })
+    }
+
+    private func page(_ answer: JSON) throws(AppError) -> ChangePage {
+        guard let page = ChangePage(process: answer) else {
+            throw .askOperator(
+                .mapping, "the program answers with records that have no id",
+                remedy: "Correct the program; Docs/process.md says what a record looks like.")
+        }
+        return page
+    }
+
+    private func ask(_ method: String, _ parameters: [String: JSON]) async throws(AppError) -> JSON
+    {
+        do { return try await session.call(method, parameters) } catch { throw error.error }
+    }
+}
+
+/// A listing that the program gives page by page.
+final class ProcessListing: ChangeListing {
+    private let app: ProcessApp
+    private let since: Cursor?
+    private let place = Mutex<Place>(.next(.null))
+
+    private enum Place {
+        case next(JSON)
+        case end
+    }
+
+    init(app: ProcessApp, since: Cursor?) {
+        self.app = app
+        self.since = since
+    }
+
+    func next() async throws(AppError) -> ChangePage? {
+        guard case .next(let token) = place.withLock({ $0 }) else { return nil }
+        let (page, next) = try await app.page([
+            "since": since.map { .text($0.text) } ?? .null, "page": token,
+        ])
+        if let next, next == token {
+            throw .askOperator(
+                .mapping, "the program gives the same page again",
+                remedy: "Let `next` name the page that follows.")
+        }
+        place.withLock { $0 = next.map { .next($0) } ?? .end }
+        return page
+    }
+}

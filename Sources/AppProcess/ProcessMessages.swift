@@ -1,0 +1,146 @@
+import FoundationEssentials
+import TandemModel
+
+// What Docs/process.md says, one initialiser or property for each thing.
+
+extension AppCapabilities {
+    init(process said: JSON) {
+        func number(_ name: String, _ otherwise: Int64, _ range: ClosedRange<Int64>) -> Int {
+            Int(min(max(said[name]?.integer ?? otherwise, range.lowerBound), range.upperBound))
+        }
+        func flag(_ name: String, _ otherwise: Bool) -> Bool { said[name]?.flag ?? otherwise }
+        let safety: CreateSafety =
+            switch said["create-safety"]?.text {
+            case "client-id": .clientID
+            case "lookup": .lookupByKey
+            default: .search(lagSeconds: Int64(number("search-lag", 60, 0...86_400)))
+            }
+        self.init(
+            conditionalWrites: flag("conditional-writes", false), createSafety: safety,
+            readBatch: number("read-batch", 100, 1...5_000),
+            writeBatch: number("write-batch", 50, 1...5_000),
+            readLagSeconds: Int64(number("read-lag", 0, 0...86_400)),
+            canDelete: flag("deletes", true), reportsDeletions: flag("reports-deletions", false),
+            listsWholeRecords: flag("lists-whole-records", false),
+            isReadOnly: flag("read-only", false))
+    }
+}
+
+extension FieldSchema {
+    init?(process said: JSON) {
+        guard let name = said["name"]?.text, !name.isEmpty else { return nil }
+        self.init(
+            AppField(name), type: said["type"]?.text.flatMap(ValueType.init(rawValue:)),
+            isWritable: said["writable"]?.flag ?? true, isRequired: said["required"]?.flag ?? false,
+            options: (said["options"]?.elements ?? []).compactMap(\.field),
+            maximumLength: said["max-length"]?.integer.map { Int($0) })
+    }
+}
+
+extension JSON {
+    static func object(process values: [AppField: String]) -> JSON {
+        .object(values.reduce(into: [:]) { $0[$1.key.text] = .text($1.value) })
+    }
+}
+
+extension AppRecord {
+    /// `nil` for what has no id.
+    init?(process said: JSON) {
+        guard let id = said["id"]?.field, !id.isEmpty else { return nil }
+        func moment(_ name: String) -> Timestamp? {
+            said[name]?.text.flatMap { Timestamp(rfc3339: $0) }
+        }
+        let values = (said["values"]?.members ?? [:]).reduce(into: [AppField: String]()) {
+            $0[AppField($1.key)] = $1.value.fieldOrSet
+        }
+        self.init(
+            id: AppRecordID(id), version: said["version"]?.field, values: values,
+            createdAt: moment("created"), modifiedAt: moment("modified"))
+    }
+}
+
+extension JSON {
+    /// The value as a field holds it; a list of single values is a set of options.
+    var fieldOrSet: String? {
+        if let field { return field }
+        guard let parts = elements?.map(\.field), !parts.contains(nil) else { return nil }
+        return parts.compactMap(\.self).joined(separator: ";")
+    }
+}
+
+extension Refusal {
+    init(process said: JSON) {
+        let category = said["category"]?.text.flatMap(FailureCategory.init(rawValue:))
+        self.init(
+            category ?? .invalidValue, said["message"]?.field ?? "no reason given",
+            otherID: said["other"]?.field)
+    }
+}
+
+extension ChangePage {
+    /// `nil` if something in it has no id.
+    init?(process said: JSON) {
+        self.init(
+            cursor: said["cursor"]?.field.map { Cursor($0) },
+            provesAbsence: said["complete"]?.flag ?? false)
+        for record in said["records"]?.elements ?? [] {
+            guard let record = AppRecord(process: record) else { return nil }
+            records.append(record)
+        }
+        for sighting in said["seen"]?.elements ?? [] {
+            guard let id = sighting["id"]?.field, let version = sighting["version"]?.field else {
+                return nil
+            }
+            sightings.append(.init(id: AppRecordID(id), version: version))
+        }
+        for bad in said["bad"]?.elements ?? [] {
+            guard let id = bad["id"]?.field else { return nil }
+            unreadable.append(
+                .init(
+                    id: AppRecordID(id), version: bad["version"]?.field,
+                    refusal: Refusal(process: bad)))
+        }
+        gone = (said["gone"]?.elements ?? []).compactMap(\.field).map { AppRecordID($0) }
+    }
+}
+
+extension AppWrite {
+    var process: [String: JSON] {
+        func addressed(_ name: String, _ id: AppRecordID, _ version: String?) -> [String: JSON] {
+            [name: .text(id.text), "version": version.map { .text($0) } ?? .null]
+        }
+        let values = ["values": JSON.object(process: values)]
+        return switch kind {
+        case .create(let key): ["create": .text(key)].merging(values) { $1 }
+        case .update(let id, let version):
+            addressed("update", id, version).merging(values) { $1 }
+        case .delete(let id, let version): addressed("delete", id, version)
+        }
+    }
+}
+
+extension WriteOutcome {
+    init(process said: JSON) {
+        if let record = said["written"].flatMap(AppRecord.init(process:)) {
+            self = .written(record)
+        } else if let record = said["exists"].flatMap(AppRecord.init(process:)) {
+            self = .exists(record)
+        } else if let id = said["accepted"]?.field {
+            self = .accepted(AppRecordID(id))
+        } else if said["deleted"]?.flag == true {
+            self = .deleted
+        } else if said["conflict"]?.flag == true {
+            self = .conflict
+        } else if said["gone"]?.flag == true {
+            self = .gone
+        } else if let refusal = said["refused"] {
+            self = .refused(Refusal(process: refusal))
+        } else if let later = said["later"] {
+            let refusal = Refusal(process: later)
+            let category = later["category"] == nil ? .appUnavailable : refusal.category
+            self = .notNow(category, refusal.message, afterSeconds: later["after"]?.integer)
+        } else {
+            self = .unknown(said["unknown"]?.field ?? "the program gave no outcome")
+        }
+    }
+}

@@ -1,0 +1,154 @@
+import Synchronization
+import TandemCore
+import TandemModel
+
+/// Where one law is tried: makes records, remembers them, and takes them away at the end.
+final class LawBench: Sendable {
+    let law: AppLaw
+    let subject: LawSubject
+    private let made = Mutex<[AppRecordID]>([])
+    private let numbers = Mutex(0)
+    /// Keeps the records of one law apart from those of another.
+    private let place: Int
+
+    init(_ law: AppLaw, _ subject: LawSubject) {
+        self.law = law
+        self.subject = subject
+        place = AppLaw.allCases.firstIndex(of: law) ?? 0
+    }
+
+    var app: any App { subject.app }
+
+    /// What a listing showed.
+    struct Listed {
+        var records: [AppRecordID: AppRecord] = [:]
+        /// Everything that was shown to be there, with values or without.
+        var present: Set<AppRecordID> = []
+        var gone: Set<AppRecordID> = []
+        var cursor: Cursor?
+        var provesAbsence = false
+    }
+
+    func broken(_ what: String) -> AppLaw.Broken { AppLaw.Broken(law: law, what: what) }
+
+    func clean() async throws {
+        let ids = made.withLock { $0 }
+        for chunk in ids.chunks(of: app.capabilities.writeBatch) where app.capabilities.canDelete {
+            _ = try await app.apply(chunk.map { AppWrite(.delete($0, version: nil)) })
+        }
+    }
+
+    // MARK: Writing
+
+    /// Values of a record that this law has not made yet.
+    func fresh() -> [AppField: String] {
+        let number = numbers.withLock { number in
+            number += 1
+            return number
+        }
+        return subject.values(place * 100_000 + number)
+    }
+
+    func key() -> String {
+        let number = numbers.withLock { $0 }
+        return "tandem-law-\(place)-\(number)-\(subject.now())"
+    }
+
+    func create(_ count: Int = 1) async throws -> [AppRecordID] {
+        var ids: [AppRecordID] = []
+        let writes = (0..<count).map { _ in
+            let values = fresh()
+            return AppWrite(.create(key: key()), values: values)
+        }
+        for chunk in writes.chunks(of: app.capabilities.writeBatch) {
+            ids += try await apply(Array(chunk)).map(written)
+        }
+        return ids
+    }
+
+    /// The outcomes of a batch, one for each write.
+    func apply(_ writes: [AppWrite]) async throws -> [WriteOutcome] {
+        let outcomes = try await app.apply(writes)
+        guard outcomes.count == writes.count else {
+            throw broken("\(writes.count) writes gave \(outcomes.count) outcomes")
+        }
+        return outcomes
+    }
+
+    /// The record that a write left behind.
+    func written(_ outcome: WriteOutcome) throws -> AppRecordID {
+        let id: AppRecordID
+        switch outcome {
+        case .written(let record), .exists(let record): id = record.id
+        case .accepted(let accepted): id = accepted
+        default: throw broken("a write that should succeed gave \(outcome)")
+        }
+        made.withLock { if !$0.contains(id) { $0.append(id) } }
+        return id
+    }
+
+    func update(
+        _ id: AppRecordID, _ values: [AppField: String], version: String? = nil
+    ) async throws -> WriteOutcome {
+        try await apply([AppWrite(.update(id, version: version), values: values)])[0]
+    }
+
+    func delete(_ id: AppRecordID) async throws {
+        let outcomes = try await apply([AppWrite(.delete(id, version: nil))])
+        guard outcomes == [.deleted] || outcomes == [.gone] else {
+            throw broken("a deletion gave \(outcomes)")
+        }
+    }
+
+    // MARK: Reading
+
+    func list(since cursor: Cursor?) async throws -> Listed {
+        try await drain(try await app.changes(since: cursor))
+    }
+
+    func drain(_ listing: any ChangeListing, _ before: Listed = Listed()) async throws -> Listed {
+        var listed = before
+        while let page = try await listing.next() { listed.take(page) }
+        return listed
+    }
+
+    func read(_ id: AppRecordID) async throws -> AppReading? { try await app.read([id])[id] }
+
+    func record(_ id: AppRecordID) async throws -> AppRecord {
+        guard case .present(let record)? = try await read(id) else {
+            throw broken("\(id) was written and cannot be read")
+        }
+        return record
+    }
+
+    /// Waits until something holds: apps may show a change later than it was made.
+    ///
+    /// - Throws: ``AppLaw/Broken`` with `what` if it does not, in as long as the app asks for.
+    func eventually(_ what: String, _ holds: () async throws -> Bool) async throws {
+        var lag = app.capabilities.readLagSeconds
+        if case .search(let seconds) = app.capabilities.createSafety { lag = max(lag, seconds) }
+        for _ in 0..<10 {
+            if try await holds() { return }
+            await subject.wait(1 + lag / 8)
+        }
+        throw broken(what)
+    }
+
+    func same(_ left: String?, _ right: String?) -> Bool {
+        ValueType.string.equal(left ?? "", right ?? "")
+    }
+}
+
+extension LawBench.Listed {
+    mutating func take(_ page: ChangePage) {
+        for record in page.records {
+            records[record.id] = record
+            present.insert(record.id)
+        }
+        present.formUnion(page.sightings.map(\.id))
+        present.formUnion(page.unreadable.map(\.id))
+        gone.formUnion(page.gone)
+        cursor = page.cursor ?? cursor
+        provesAbsence = page.provesAbsence || provesAbsence
+    }
+}

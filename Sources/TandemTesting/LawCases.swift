@@ -1,0 +1,217 @@
+import TandemModel
+
+/// What each law tries.
+extension LawBench {
+    func tellsWhoItIs() async throws {
+        let (first, second) = (try await app.profile(), try await app.profile())
+        guard !first.account.isEmpty, first.account == second.account else {
+            throw broken("the account was `\(first.account)`, then `\(second.account)`")
+        }
+    }
+
+    func listsWhatIsMade() async throws {
+        let ids = try await create(app.capabilities.writeBatch + 1)
+        guard Set(ids).count == ids.count else { throw broken("two creates gave one id") }
+        var listed = Listed()
+        try await eventually("a complete listing leaves out \(ids.count) new records or some") {
+            listed = try await list(since: nil)
+            return listed.present.isSuperset(of: ids)
+        }
+        let shown = ids.compactMap { listed.records[$0] }
+        let field = subject.texts.0
+        guard shown.allSatisfy({ $0.values[field] == nil || !same($0.values[field], "") }) else {
+            throw broken("a listed record shows `\(field)` blank that was written")
+        }
+        guard listed.cursor != nil || listed.provesAbsence else {
+            throw broken("a listing of everything ends without cursor and without proof")
+        }
+    }
+
+    func tellsChanges() async throws {
+        let ids = try await create(2)
+        let before = try await list(since: nil)
+        for round in 1...2 {
+            let outcome = try await update(ids[0], [subject.texts.0: "changed \(round)"])
+            _ = try written(outcome)
+            try await eventually("a change of a record is not listed") {
+                try await list(since: before.cursor).present.contains(ids[0])
+            }
+        }
+        let new = try await create()
+        try await eventually("a new record is not listed") {
+            try await list(since: before.cursor).present.isSuperset(of: new)
+        }
+    }
+
+    func losesNothingBetweenListings() async throws {
+        _ = try await create(3)
+        let listing = try await app.changes(since: nil)
+        var listed = Listed()
+        if let page = try await listing.next() { listed.take(page) }
+        let late = try await create()
+        listed = try await drain(listing, listed)
+        let first = listed
+        try await eventually("a record that was made during a listing is in no listing") {
+            if first.present.isSuperset(of: late) { return true }
+            return try await list(since: first.cursor).present.isSuperset(of: late)
+        }
+    }
+
+    func tellsDeletions() async throws -> AppLaw.Verdict {
+        guard app.capabilities.canDelete else { return .notClaimed("it deletes nothing") }
+        let ids = try await create(2)
+        let before = try await list(since: nil)
+        try await delete(ids[0])
+        let reports = app.capabilities.reportsDeletions
+        try await eventually("a deletion shows in no listing") {
+            let listed = try await list(since: reports ? before.cursor : nil)
+            let isMissed = listed.provesAbsence && !listed.present.contains(ids[0])
+            return listed.gone.contains(ids[0]) || isMissed
+        }
+        return .kept
+    }
+
+    func readsByID() async throws {
+        let count = min(app.capabilities.readBatch, 3)
+        let ids = try await create(count)
+        if app.capabilities.canDelete { try await delete(ids[0]) }
+        let readings = try await app.read(ids)
+        for (place, id) in ids.enumerated() {
+            switch readings[id] {
+            case .present(let record):
+                guard record.id == id else { throw broken("\(id) was asked, \(record.id) came") }
+                if place == 0 && app.capabilities.canDelete {
+                    throw broken("\(id) is deleted and is read as present")
+                }
+            case .gone where place == 0: break
+            case .none where place == 0: throw broken("nothing is said of a deleted record")
+            default:
+                throw broken("\(id) was written and reads as \(String(describing: readings[id]))")
+            }
+        }
+    }
+
+    func refusesForeignCursors() async throws {
+        do {
+            let listed = try await list(since: "tandem-law: no cursor of this app")
+            guard listed.provesAbsence else {
+                throw broken("a cursor that it never gave is answered as if it had")
+            }
+        } catch AppError.cursorExpired {}
+    }
+
+    func changesNoOtherField() async throws {
+        let ids = try await create()
+        let before = try await record(ids[0])
+        _ = try written(try await update(ids[0], [subject.texts.0: "only this"]))
+        try await eventually("the change cannot be read") {
+            same(try await record(ids[0]).values[subject.texts.0], "only this")
+        }
+        let after = try await record(ids[0])
+        for (field, value) in before.values where field != subject.texts.0 {
+            // A field that was never written may be the app's own, such as its time of change.
+            guard subject.values(0)[field] != nil, !same(value, after.values[field]) else {
+                continue
+            }
+            throw broken("`\(field)` was `\(value)` and is `\(after.values[field] ?? "missing")`")
+        }
+    }
+
+    func keepsText() async throws {
+        let texts = [
+            #"O'Neil "the" \ <b>&amp; {x} %41 $1"#, "Åsa Żółć 日本 🦊", "one\ntwo", "1e5", "null",
+        ]
+        let ids = try await create()
+        for text in texts.map({ String($0.prefix(subject.textLimit)) }) {
+            _ = try written(try await update(ids[0], [subject.texts.1: text]))
+            try await eventually("`\(text)` came back as something else") {
+                same(try await record(ids[0]).values[subject.texts.1], text)
+            }
+        }
+    }
+
+    func clearsFields() async throws {
+        let ids = try await create()
+        _ = try written(try await update(ids[0], [subject.texts.1: ""]))
+        try await eventually("a field that was cleared is not blank") {
+            try await record(ids[0]).values[subject.texts.1, default: ""].isEmpty
+        }
+    }
+
+    func refusesStaleWrites() async throws -> AppLaw.Verdict {
+        guard app.capabilities.conditionalWrites else {
+            return .notClaimed("writes are not conditional")
+        }
+        let ids = try await create()
+        let old = try await record(ids[0])
+        guard old.version != nil else { throw broken("a record has no version") }
+        _ = try written(try await update(ids[0], [subject.texts.0: "first"], version: old.version))
+        let outcome = try await update(ids[0], [subject.texts.0: "second"], version: old.version)
+        guard outcome == .conflict else {
+            throw broken("a write on an old version gave \(outcome)")
+        }
+        let now = try await record(ids[0])
+        guard same(now.values[subject.texts.0], "first") else {
+            throw broken("a write that was refused was made")
+        }
+        _ = try written(try await update(ids[0], [subject.texts.0: "third"], version: now.version))
+        return .kept
+    }
+
+    func findsWhatACreateMade() async throws {
+        let (key, values, since) = (key(), fresh(), subject.now())
+        let id = try await written(apply([AppWrite(.create(key: key), values: values)])[0])
+        try await eventually("a record that was made is not found again") {
+            try await app.find(key: key, values: values, since: since).contains { $0.id == id }
+        }
+        let foreign = try await app.find(key: "tandem-law-other", values: fresh(), since: since)
+        guard !foreign.contains(where: { $0.id == id }) else {
+            throw broken("it is also found by another key and other values")
+        }
+    }
+
+    func repeatsNoCreate() async throws -> AppLaw.Verdict {
+        guard app.capabilities.createSafety == .clientID else {
+            return .notClaimed("it is asked before a create is sent again")
+        }
+        let write = AppWrite(.create(key: key()), values: fresh())
+        let first = try await written(apply([write])[0])
+        let second = try await written(apply([write])[0])
+        guard first == second else { throw broken("a create that was sent twice made two records") }
+        return .kept
+    }
+
+    func answersEachWrite() async throws {
+        let ids = try await create(2)
+        if app.capabilities.canDelete { try await delete(ids[0]) }
+        let writes = [
+            AppWrite(.update(ids[0], version: nil), values: [subject.texts.0: "a"]),
+            AppWrite(.create(key: key()), values: fresh()),
+            AppWrite(.update(ids[1], version: nil), values: [subject.texts.0: "b"]),
+        ]
+        var outcomes: [WriteOutcome] = []
+        for chunk in writes.chunks(of: app.capabilities.writeBatch) {
+            outcomes += try await apply(Array(chunk))
+        }
+        if app.capabilities.canDelete, outcomes[0] != .gone {
+            throw broken("changing a deleted record among others gave \(outcomes[0])")
+        }
+        let (made, changed) = (try written(outcomes[1]), try written(outcomes[2]))
+        guard changed == ids[1], !ids.contains(made) else {
+            throw broken("the outcomes of a batch stand in another order than its writes")
+        }
+        try await eventually("a write beside one that failed was not made") {
+            same(try await record(ids[1]).values[subject.texts.0], "b")
+        }
+    }
+
+    func survivesMissingRecords() async throws -> AppLaw.Verdict {
+        guard app.capabilities.canDelete else { return .notClaimed("it deletes nothing") }
+        let ids = try await create()
+        try await delete(ids[0])
+        let outcome = try await update(ids[0], [subject.texts.0: "back"])
+        guard outcome == .gone else { throw broken("changing a deleted record gave \(outcome)") }
+        try await delete(ids[0])
+        return .kept
+    }
+}

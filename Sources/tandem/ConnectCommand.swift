@@ -1,0 +1,52 @@
+import AppPostgres
+import ArgumentParser
+import TandemModel
+
+struct ConnectCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "connect",
+        abstract: "Prepare what a connection needs before it can sync.",
+        discussion: """
+            For a PostgreSQL table with `changes: log`: prints the SQL that makes the log and its \
+            triggers, and with --install runs it. Other connections need nothing.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The connection, as the configuration names it.")
+    var connection: String
+
+    @Flag(help: "Run the SQL in the database instead of printing it.")
+    var install = false
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let name = ConnectionName(connection)
+            guard let found = world.configuration.connections[name] else {
+                let known = world.configuration.connections.keys.map(\.text)
+                throw CommandFailure.usage(
+                    "there is no connection `\(name)`\(suggestion(for: connection, in: known))")
+            }
+            guard case .postgres(let database) = found.reach else {
+                return Terminal.write(
+                    "\(name) needs nothing: `tandem check` shows whether it works.\n")
+            }
+            let tables = world.configuration.syncs.filter { $0.connection == name }
+                .map(\.mapping.appObject).filter { database.tables[$0]?.changes == .log }
+            if tables.isEmpty {
+                return Terminal.write(
+                    "\(name) needs nothing: no table of a sync has `changes: log`.\n")
+            }
+            for table in Set(tables).sorted() { try await makeLog(of: table, database) }
+        }
+    }
+
+    private func makeLog(of table: String, _ database: PostgresConnection) async throws {
+        let app = PostgresApp(database.settings(of: table, fields: []))
+        let log = try await app.changeLog()
+        guard install else { return Terminal.write(log.installation) }
+        try await app.install(log)
+        Terminal.write("The change log of \(table) is there.\n")
+    }
+}

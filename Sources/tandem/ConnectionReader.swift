@@ -1,0 +1,200 @@
+import AppCardDAV
+import AppProcess
+import AppREST
+import FoundationEssentials
+import TandemModel
+import Yams
+
+/// How the app of a connection is reached, as far as the configuration says it.
+enum AppReach: Sendable {
+    case carddav(CardDAVApp.Settings)
+    case csv(folder: String, idColumn: String?)
+    case rest(RESTDescription, variables: [String: String], caFile: String?, timeoutSeconds: Int)
+    case postgres(PostgresConnection)
+    case process(ProgramSettings, parameters: [String: String])
+    case singer(
+        ProgramSettings, config: [String: String], catalogOption: String, replicationKey: String?)
+}
+
+/// Reads one entry under `connections`.
+struct ConnectionReader {
+    let name: String
+    let node: Node
+    let library: MappingLibrary
+    let problems: Problems
+    /// What relative paths are relative to; ends with a slash, or is empty.
+    let folder: String
+
+    func connection() -> Configuration.Connection? {
+        guard
+            let app = YAMLReader(node, what: name, known: nil, problems: problems)?
+                .requiredText("app", example: "carddav"), !app.isEmpty,
+            let place = place(app),
+            let keys = YAMLReader(
+                node, what: name, known: ["app", "marketing"] + place.connectionKeys,
+                problems: problems)
+        else { return nil }
+        for key in place.requiredKeys where keys[key] == nil && place.defaults?[key] == nil {
+            problems.add(node, "`\(name)`: `\(key)` is missing; \(app) connections need it")
+            return nil
+        }
+        guard let reach = reach(place, keys) else { return nil }
+        return .init(
+            name: ConnectionName(name), app: app, isMarketing: keys.flag("marketing") ?? false,
+            isReadOnly: place.isReadOnly, reach: reach)
+    }
+
+    private func reach(_ place: AppPlace, _ keys: YAMLReader) -> AppReach? {
+        let said = Said(own: keys, shipped: place.defaults, reader: self, place: place)
+        switch place.kind {
+        case .carddav:
+            return .carddav(
+                .init(
+                    url: said.text("url") ?? "", username: said.text("username"),
+                    password: said.text("password"), addressBook: said.text("address-book"),
+                    caFile: said.path("ca-file"), timeoutSeconds: said.timeout(60)))
+        case .csv:
+            return .csv(folder: said.path("folder") ?? ".", idColumn: said.text("id-column"))
+        case .postgres: return postgres(said).map { .postgres($0) }
+        case .process:
+            return program(said, 60).map { .process($0, parameters: said.texts("settings")) }
+        case .singer:
+            return program(said, 300).map { program in
+                .singer(
+                    program, config: said.texts("config"),
+                    catalogOption: said.text("catalog-option") ?? "catalog",
+                    replicationKey: said.text("replication-key"))
+            }
+        case .none:
+            guard let description = place.description else { return nil }
+            var variables: [String: String] = [:]
+            for variable in description.variables {
+                variables[variable.name] = said.text(variable.name) ?? variable.fallback
+            }
+            return .rest(
+                description, variables: variables, caFile: said.path("ca-file"),
+                timeoutSeconds: said.timeout(60))
+        }
+    }
+
+    private func program(_ said: Said, _ timeout: Int) -> ProgramSettings? {
+        guard let (command, base) = said.list("command"), !command.isEmpty else {
+            problems.add(node, "`\(name)`: `command`: expected a program and its arguments")
+            return nil
+        }
+        let folder = said.path("folder") ?? (base.isEmpty ? "." : base)
+        return ProgramSettings(
+            command: command,
+            folder: folder.hasPrefix("/")
+                ? folder : "\(FileManager.default.currentDirectoryPath)/\(folder)",
+            timeoutSeconds: said.timeout(timeout),
+            memoryMiB: said.number("memory", in: 16...1_048_576) ?? 1_024)
+    }
+
+    /// Where the app is: built in, or in a folder of the mappings.
+    private func place(_ app: String) -> AppPlace? {
+        if let kind = AppKind(rawValue: app) { return AppPlace(kind: kind) }
+        switch library.place(of: app) {
+        case .success(let place): return place
+        case .failure(.invalid(let report)):
+            problems.add(node, "`\(name)`: the description of `\(app)` is wrong:\n\(report)")
+        case .failure(.missing(let known)):
+            let kinds = AppKind.allCases.map(\.rawValue) + known
+            problems.add(
+                node,
+                "`\(name)`: there is no app `\(app)`; `tandem apps` lists them"
+                    + suggestion(for: app, in: kinds))
+        }
+        return nil
+    }
+
+    /// Fills in `${NAME}` from a systemd credential or the environment and `@path` from a file.
+    func secret(_ text: String, at node: Node?) -> String? {
+        if text.hasPrefix("@") {
+            let path = absolute(String(text.dropFirst()), folder)
+            if let data = FileManager.default.contents(atPath: path) {
+                return String(decoding: data, as: UTF8.self).trimmed
+            }
+            problems.add(node, "cannot read the file that the secret is in (`@` names a file)")
+            return nil
+        }
+        guard text.hasPrefix("${"), text.hasSuffix("}") else { return text }
+        let name = String(text.dropFirst(2).dropLast())
+        let environment = ProcessInfo.processInfo.environment
+        if let folder = environment["CREDENTIALS_DIRECTORY"],
+            let data = FileManager.default.contents(atPath: "\(folder)/\(name)")
+        {
+            return String(decoding: data, as: UTF8.self).trimmed
+        }
+        if let value = environment[name] { return value }
+        problems.add(
+            node,
+            "the secret `\(name)` is missing: set it in the environment, or as a systemd credential"
+        )
+        return nil
+    }
+
+    func absolute(_ text: String, _ folder: String) -> String {
+        text.hasPrefix("/") ? text : folder + text
+    }
+}
+
+/// What is said about a connection: by the user, else by the app's folder.
+struct Said {
+    let own: YAMLReader
+    let shipped: YAMLReader?
+    let reader: ConnectionReader
+    let place: AppPlace
+
+    /// Who says something about a key, and what paths in it are relative to.
+    private func source(_ key: String) -> (keys: YAMLReader, folder: String)? {
+        if own[key] != nil { return (own, reader.folder) }
+        return shipped.flatMap { $0[key] == nil ? nil : ($0, place.folder) }
+    }
+
+    func text(_ key: String) -> String? {
+        guard let keys = source(key)?.keys, let text = keys.text(key) else { return nil }
+        return reader.secret(text, at: keys[key])
+    }
+
+    func path(_ key: String) -> String? {
+        source(key).flatMap { source in
+            text(key).map { reader.absolute($0, source.folder) }
+        }
+    }
+
+    func number(_ key: String, in range: ClosedRange<Int>) -> Int? {
+        source(key)?.keys.number(key, in: range)
+    }
+
+    func timeout(_ usual: Int) -> Int { number("timeout", in: 1...3_600) ?? usual }
+
+    /// A list of texts, or one text whose words it is; with the folder it is said in.
+    func list(_ key: String) -> ([String], String)? {
+        guard let source = source(key) else { return nil }
+        if let text = source.keys[key]?.scalar?.string {
+            return (text.split(separator: " ").map(String.init), source.folder)
+        }
+        return source.keys.texts(key).map { ($0, source.folder) }
+    }
+
+    func mapping(_ key: String) -> YAMLReader? {
+        source(key)?.keys[key].flatMap {
+            YAMLReader($0, what: key, known: nil, problems: reader.problems)
+        }
+    }
+
+    /// A mapping of texts, secrets filled in; the user's entries come before the shipped ones.
+    func texts(_ key: String) -> [String: String] {
+        var texts: [String: String] = [:]
+        for keys in [shipped, own] {
+            guard let node = keys?[key],
+                let entries = YAMLReader(node, what: key, known: nil, problems: reader.problems)
+            else { continue }
+            for name in entries.keys {
+                texts[name] = entries.text(name).flatMap { reader.secret($0, at: entries[name]) }
+            }
+        }
+        return texts
+    }
+}

@@ -1,0 +1,283 @@
+import AppPostgres
+import Foundation
+import Synchronization
+import TandemModel
+import Testing
+
+/// A real PostgreSQL server, with others who write in it.
+@Suite final class `A PostgreSQL table` {
+    private let server: PostgresServer
+    private let program: Program
+
+    init() throws {
+        server = try PostgresServer()
+        program = try Program()
+        try server.sql(
+            """
+            CREATE TABLE people (
+                id bigserial PRIMARY KEY, email text CONSTRAINT one_address UNIQUE,
+                firstname text, lastname text NOT NULL DEFAULT '', phone text, born date,
+                score numeric(6, 2) CONSTRAINT not_negative CHECK (score >= 0), vip boolean,
+                seen timestamptz, tags text[], city varchar(12), gone timestamptz,
+                changed timestamptz NOT NULL DEFAULT now(), secret text DEFAULT 's'
+            );
+            CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN NEW.changed := now(); RETURN NEW; END $$;
+            CREATE TRIGGER touch BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION touch();
+            """)
+        try program.write(
+            "mappings/erp/app.yaml", "adapter: postgres\nsummary: somebody's database\n")
+        try program.write(
+            "mappings/erp/contacts.yaml",
+            """
+            object: contacts
+            app-object: people
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: firstname, app: firstname}
+              - {crm: lastname, app: lastname}
+              - {crm: phone, app: phone, type: phone}
+              - {crm: city, app: city}
+              - {crm: date_of_birth, app: born, type: date}
+              - {crm: categories, app: tags, type: multi-enumeration}
+            """)
+        try configure("changes: xmin")
+    }
+
+    private func configure(_ table: String, sync: String = "") throws {
+        try program.write(
+            "tandem.yaml",
+            """
+            mappings: mappings
+            connections: {erp: {app: erp, url: "\(server.url)", tables: {people: {\(table)}}}}
+            syncs: {people: {connection: erp, object: contacts\(sync)}}
+            """)
+    }
+
+    /// Runs a cycle; what it wrote.
+    @discardableResult
+    private func sync(_ arguments: String...) throws -> Int {
+        let result = try program.run(["sync", "--json"] + arguments)
+        #expect([0, 3].contains(result.code), "\(result.out) \(result.err)")
+        let document = try #require(
+            try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
+        let syncs = try #require(document["syncs"] as? [[String: Any]])
+        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
+        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
+    }
+
+    @Test(arguments: [
+        "changes: xmin", "changes: changed", "changes: log", "changes: none",
+        "changes: changed, deleted: gone, created: changed", "changes: xmin, tandem-key: secret",
+        "changes: xmin, version: changed",
+    ])
+    func `keeps the adapter laws however it tells changes`(_ table: String) throws {
+        try configure(table)
+        if table.contains("log") { try program.must("connect", "erp", "--install") }
+        let result = try program.run(["check", "--laws", "people", "--yes"])
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        #expect(result.out.split(separator: "\n").filter { $0.contains("kept") }.count >= 14)
+    }
+
+    @Test func `is the same as the CRM after each side's edits`() throws {
+        try server.sql(
+            """
+            INSERT INTO people (email, firstname, lastname, born, tags, city)
+            SELECT 'p' || n || '@example.com', 'There' || n, 'Lee', '2001-02-03', '{a,b}', 'Oslo'
+            FROM generate_series(100, 399) n;
+            """)
+        try program.write(
+            "in.csv",
+            "email,firstname,lastname\n"
+                + (0..<200).map { "p\($0)@example.com,Here\($0),Lee\n" }.joined())
+        try program.must("crm", "import", "contacts", "in.csv")
+        try sync()
+        let contacts = try program.contacts()
+        #expect(contacts.count == 400)
+        #expect(try server.sql("SELECT count(*) FROM people") == ["400"])
+        #expect(contacts["p150@example.com"]?["firstname"] == "Here150")
+        #expect(contacts["p150@example.com"]?["date_of_birth"] == "2001-02-03")
+        #expect(contacts["p150@example.com"]?["categories"] == "a;b")
+        #expect(try sync() == 0)
+
+        try server.sql("UPDATE people SET city = 'Rome' WHERE email = 'p1@example.com'")
+        try program.must("crm", "update", "contacts", "p1@example.com", "phone=+46 5")
+        try program.must("crm", "update", "contacts", "p2@example.com", "categories=x;y")
+        try server.sql("DELETE FROM people WHERE email = 'p3@example.com'")
+        try sync("--full")
+        #expect(
+            try server.sql("SELECT city, phone FROM people WHERE email = 'p1@example.com'")
+                == ["Rome|+46 5"])
+        #expect(
+            try server.sql("SELECT tags::text, secret FROM people WHERE email = 'p2@example.com'")
+                == ["{x,y}|s"])
+        #expect(try program.contacts()["p1@example.com"]?["city"] == "Rome")
+        #expect(try program.status("people")["deleted_in_app"] as? Int == 1)
+        #expect(try sync() == 0)
+    }
+
+    @Test func `says of each refusal what stood in the way, and carries the rest`() throws {
+        try configure("changes: xmin", sync: ", direction: to-app")
+        try server.sql(
+            "INSERT INTO people (email, lastname) VALUES ('taken@example.com', 'Old')")
+        try program.must("crm", "create", "contacts", "email=ok@example.com", "lastname=Fine")
+        try program.must(
+            "crm", "create", "contacts", "email=long@example.com", "city=Thirteen long")
+        try program.must("crm", "create", "contacts", "email=zero@example.com", "lastname=After")
+        try sync()
+        #expect(
+            try server.sql("SELECT count(*) FROM people WHERE lastname IN ('Fine', 'After')")
+                == ["2"])
+        let rows = try #require(
+            try program.json("records", "--state", "failed")["records"] as? [[String: Any]])
+        #expect(rows.count == 1)
+        #expect(rows.first?["category"] as? String == "invalid-value")
+        #expect((rows.first?["message"] as? String)?.contains("character varying(12)") == true)
+    }
+
+    @Test func `names table, column and key that are not there`() throws {
+        for (table, words) in [
+            ("key: nummer", "no column `nummer`"), ("changes: chnged", "did you mean `changed`"),
+            ("changes: firstname", "neither a time nor a whole number"),
+            ("changes: log", "tandem connect"),
+        ] {
+            try configure(table)
+            let result = try program.run(["check"])
+            #expect(result.code == 1)
+            #expect(result.out.contains(words), "\(result.out)")
+        }
+        try server.sql("DROP TABLE people")
+        try configure("changes: xmin")
+        #expect(try program.run(["sync"]).code == 1)
+        #expect(try program.run(["check"]).out.contains("no table `people`"))
+    }
+}
+
+/// Many write at once, in transactions that are short, long, undone and prepared, while three
+/// readers follow, one for each way to tell changes.
+@Suite final class `Following a busy table` {
+    private let server: PostgresServer
+
+    init() throws { server = try PostgresServer() }
+
+    private static let changes = 1_000_000
+    private static let writers = 6
+
+    /// Every row is made once, and two of three are changed once more, so that a change that is
+    /// missed is not covered up by a later one.
+    private func prepare() throws {
+        try server.sql(
+            """
+            CREATE TABLE busy (
+                id bigserial PRIMARY KEY, writer int NOT NULL, n int NOT NULL DEFAULT 1,
+                changed timestamptz NOT NULL DEFAULT now()
+            );
+            CREATE INDEX busy_changed ON busy (changed, id);
+            CREATE PROCEDURE work(me int, rounds int) LANGUAGE plpgsql AS $$
+            DECLARE
+                size int;
+                before bigint := 0;
+            BEGIN
+                PERFORM setseed(me / 10.0);
+                FOR round IN 1 .. rounds LOOP
+                    size := 300;
+                    -- The time of the transaction stands still while others overtake it.
+                    PERFORM now();
+                    IF round % 40 = me THEN PERFORM pg_sleep(0.3); END IF;
+                    INSERT INTO busy (writer) SELECT me FROM generate_series(1, size);
+                    UPDATE busy SET n = 2, changed = now() WHERE id IN (
+                        SELECT id FROM busy WHERE writer = me AND n = 1 AND id > before - 5000
+                        ORDER BY random() LIMIT size * 2 / 3);
+                    before := currval('busy_id_seq');
+                    IF round % 55 = me THEN PERFORM pg_sleep(0.5); END IF;
+                    IF round % 17 = 0 THEN
+                        ROLLBACK;
+                    ELSE
+                        COMMIT;
+                    END IF;
+                END LOOP;
+            END $$;
+            """)
+    }
+
+    /// Sessions that still write, and those that failed.
+    private final class Writers: Sendable {
+        let left = Mutex(0)
+        let failed = Mutex(0)
+        var isBusy: Bool { left.withLock { $0 } > 0 }
+
+        func end(_ isWell: Bool) {
+            if !isWell { failed.withLock { $0 += 1 } }
+            left.withLock { $0 -= 1 }
+        }
+    }
+
+    private static func app(_ changes: PostgresSettings.Changes, _ url: String) -> PostgresApp {
+        PostgresApp(
+            PostgresSettings(
+                connection: ["dbname": url], timeoutSeconds: 120, table: "busy", key: [],
+                changes: changes, deleted: nil, version: nil, created: nil, origin: nil,
+                channel: nil, fields: ["n"]))
+    }
+
+    /// Lists from its last cursor on until nobody writes any more, and once again.
+    private static func follow(_ app: PostgresApp, _ writers: Writers) async throws -> (
+        seen: [AppRecordID: String], listings: Int
+    ) {
+        var seen: [AppRecordID: String] = [:]
+        var cursor: Cursor?
+        var listings = 0
+        var isLast = false
+        while true {
+            let isBusy = writers.isBusy
+            let listing = try await app.changes(since: cursor)
+            while let page = try await listing.next() {
+                for record in page.records { seen[record.id] = record.values["n"] }
+                cursor = page.cursor ?? cursor
+            }
+            listings += 1
+            if isLast { return (seen, listings) }
+            isLast = !isBusy
+        }
+    }
+
+    @Test func `misses none of a million changes`() async throws {
+        try prepare()
+        let url = server.url
+        let log = Self.app(.log, url)
+        try await log.install(log.changeLog())
+        let rounds = Self.changes / 500 / Self.writers * 17 / 16 + 20
+        let writers = Writers()
+        writers.left.withLock { $0 = Self.writers }
+        for writer in 1...Self.writers {
+            try server.session("CALL work(\(writer), \(rounds))") { writers.end($0) }
+        }
+        let readers: [PostgresSettings.Changes] = [
+            .transaction, .column("changed", lagSeconds: 0), .log,
+        ]
+        let results = try await withThrowingTaskGroup(
+            of: (seen: [AppRecordID: String], listings: Int).self
+        ) { group in
+            for changes in readers {
+                group.addTask { try await Self.follow(Self.app(changes, url), writers) }
+            }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(writers.failed.withLock { $0 } == 0)
+        let made = try server.sql("SELECT sum(n), count(*) FROM busy")
+        let counts = try #require(made.first?.split(separator: "|").compactMap { Int($0) })
+        #expect(counts[0] >= Self.changes)
+        let rows = try server.sql("SELECT id, n FROM busy").reduce(into: [AppRecordID: String]()) {
+            let parts = $1.split(separator: "|").map(String.init)
+            $0[AppRecordID(parts[0])] = parts[1]
+        }
+        #expect(rows.count == counts[1])
+        for (seen, listings) in results {
+            let missed = rows.filter { seen[$0.key] != $0.value }
+            #expect(missed.count == 0, "missed \(missed.count), such as \(missed.prefix(3))")
+            // Followed while it happened, not read once at the end.
+            #expect(listings > 10)
+        }
+        #expect(results.count == readers.count)
+    }
+}
