@@ -8,6 +8,7 @@ RADICALE := .build/radicale/bin/radicale
 OLD := .build/old-carddav/bin/python
 CLIENT := .build/hubspot-client/bin/python
 TAP := .build/hubspot-tap/bin/python
+TAP_POSTGRES := .build/postgres-tap/bin/tap-postgres
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -18,10 +19,11 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP)
+test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES)
 	swift build --build-tests $(CHECK)
 	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) \
-	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) swift test --skip-build
+	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) \
+	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -63,6 +65,10 @@ $(CLIENT): Tests/Clients/requirements.txt | tools
 $(TAP): Tests/Clients/requirements-tap.txt | tools
 	python3 -m venv .build/hubspot-tap
 	.build/hubspot-tap/bin/pip install --quiet -r $<
+
+$(TAP_POSTGRES): Tests/Clients/requirements-tap-postgres.txt | tools
+	python3 -m venv .build/postgres-tap
+	.build/postgres-tap/bin/pip install --quiet -r $<
 
 libraries:
 	@$(call packages,$(LIBRARIES))

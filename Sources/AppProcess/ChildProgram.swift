@@ -137,7 +137,11 @@ final class ChildProgram {
             if unread.count > settings.lineLimit {
                 throw failure("the program wrote a line of more than \(settings.lineLimit) bytes")
             }
-            if hasEnded { return nil }
+            if hasEnded {
+                // The last line may have no end.
+                defer { (unread, searched) = ([], 0) }
+                return unread.isEmpty ? nil : unread
+            }
             try wait(until: deadline, isWriting: false)
         }
     }
