@@ -224,6 +224,6 @@ final class ChildProgram {
         let path = "/proc/\(process.processIdentifier)/statm"
         guard let data = FileManager.default.contents(atPath: path) else { return nil }
         let pages = String(decoding: data, as: UTF8.self).split(separator: " ").dropFirst().first
-        return pages.flatMap { Int($0) }.map { $0 * Int(getpagesize()) >> 20 }
+        return pages.flatMap { Int($0) }.map { ($0 * Int(getpagesize())) >> 20 }
     }
 }
