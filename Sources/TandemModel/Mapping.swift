@@ -42,6 +42,8 @@ package struct FieldMapping: Hashable, Sendable {
     /// Text with `{property}` places that makes the app's value; such a field flows to the app only.
     package var template: String?
     package var namePart: NamePart?
+    /// The object whose record the field names: by its id in the app there, by that in the CRM here.
+    package var association: ObjectName?
     /// The app refuses a record without it.
     package var isRequired: Bool
 
@@ -49,7 +51,7 @@ package struct FieldMapping: Hashable, Sendable {
         _ crm: PropertyName, _ app: AppField, type: ValueType = .string,
         direction: Direction = .both, rule: FieldRule = .overwrite,
         options: [String: String] = [:], template: String? = nil, namePart: NamePart? = nil,
-        isRequired: Bool = false
+        association: ObjectName? = nil, isRequired: Bool = false
     ) {
         self.crm = crm
         self.app = app
@@ -59,6 +61,7 @@ package struct FieldMapping: Hashable, Sendable {
         self.options = options
         self.template = template
         self.namePart = namePart
+        self.association = association
         self.isRequired = isRequired
     }
 }

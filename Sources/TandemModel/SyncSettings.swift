@@ -40,6 +40,8 @@ package struct SyncSettings: Hashable, Sendable {
     package var blanks: BlankRule
     /// Contacts that this sync makes in the CRM become marketing contacts under these rules.
     package var marketing: MarketingRules?
+    /// The syncs of other objects of the same connection: what association fields go through.
+    package var companions: [ObjectName: SyncName] = [:]
 
     package var object: ObjectName { mapping.object }
 
@@ -95,5 +97,6 @@ extension FieldMapping {
         let options = options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         return "\(crm):\(app):\(type.rawValue):\(direction.rawValue):\(rule.rawValue):"
             + "\(options.joined(separator: "&")):\(template ?? ""):\(namePart?.rawValue ?? "")"
+            + (association.map { ":\($0)" } ?? "")
     }
 }

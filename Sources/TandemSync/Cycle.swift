@@ -51,9 +51,12 @@ package struct Cycle: Sendable {
             try await observeApp(&run, isFull: isFull)
             try observeCRM(&run)
             try await settleIntents(&run)
+            try completeLinks(run)
             try match(&run)
             try checkRails(&run)
             try await planAndApply(&run)
+            // Records of one object that name each other: the second pass has all of them.
+            if try completeLinks(run) { try await planAndApply(&run) }
         } catch let error as AppError {
             run.report.stop = .app(error)
         } catch let stop as RailStop {

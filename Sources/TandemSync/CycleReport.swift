@@ -41,5 +41,19 @@ package struct CycleReport: Hashable, Sendable {
         createdInCRM + updatedInCRM + createdInApp + updatedInApp + deletedInCRM + deletedInApp
     }
 
+    /// Takes in what a second pass over the same sync did.
+    package mutating func add(_ second: CycleReport) {
+        (run, endedAt, stop) = (second.run, second.endedAt, second.stop)
+        read += second.read
+        createdInCRM += second.createdInCRM
+        updatedInCRM += second.updatedInCRM
+        createdInApp += second.createdInApp
+        updatedInApp += second.updatedInApp
+        deletedInCRM += second.deletedInCRM
+        deletedInApp += second.deletedInApp
+        failed += second.failed
+        decisions.merge(second.decisions, uniquingKeysWith: +)
+    }
+
     mutating func count(_ decision: String) { decisions[decision, default: 0] += 1 }
 }

@@ -121,6 +121,9 @@ package struct PairTable {
     package func delete(_ pair: Pair) throws {
         var pair = pair
         try removeKeys(of: &pair)
+        try connection.run(
+            "DELETE FROM waiting WHERE sync_id = ? AND pair_id = ?",
+            [.integer(syncID), .integer(pair.id)])
         try connection.run("DELETE FROM pair WHERE id = ?", [.integer(pair.id)])
     }
 

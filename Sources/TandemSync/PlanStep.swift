@@ -28,7 +28,7 @@ extension Cycle {
             let (end, outbox, report) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)
                 let records = try tx.crm.records(due.compactMap(\.crmID))
-                var step = PlanStep(
+                var step = try PlanStep(
                     cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report)
                 let aliases = try tx.crm.aliases(of: due.compactMap(\.crmID))
                 let merges = MergeFollower(tx: tx)
@@ -75,6 +75,15 @@ struct PlanStep {
     let isInitial: Bool
     var report: CycleReport
     var outbox: [OutboxItem] = []
+    let links: LinkStep
+
+    init(cycle: Cycle, tx: CycleTransaction, isInitial: Bool, report: CycleReport) throws {
+        self.cycle = cycle
+        self.tx = tx
+        self.isInitial = isInitial
+        self.report = report
+        links = try LinkStep(cycle.sync, tx)
+    }
 
     var mapping: ObjectMapping { cycle.sync.mapping }
 
@@ -90,7 +99,9 @@ struct PlanStep {
         if let refusal = pair.appRefusals[""] {
             return try fail(pair, refusal)
         }
-        let view = view(of: pair, record)
+        let (view, unlinked) = try view(of: pair, record)
+        try links.forget(pair)
+        try links.remember(unlinked, of: pair)
         let plan = Planner(cycle.sync).plan(view)
         // A create without answer is settled first, or the record it made would be a stranger.
         if pair.intent != nil && plan.actions == [.forget] { return }
@@ -156,24 +167,28 @@ struct PlanStep {
         cycle.app.capabilities.conditionalWrites && pair.appVersion == nil && pair.recheckAt != nil
     }
 
-    /// What the planner may look at.
-    func view(of pair: Pair, _ record: CRMRecord?) -> PairView {
-        let crm: Presence =
-            switch (pair.crmID, record) {
-            case (.some, .some(let record)) where record.archivedAt == nil:
-                .present(mapping.view(of: record.properties))
-            case (.none, _): .absent
-            case (.some, _): .deleted
-            }
+    /// What the planner may look at, and the fields that it may not because they wait.
+    func view(of pair: Pair, _ record: CRMRecord?) throws -> (PairView, [LinkStep.Wait]) {
+        var waits: [LinkStep.Wait] = []
+        let crm: Presence
+        switch (pair.crmID, record) {
+        case (.some, .some(let record)) where record.archivedAt == nil:
+            var values = mapping.view(of: record.properties)
+            waits = try links.translate(&values, of: record, pair)
+            crm = .present(values)
+        case (.none, _): crm = .absent
+        case (.some, _): crm = .deleted
+        }
         let app: Presence =
             switch pair.appPresence {
             case .absent: .absent
             case .present: .present(pair.appValues)
             case .gone: cycle.tuning.defects.has(.recreatesDeleted) ? .absent : .deleted
             }
-        return PairView(
+        let view = PairView(
             crm: crm, app: app, crmBase: pair.crmBase, appBase: pair.appBase, hasMet: pair.hasMet,
             isDeletionApproved: pair.isDeletionApproved)
+        return (view, waits)
     }
 
     private mutating func note(_ plan: Plan, of pair: Pair) {

@@ -6,10 +6,12 @@ import TandemModel
 /// Writing the CRM side.
 extension PlanStep {
     mutating func createInCRM(_ pair: inout Pair, _ values: Values) throws {
-        let (accepted, refusals) = checked(values)
+        let incoming = try links.incoming(values)
+        let (accepted, refusals) = checked(incoming.properties)
         let record: CRMRecord
         do {
             record = try tx.writer.create(cycle.sync.object, accepted)
+            try links.set(incoming.links, of: record, pair)
             try tx.pairs.removeKeys(of: &pair)
             pair.crmID = record.id
         } catch CRMError.blocked {
@@ -18,7 +20,7 @@ extension PlanStep {
             return try fail(pair, error.refusal)
         }
         report.createdInCRM += 1
-        for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
+        settle(&pair, accepted, incoming, values)
         pair.hasMet = true
         pair.appRefusals.merge(refusals) { first, _ in first }
         try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
@@ -36,17 +38,21 @@ extension PlanStep {
     /// - Returns: `false` if the pair failed and is done with.
     mutating func write(_ values: Values, to pair: inout Pair) throws -> Bool {
         guard let id = pair.crmID else { return true }
-        let (accepted, refusals) = checked(values)
-        let before = try tx.crm.record(id)?.properties ?? [:]
+        let incoming = try links.incoming(values)
+        let (accepted, refusals) = checked(incoming.properties)
+        let record = try tx.crm.record(id)
+        let before = record?.properties ?? [:]
         do {
             try tx.writer.update(id, accepted)
+            if let record { try links.set(incoming.links, of: record, pair) }
         } catch let error as CRMError {
             try fail(pair, error.refusal)
             return false
         }
-        for property in accepted.keys { setBases(of: &pair, property, crm: accepted[property]) }
+        settle(&pair, accepted, incoming, values)
+        try links.remember(incoming.waits, of: pair)
         for name in values.keys { pair.appRefusals[name] = refusals[name] }
-        if accepted.isEmpty { return true }
+        if accepted.isEmpty && incoming.links.isEmpty { return true }
         report.updatedInCRM += 1
         try tx.journal.note(
             .update, on: .crm, of: pair, reason: "changed in the app",
@@ -78,6 +84,17 @@ extension PlanStep {
                 .conflict, on: side, of: pair, reason: "\(field.crm): deleted on the other side",
                 before: [field.crm: value])
         }
+    }
+
+    /// What was written is the base of both sides; of a link in the app's ids.
+    private func settle(
+        _ pair: inout Pair, _ accepted: Values, _ incoming: LinkStep.Incoming, _ values: Values
+    ) {
+        for property in accepted.keys {
+            let crm = links.has(property) ? values[property] : accepted[property]
+            setBases(of: &pair, property, crm: crm)
+        }
+        for (field, _) in incoming.links { setBases(of: &pair, field.crm, crm: values[field.crm]) }
     }
 
     private func setBases(of pair: inout Pair, _ property: PropertyName, crm: String?) {

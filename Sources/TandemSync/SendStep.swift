@@ -21,7 +21,7 @@ extension Cycle {
             let readBack = try await readings(of: outcomes)
             let report = try transaction(run) { tx in
                 var step = RecordStep(
-                    step: PlanStep(
+                    step: try PlanStep(
                         cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report),
                     run: run)
                 for (index, item) in items.enumerated() {
@@ -260,7 +260,7 @@ struct RecordStep {
         if cycle.tuning.defects.has(.basesOnLaterValues), let record {
             pair.crmBase.merge(cycle.sync.mapping.view(of: record.properties)) { $1 }
         }
-        let plan = Planner(cycle.sync).plan(step.view(of: pair, record))
+        let plan = try Planner(cycle.sync).plan(step.view(of: pair, record).0)
         for (property, decision) in plan.decisions where decision.movesBases {
             pair.crmBase[property] = decision.crm.now
             pair.appBase[property] = decision.app.now

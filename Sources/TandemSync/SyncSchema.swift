@@ -180,5 +180,21 @@ package enum SyncSchema {
                 // Whoever is forgotten is forgotten here too.
                 "CREATE INDEX journal_by_record ON journal (crm_id) WHERE crm_id IS NOT NULL",
             ]),
+        Migration(
+            "sync-4",
+            [
+                // Association fields whose record has no counterpart in its own sync yet.
+                """
+                CREATE TABLE waiting (
+                    sync_id {integer} NOT NULL,
+                    pair_id {integer} NOT NULL,
+                    property TEXT NOT NULL,
+                    object TEXT NOT NULL,
+                    side TEXT NOT NULL CHECK (side IN ('crm', 'app')),
+                    target TEXT NOT NULL,
+                    PRIMARY KEY (sync_id, pair_id, property, side)
+                ) {clustered}
+                """
+            ]),
     ]
 }

@@ -210,7 +210,9 @@ package struct SyncTable {
     /// Forgets a sync and its pairs; no record is touched.
     package func remove(_ name: SyncName) throws -> Bool {
         guard let id = try state(name)?.id else { return false }
-        for table in ["pair", "pair_key", "run", "journal", "lag", "missed"] {
+        for table in [
+            "pair", "pair_key", "run", "journal", "lag", "missed", "waiting", "followed_merge",
+        ] {
             try connection.run("DELETE FROM \(table) WHERE sync_id = ?", [.integer(id)])
         }
         return try connection.run("DELETE FROM sync WHERE id = ?", [.integer(id)]) == 1

@@ -94,6 +94,8 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
     package let awaitingApproval: Int
     package let deletedInCRM: Int
     package let deletedInApp: Int
+    /// Fields that name a record which has no counterpart yet.
+    package let linksWaiting: Int
     package let failures: [Failures]
     package let exclusions: [Exclusions]
     package let oldestUnsyncedSeconds: Double?
@@ -110,6 +112,7 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         case awaitingApproval = "awaiting_approval"
         case deletedInCRM = "deleted_in_crm"
         case deletedInApp = "deleted_in_app"
+        case linksWaiting = "links_waiting"
         case oldestUnsyncedSeconds = "oldest_unsynced_seconds"
         case lastCycle = "last_cycle"
     }
@@ -138,6 +141,9 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         awaitingApproval = counts[.awaitingApproval]
         deletedInCRM = counts[.deletedInCRM]
         deletedInApp = counts[.deletedInApp]
+        linksWaiting = Int(
+            try connection.number(
+                "SELECT COUNT(*) FROM waiting WHERE sync_id = ?", [.integer(id)]))
         failures = counts.details(.failed).map { category, count in
             let remedy = FailureCategory(rawValue: category)?.remedy ?? ""
             return Failures(category: category, count: count, remedy: remedy)

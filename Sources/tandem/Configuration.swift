@@ -135,6 +135,25 @@ struct ConfigurationReader {
             named: problems.named, http: http(reader), marketing: marketing)
     }
 
+    /// Each sync with its companions, those that others refer to first; a circle is entered
+    /// at its first name, and completed by a second pass.
+    private func inOrder(_ syncs: [SyncSettings]) -> [SyncSettings] {
+        var ordered: [SyncSettings] = []
+        var entered: Set<SyncName> = []
+        func add(_ sync: SyncSettings) {
+            guard entered.insert(sync.name).inserted else { return }
+            var sync = sync
+            let companions = syncs.filter { $0.connection == sync.connection }
+            for other in companions { sync.companions[other.object] = other.name }
+            for object in sync.mapping.fields.compactMap(\.association) {
+                companions.filter { $0.object == object }.forEach(add)
+            }
+            ordered.append(sync)
+        }
+        syncs.forEach(add)
+        return ordered
+    }
+
     /// What is said about the CRM API; `http: {listen: "127.0.0.1:8484"}` is enough.
     private func http(_ reader: YAMLReader) -> Configuration.HTTP? {
         guard let node = reader["http"],
@@ -216,6 +235,6 @@ struct ConfigurationReader {
             }
             syncs.append(sync)
         }
-        return syncs
+        return inOrder(syncs)
     }
 }

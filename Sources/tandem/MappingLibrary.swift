@@ -128,7 +128,8 @@ struct MappingReader {
     let problems: Problems
 
     private static let fieldKeys = [
-        "crm", "app", "type", "direction", "rule", "options", "template", "name-part", "required",
+        "crm", "app", "type", "direction", "rule", "options", "template", "name-part",
+        "association", "required",
     ]
 
     func mapping(_ root: Node) -> ObjectMapping? {
@@ -177,6 +178,7 @@ struct MappingReader {
             rule: reader.word("rule", as: FieldRule.self) ?? .overwrite, options: options,
             template: reader.text("template"),
             namePart: reader.word("name-part", as: NamePart.self),
+            association: reader.text("association").map { ObjectName($0) },
             isRequired: reader.flag("required") ?? false)
     }
 }

@@ -137,7 +137,10 @@ struct CheckCommand: AsyncParsableCommand {
         return sync.mapping.fields.map { field in
             let direction = sync.direction.intersection(field.direction)
             var notes: [String] = []
-            if field.template == nil && properties[field.crm] == nil {
+            if let object = field.association, sync.companions[object] == nil {
+                notes.append("waits for a sync of \(object) on this connection")
+            }
+            if field.template == nil && field.association == nil && properties[field.crm] == nil {
                 notes.append("the CRM has no such property")
             }
             notes += appNotes(field, direction, known)

@@ -48,6 +48,11 @@ extension SyncStatus {
                 "  \(awaitingApproval) deletions wait: tandem approve \(name) --all, or --record ID"
             )
         }
+        if linksWaiting > 0 {
+            lines.append(
+                "  \(linksWaiting) fields name a record that has no counterpart yet "
+                    + "(association-missing); they are completed when it has one")
+        }
         for failure in failures {
             lines.append("  failed: \(failure.count) \(failure.category). \(failure.remedy)")
         }

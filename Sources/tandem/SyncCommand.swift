@@ -38,8 +38,20 @@ struct SyncCommand: AsyncParsableCommand {
             if dryRun { return try await preview(world, chosen) }
             var reports: [CycleReport] = []
             for sync in chosen { reports.append(try await cycle(of: sync, in: world)) }
+            for (place, sync) in chosen.enumerated() where refers(sync, to: chosen[place...]) {
+                reports[place].add(try await cycle(of: sync, in: world))
+            }
             try show(reports)
             try finish(reports)
+        }
+    }
+
+    /// Whether records of a sync name some of a sync that runs after it: objects that refer to each
+    /// other in a circle need a second pass.
+    private func refers(_ sync: SyncSettings, to later: ArraySlice<SyncSettings>) -> Bool {
+        let objects = sync.mapping.fields.compactMap(\.association)
+        return later.dropFirst().contains {
+            $0.connection == sync.connection && objects.contains($0.object)
         }
     }
 

@@ -40,6 +40,10 @@ import Testing
             + range.map { "p\($0)@example.com,\(name)\($0),Lee,+46 \($0)\n" }.joined()
     }
 
+    private func id(_ program: Program, _ object: String, _ record: String) throws -> String {
+        try #require(try program.json("crm", "show", object, record)["id"] as? String)
+    }
+
     /// The properties that both sides have a mapping for.
     private func contacts(_ program: Program) throws -> [String: [String: String]] {
         try program.contacts().mapValues { values in
@@ -64,9 +68,9 @@ import Testing
         try there.write("in.csv", people("There", 150..<400))
         try here.must("crm", "import", "contacts", "in.csv")
         try there.must("crm", "import", "contacts", "in.csv")
+        try there.must("crm", "create", "deals", "dealname=Big", "amount=12.50")
         try here.must("crm", "create", "companies", "name=Acme", "domain=acme.example")
         try there.must("crm", "create", "companies", "name=Acme AB", "domain=www.acme.example")
-        try there.must("crm", "create", "deals", "dealname=Big", "amount=12.50")
         try serve()
         try sync()
         #expect(try contacts(here).count == 400)
@@ -74,6 +78,16 @@ import Testing
         #expect(try contacts(here)["p200@example.com"]?["firstname"] == "Here200")
         let firms = try there.json("crm", "list", "companies")["results"] as? [Any]
         #expect(firms?.count == 1)
+        // The company of a contact has another number on each side.
+        let acme = (
+            try id(here, "companies", "acme.example"), try id(there, "companies", "acme.example")
+        )
+        #expect(acme.0 != acme.1)
+        try here.must(
+            "crm", "update", "contacts", "p9@example.com", "associatedcompanyid=\(acme.0)")
+        try sync()
+        #expect(
+            try there.contacts()["p9@example.com"]?["associatedcompanyid"] == acme.1)
         let deals = try here.json("crm", "list", "deals")["results"] as? [[String: Any]]
         #expect((deals?.first?["properties"] as? [String: String])?["amount"] == "12.5")
         #expect(try sync() == 0)

@@ -1,0 +1,178 @@
+import Foundation
+import Testing
+
+/// Companies, people and deals that name each other, in a real database with foreign keys.
+@Suite final class `Records that name each other` {
+    private let server: PostgresServer
+    private let program: Program
+
+    init() throws {
+        server = try PostgresServer()
+        program = try Program()
+        try server.sql(
+            """
+            CREATE TABLE firms (
+                id serial PRIMARY KEY, name text, domain text, parent int REFERENCES firms
+            );
+            CREATE TABLE people (
+                id serial PRIMARY KEY, email text, firstname text, firm int REFERENCES firms
+            );
+            CREATE TABLE sales (
+                id serial PRIMARY KEY, title text, amount numeric, firm int REFERENCES firms,
+                person int REFERENCES people
+            );
+            """)
+        try program.write("mappings/erp/app.yaml", "adapter: postgres\nsummary: an ERP\n")
+        try program.write(
+            "mappings/erp/companies.yaml",
+            """
+            object: companies
+            app-object: firms
+            fields:
+              - {crm: name, app: name}
+              - {crm: domain, app: domain}
+              - {crm: parent, app: parent, association: companies}
+            """)
+        try program.write(
+            "mappings/erp/contacts.yaml",
+            """
+            object: contacts
+            app-object: people
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: firstname, app: firstname}
+              - {crm: associatedcompanyid, app: firm, association: companies}
+            """)
+        try program.write(
+            "mappings/erp/deals.yaml",
+            """
+            object: deals
+            app-object: sales
+            fields:
+              - {crm: dealname, app: title}
+              - {crm: amount, app: amount, type: number}
+              - {crm: company, app: firm, association: companies}
+              - {crm: contact, app: person, association: contacts}
+            """)
+        try configure("firms", "people", "sales")
+    }
+
+    private func configure(_ names: String...) throws {
+        let objects = ["firms": "companies", "people": "contacts", "sales": "deals"]
+        try program.write(
+            "tandem.yaml",
+            """
+            mappings: mappings
+            connections: {erp: {app: erp, url: "\(server.url)"}}
+            syncs:
+            \(names.map { "  \($0): {connection: erp, object: \(objects[$0] ?? ""), blanks: clear}\n" }
+                .joined())
+            """)
+    }
+
+    private static let names = """
+        SELECT p.email, f.name FROM people p LEFT JOIN firms f ON f.id = p.firm ORDER BY p.email
+        """
+
+    private func id(_ object: String, _ name: String) throws -> String {
+        let records = try #require(
+            try program.json("crm", "list", object)["results"] as? [[String: Any]])
+        let found = records.first { record in
+            (record["properties"] as? [String: String] ?? [:]).values.contains(name)
+        }
+        return try #require(found?["id"] as? String)
+    }
+
+    @Test func `are translated on the way, in both directions`() throws {
+        try server.sql(
+            """
+            INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example'), ('Bolt', 'bolt.example');
+            INSERT INTO people (email, firstname, firm) VALUES ('a@acme.example', 'Ann', 1);
+            INSERT INTO sales (title, amount, firm, person) VALUES ('Big', 10, 2, 1);
+            """)
+        try program.must("crm", "create", "companies", "name=Cork", "domain=cork.example")
+        let cork = try id("companies", "Cork")
+        try program.must(
+            "crm", "create", "contacts", "email=c@cork.example", "associatedcompanyid=\(cork)")
+        try program.must("sync")
+        #expect(
+            try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|Cork"])
+        let (acme, bolt) = (try id("companies", "Acme"), try id("companies", "Bolt"))
+        #expect(
+            try program.contacts()["a@acme.example"]?["associatedcompanyid"] == acme)
+        let (deal, ann) = (try id("deals", "Big"), try id("contacts", "a@acme.example"))
+        #expect(try linked("deals", deal, "companies") == [bolt])
+        #expect(try linked("deals", deal, "contacts") == [ann])
+        #expect(try writes() == 0)
+
+        // Each side moves a link, and one is cleared.
+        try program.must(
+            "crm", "update", "contacts", "a@acme.example", "associatedcompanyid=\(cork)")
+        try server.sql("UPDATE sales SET firm = 1, person = 2")
+        try program.must("sync")
+        #expect(try server.sql(Self.names).first == "a@acme.example|Cork")
+        #expect(try linked("deals", deal, "companies") == [acme])
+        #expect(
+            try linked("deals", deal, "contacts") == [id("contacts", "c@cork.example")])
+        try server.sql("UPDATE people SET firm = NULL WHERE email = 'c@cork.example'")
+        try program.must("sync")
+        #expect(
+            try program.contacts()["c@cork.example"]?["associatedcompanyid"] ?? "" == "")
+        #expect(try writes() == 0)
+    }
+
+    @Test func `wait for what is not there yet and complete by themselves`() throws {
+        try configure("people")
+        try server.sql(
+            """
+            INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example');
+            INSERT INTO people (email, firm) VALUES ('a@acme.example', 1);
+            """)
+        try program.must("crm", "create", "companies", "name=Cork", "domain=cork.example")
+        let cork = try id("companies", "Cork")
+        try program.must(
+            "crm", "create", "contacts", "email=c@cork.example", "associatedcompanyid=\(cork)")
+        try program.must("sync")
+        // The records themselves are carried; what they name is not, and nothing failed.
+        #expect(try program.contacts().count == 2)
+        #expect(try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|"])
+        #expect(try program.status("people")["in_sync"] as? Int == 2)
+        #expect(try program.status("people")["links_waiting"] as? Int == 2)
+        #expect(try writes() == 0)
+
+        try configure("people", "firms")
+        try program.must("sync")
+        #expect(try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|Cork"])
+        #expect(
+            try program.contacts()["a@acme.example"]?["associatedcompanyid"]
+                == id("companies", "Acme"))
+        #expect(try program.status("people")["links_waiting"] as? Int == 0)
+        #expect(try writes() == 0)
+    }
+
+    @Test func `may go round in a circle`() throws {
+        try server.sql(
+            """
+            INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example'), ('Bolt', 'bolt.example');
+            UPDATE firms SET parent = 3 - id;
+            """)
+        try program.must("sync")
+        let (acme, bolt) = (try id("companies", "Acme"), try id("companies", "Bolt"))
+        #expect(try linked("companies", acme, "companies") == [bolt])
+        #expect(try writes() == 0)
+        #expect(try server.sql("SELECT id, parent FROM firms ORDER BY id") == ["1|2", "2|1"])
+    }
+
+    private func linked(_ object: String, _ id: String, _ other: String) throws -> [String] {
+        let document = try program.json("crm", "show", object, id)
+        let all = document["associations"] as? [String: [[String: Any]]] ?? [:]
+        return (all[other] ?? []).compactMap { $0["id"] as? String }
+    }
+
+    /// What one more cycle writes.
+    private func writes() throws -> Int {
+        let syncs = try #require(try program.json("sync")["syncs"] as? [[String: Any]])
+        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
+        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
+    }
+}
