@@ -9,6 +9,7 @@ OLD := .build/old-carddav/bin/python
 CLIENT := .build/hubspot-client/bin/python
 TAP := .build/hubspot-tap/bin/python
 TAP_POSTGRES := .build/postgres-tap/bin/tap-postgres
+TRYTON := .build/tryton/crm.sqlite
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -19,11 +20,12 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES)
+test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES) $(TRYTON)
 	swift build --build-tests $(CHECK)
 	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) \
 	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) \
-	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) swift test --skip-build
+	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) \
+	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -69,6 +71,17 @@ $(TAP): Tests/Clients/requirements-tap.txt | tools
 $(TAP_POSTGRES): Tests/Clients/requirements-tap-postgres.txt | tools
 	python3 -m venv .build/postgres-tap
 	.build/postgres-tap/bin/pip install --quiet -r $<
+
+# A server with an empty database, which each test copies.
+$(TRYTON): Tests/Servers/requirements-tryton.txt | tools
+	rm -rf .build/tryton && python3 -m venv .build/tryton
+	.build/tryton/bin/pip install --quiet -r $<
+	printf '[database]\nuri = sqlite://\npath = $(CURDIR)/.build/tryton\n' > .build/tryton/trytond.conf
+	printf 'admin-password' > .build/tryton/password
+	: > .build/tryton/new.sqlite
+	TRYTONPASSFILE=.build/tryton/password .build/tryton/bin/trytond-admin -c .build/tryton/trytond.conf -d new \
+	  -u party --activate-dependencies --email admin@example.com
+	mv .build/tryton/new.sqlite $@
 
 libraries:
 	@$(call packages,$(LIBRARIES))

@@ -69,7 +69,10 @@ package struct RESTApp: App {
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        RESTListing(app: self, since: cursor)
+        if let cursor, Int64(cursor.text) == nil {
+            throw .cursorExpired("the cursor is none of this app's")
+        }
+        return RESTListing(app: self, since: cursor)
     }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {

@@ -21,7 +21,7 @@ package enum AppLaw: String, CaseIterable, Sendable {
     case refusesForeignCursors = "refuses foreign cursors"
     /// An update changes the fields that it names and no others.
     case changesNoOtherField = "changes no other field"
-    /// Quotes, line ends, accents and emoji come back as they were sent.
+    /// Quotes, accents and emoji come back as they were sent, line ends too unless they are refused.
     case keepsText = "keeps text"
     /// A field that is cleared is read as blank, not as a word for it.
     case clearsFields = "clears fields"

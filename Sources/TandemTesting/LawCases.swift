@@ -123,7 +123,10 @@ extension LawBench {
         ]
         let ids = try await create()
         for text in texts.map({ String($0.prefix(subject.textLimit)) }) {
-            _ = try written(try await update(ids[0], [subject.texts.1: text]))
+            let outcome = try await update(ids[0], [subject.texts.1: text])
+            // A field of one line may refuse a second one, but not bend it.
+            if case .refused = outcome, text.contains("\n") { continue }
+            _ = try written(outcome)
             try await eventually("`\(text)` came back as something else") {
                 same(try await record(ids[0]).values[subject.texts.1], text)
             }

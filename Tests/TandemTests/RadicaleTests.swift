@@ -34,6 +34,13 @@ import Testing
         "Ann", "Zoë", "Øyvind", "José", "Łukasz", "Nguyễn", "李", "Мария", "Søren", "Æsa",
     ]
 
+    @Test func `keeps the adapter laws`() throws {
+        try server.start()
+        let result = try program.run(["check", "--laws", "people", "--yes"])
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        #expect(result.out.split(separator: "\n").filter { $0.contains(" kept") }.count == 15)
+    }
+
     /// A thousand on each side: 300 share an address, 50 cards have only name and company, 20
     /// addresses have two cards, 40 cards have no address at all, 5 are broken, 3 are groups.
     @Test func `brings two thousand contacts together, once`() throws {

@@ -63,6 +63,14 @@ import Testing
         return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
     }
 
+    @Test(arguments: ["people", "firms"])
+    func `keep the adapter laws`(_ sync: String) throws {
+        try serve()
+        let result = try here.run(["check", "--laws", sync, "--yes"])
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        #expect(result.out.split(separator: "\n").filter { $0.contains(" kept") }.count >= 13)
+    }
+
     @Test func `become the same in both directions and stay so`() throws {
         try here.write("in.csv", people("Here", 0..<250))
         try there.write("in.csv", people("There", 150..<400))
