@@ -235,7 +235,91 @@ def csv(folder):
     note(f"import of {ROWS} rows", seconds, floor, "well under 60 s", memory)
 
 
-for job in (csv, carddav, upload):
+class Postgres:
+    """A PostgreSQL server of its own, reached by a socket in its folder."""
+
+    PROGRAMS = "/usr/lib/postgresql/15/bin"
+
+    def __init__(self, folder):
+        self.folder = f"{folder}/pg"
+        os.makedirs(self.folder)
+        # The server refuses to run as root.
+        self.user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        if self.user:
+            shutil.chown(self.folder, "postgres")
+            os.chmod(folder, 0o755)
+        data = f"{self.folder}/data"
+        subprocess.run([*self.user, f"{self.PROGRAMS}/initdb", "-D", data, "-A", "trust", "-U", "postgres"],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*self.user, f"{self.PROGRAMS}/postgres", "-D", data, "-k", self.folder, "-c", "listen_addresses="],
+            stderr=subprocess.DEVNULL)
+        while subprocess.run([f"{self.PROGRAMS}/pg_isready", "-h", self.folder], stdout=subprocess.DEVNULL).returncode:
+            time.sleep(0.1)
+
+    def sql(self, text, input=None):
+        command = ["psql", "-X", "-q", "-h", self.folder, "-U", "postgres", "-c", text]
+        return subprocess.run(command, check=True, input=input, capture_output=True).stdout
+
+    def stop(self):
+        subprocess.run([*self.user, f"{self.PROGRAMS}/pg_ctl", "-D", f"{self.folder}/data", "-m", "fast", "stop"],
+                       check=True, stdout=subprocess.DEVNULL)
+        self.process.wait()
+
+
+def postgres(folder):
+    """A first sync of a table into the CRM, and of the CRM into a table.
+
+    The floor of both: COPY of the same rows out of or into the table, and plain inserts of them into SQLite.
+    """
+    server = Postgres(folder)
+    try:
+        columns = "email, firstname, lastname, phone, company, city"
+        table = "(id bigserial PRIMARY KEY, email text, firstname text, lastname text, phone text, company text, city text)"
+        server.sql(f"CREATE TABLE people {table}")
+        server.sql(f"CREATE TABLE back {table}")
+        server.sql(f"""INSERT INTO people ({columns}) SELECT 'p' || n || '@example.com', 'First' || n, 'Last' || n,
+                       '+46 ' || n, 'Firm ' || n % 997, 'City ' || n % 97 FROM generate_series(1, {ROWS}) n""")
+        started = time.perf_counter()
+        copied = server.sql(f"COPY people ({columns}) TO STDOUT")
+        out = time.perf_counter() - started
+        lines = [line.split("\t") for line in copied.decode().splitlines()]
+        database = sqlite3.connect(f"{folder}/floor.db")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("CREATE TABLE contact (email TEXT PRIMARY KEY, b TEXT, c TEXT, d TEXT, e TEXT, f TEXT)")
+        started = time.perf_counter()
+        with database:
+            database.executemany("INSERT INTO contact VALUES (?, ?, ?, ?, ?, ?)", lines)
+        inserts = time.perf_counter() - started
+        server.sql(f"CREATE TABLE copied {table}")
+        started = time.perf_counter()
+        server.sql(f"COPY copied ({columns}) FROM STDIN", copied)
+        into = time.perf_counter() - started
+        for name in ("people", "back"):
+            os.makedirs(f"{folder}/mappings/{name}")
+            with open(f"{folder}/mappings/{name}/app.yaml", "w") as file:
+                file.write("adapter: postgres\nsummary: a table\n")
+            with open(f"{folder}/mappings/{name}/contacts.yaml", "w") as file:
+                file.write(f"object: contacts\napp-object: {name}\nfields:\n")
+                file.writelines(f"  - {{crm: {column}, app: {column}}}\n" for column in columns.split(", "))
+        with open(f"{folder}/tandem.yaml", "w") as file:
+            file.write("mappings: mappings\nconnections:\n")
+            file.writelines(f"  {name}: {{app: {name}, url: 'postgres://postgres@/postgres?host={server.folder}'}}\n"
+                            for name in ("people", "back"))
+            file.write("syncs:\n")
+            file.writelines(f"  {name}: {{connection: {name}, object: contacts}}\n" for name in ("people", "back"))
+        for name, goal, floor in (("people", "from PostgreSQL into the CRM", out), ("back", "from the CRM into PostgreSQL", into)):
+            seconds, memory = measure(["sync", name], folder)
+            note(f"first sync, {ROWS} rows {goal}, {ROWS / seconds:.0f}/s", seconds, floor + inserts, "", memory)
+        made = server.sql("SELECT count(*) FROM back").decode().split()[2]
+        if int(made) != ROWS:
+            sys.exit(f"{made} rows of {ROWS} arrived")
+    finally:
+        server.stop()
+
+
+for job in (csv, carddav, upload, postgres):
     folder = tempfile.mkdtemp(prefix="tandem-bench-")
     try:
         job(folder)
