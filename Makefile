@@ -10,6 +10,7 @@ CLIENT := .build/hubspot-client/bin/python
 TAP := .build/hubspot-tap/bin/python
 TAP_POSTGRES := .build/postgres-tap/bin/tap-postgres
 TRYTON := .build/tryton/crm.sqlite
+KINTO := .build/kinto/bin/kinto
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -20,12 +21,12 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES) $(TRYTON)
+test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES) $(TRYTON) $(KINTO)
 	swift build --build-tests $(CHECK)
 	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) \
 	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) \
 	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) \
-	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) swift test --skip-build
+	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) TANDEM_KINTO=$(CURDIR)/$(KINTO) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -82,6 +83,10 @@ $(TRYTON): Tests/Servers/requirements-tryton.txt | tools
 	TRYTONPASSFILE=.build/tryton/password .build/tryton/bin/trytond-admin -c .build/tryton/trytond.conf -d new \
 	  -u party --activate-dependencies --email admin@example.com
 	mv .build/tryton/new.sqlite $@
+
+$(KINTO): Tests/Servers/requirements-kinto.txt | tools
+	python3 -m venv .build/kinto
+	.build/kinto/bin/pip install --quiet -r $<
 
 libraries:
 	@$(call packages,$(LIBRARIES))

@@ -67,7 +67,7 @@ let package = Package(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
             swiftSettings: strict),
         .target(
-            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks", crypto],
             swiftSettings: strict),
         .target(
             name: "AppProcess", dependencies: ["TandemModel", "TandemTasks"],

@@ -59,15 +59,6 @@ extension AppRecord {
     }
 }
 
-extension JSON {
-    /// The value as a field holds it; a list of single values is a set of options.
-    var fieldOrSet: String? {
-        if let field { return field }
-        guard let parts = elements?.map(\.field), !parts.contains(nil) else { return nil }
-        return parts.compactMap(\.self).joined(separator: ";")
-    }
-}
-
 extension Refusal {
     init(process said: JSON) {
         let category = said["category"]?.text.flatMap(FailureCategory.init(rawValue:))

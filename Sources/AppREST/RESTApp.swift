@@ -1,3 +1,4 @@
+import Crypto
 package import TandemHTTP
 package import TandemModel
 import TandemTasks
@@ -11,9 +12,6 @@ package struct RESTApp: App {
 
     private let timeoutSeconds: Int64
 
-    /// Requests in flight.
-    static let inFlight = 4
-
     /// How far the app's clock may be behind ours.
     private static let skew = Span.seconds(600)
 
@@ -21,33 +19,46 @@ package struct RESTApp: App {
     ///   - description: How the app is reached.
     ///   - object: The object's name in it.
     ///   - variables: What the connection says, with `url`.
-    ///   - fields: The fields that the mapping names.
+    ///   - types: The fields that the mapping names, with their types.
+    ///   - budget: Shared by everything that asks this account.
     ///   - options: Limits of the requests.
     /// - Throws: ``AppError`` if the description has no such object.
     package init(
         _ description: RESTDescription, object: String, variables: [String: String],
-        fields: [AppField], options: HTTPClient.Options
+        types: [AppField: ValueType], budget: RateBudget, options: HTTPClient.Options
     ) throws(AppError) {
-        guard let found = description.objects[object] else {
+        guard let found = description.objects[object] ?? description.objects["*"] else {
             throw .askOperator(
                 .mapping, "\(description.title) has no object `\(object)`",
                 remedy: "Name one of \(description.objects.keys.sorted().joined(separator: ", ")).")
         }
         self.object = found
-        self.fields = fields
+        fields = types.keys.sorted()
         timeoutSeconds = Int64(options.timeoutSeconds)
         connection = RESTConnection(
-            description, variables.merging(["object": object]) { $1 }, HTTPClient(options))
+            description, variables.merging(["object": object]) { $1 }, HTTPClient(options), budget,
+            types: types)
     }
+
+    /// Requests in flight.
+    var width: Int { connection.description.limits.concurrency }
 
     package var capabilities: AppCapabilities {
         // A create may be carried out as late as its request times out, and be found by a search
         // when the index has it. A batch is what goes out at once, so that none waits for others.
-        AppCapabilities(
-            conditionalWrites: false,
-            createSafety: .search(lagSeconds: object.changes.lagSeconds + timeoutSeconds),
-            readBatch: object.read.batch, writeBatch: Self.inFlight, reportsDeletions: false,
-            listsWholeRecords: true)
+        let lag = object.changes.lagSeconds + timeoutSeconds
+        return AppCapabilities(
+            conditionalWrites: !object.condition.isEmpty,
+            createSafety: object.find == nil ? .clientID : .search(lagSeconds: lag),
+            readBatch: object.read?.size ?? 100, writeBatch: width,
+            reportsDeletions: object.shape.deleted != nil, listsWholeRecords: true)
+    }
+
+    /// The id that a record gets whose create has this key.
+    static func id(for key: String) -> String {
+        let digest = SHA256.hash(data: Array(key.utf8))
+        let digits = Array("0123456789abcdef")
+        return String(digest.prefix(16).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     package func profile() async throws(AppError) -> AppProfile {
@@ -55,57 +66,64 @@ package struct RESTApp: App {
         let (account, _) = try await connection.call(description.account, .init())
         guard let id = account.at(description.accountID)?.field, !id.isEmpty else {
             throw .askOperator(
-                .mapping, "\(description.account.path) does not say whose account it is",
-                remedy: "Correct `account` in the app's description.")
+                .authentication, "\(description.account.path) does not say whose account it is",
+                remedy: "Correct the credentials, or `account` in the app's description.")
         }
-        let (schema, _) = try await connection.call(object.schema.call, .init())
-        let names = (schema.at(object.schema.fields)?.elements ?? [])
-            .compactMap { $0.at(object.schema.name)?.field }
+        var names: [String] = []
+        if let asked = object.schema {
+            let (schema, _) = try await connection.call(asked.call, .init())
+            names = (schema.at(asked.fields)?.elements ?? []).compactMap {
+                $0.at(asked.name)?.field
+            }
+        }
         let url = connection.variables["url"] ?? ""
+        let count = object.schema == nil ? "any fields" : "\(names.count) fields"
         return AppProfile(
-            account: "\(url) \(id)",
-            summary: "\(description.title), account \(id), \(names.count) fields",
+            account: "\(url) \(id)", summary: "\(description.title), account \(id), \(count)",
             fields: names.map { FieldSchema(AppField($0)) })
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        if let cursor, Int64(cursor.text) == nil {
+        guard let cursor else { return RESTListing(app: self, since: nil) }
+        guard let known = RESTCursor(cursor) else {
             throw .cursorExpired("the cursor is none of this app's")
         }
-        return RESTListing(app: self, since: cursor)
+        return RESTListing(app: self, since: known)
     }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
-        var arguments = RESTConnection.Arguments()
-        arguments.ids = ids
-        arguments.fields = fields
-        let (body, _) = try await connection.call(object.read.call, arguments)
-        guard let records = body.at(object.read.records)?.elements else {
-            throw unexpected(object.read.call)
-        }
         var readings: [AppRecordID: AppReading] = [:]
-        let asked = Set(ids)
-        for case let record? in records.map(record) where asked.contains(record.id) {
-            readings[record.id] = .present(record)
+        if let batch = object.read {
+            var arguments = RESTConnection.Arguments()
+            arguments.ids = ids
+            arguments.fields = fields
+            let (body, _) = try await connection.call(batch.call, arguments)
+            guard let records = body.at(batch.records)?.elements else {
+                throw unexpected(batch.call)
+            }
+            let asked = Set(ids)
+            for case let record? in records.map(record) where asked.contains(record.id) {
+                readings[record.id] = .present(record)
+            }
         }
         let silent = ids.filter { readings[$0] == nil }
-        let alone = await silent.mapped(atMost: Self.inFlight) { await read($0) }
+        let alone = await silent.mapped(atMost: width) { await read($0) }
         for (id, reading) in zip(silent, alone) { readings[id] = reading }
         return readings
     }
 
     /// Asks for one record; `nil` if the app does not say whether it has it, or answers with another
     /// one that it was merged into.
-    private func read(_ id: AppRecordID) async -> AppReading? {
+    func read(_ id: AppRecordID) async -> AppReading? {
         var arguments = RESTConnection.Arguments()
         arguments.fields = fields
         arguments.texts["id"] = id.text
-        guard let response = try? await connection.send(object.read.single, arguments) else {
+        guard let response = try? await connection.send(object.single, arguments) else {
             return nil
         }
         if [404, 410].contains(response.status) { return .gone }
         guard response.status == 200,
-            let record = RESTConnection.json(response).flatMap(record)
+            let record = RESTConnection.json(response)?.at(object.single.record).flatMap(record)
         else { return nil }
         return record.id == id ? .present(record) : .gone
     }
@@ -113,8 +131,14 @@ package struct RESTApp: App {
     package func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> [AppRecord]
     {
+        guard let find = object.find else {
+            let readings = try await read([AppRecordID(Self.id(for: key))])
+            return readings.values.compactMap {
+                if case .present(let made) = $0 { made } else { nil }
+            }
+        }
         let sent = values.filter { !$0.value.isEmpty }
-        let usual = object.find.fields.filter { sent[$0] != nil }
+        let usual = find.fields.filter { sent[$0] != nil }
         guard let searched = usual.first ?? sent.keys.min(), let value = sent[searched] else {
             return []
         }
@@ -124,10 +148,8 @@ package struct RESTApp: App {
         arguments.texts = [
             "field": searched.text, "value": value, "since": "\(start.milliseconds)",
         ]
-        let (body, _) = try await connection.call(object.find.call, arguments)
-        guard let records = body.at(object.find.records)?.elements else {
-            throw unexpected(object.find.call)
-        }
+        let (body, _) = try await connection.call(find.call, arguments)
+        guard let records = body.at(find.records)?.elements else { throw unexpected(find.call) }
         return records.compactMap(record).filter { record in
             (record.createdAt.map { $0 >= start } ?? true)
                 && usual.allSatisfy { record.values[$0]?.lowercased() == sent[$0]?.lowercased() }
@@ -136,19 +158,24 @@ package struct RESTApp: App {
 
     /// A record as the app shows it; `nil` for something without id.
     func record(_ json: JSON) -> AppRecord? {
-        guard let id = json.at(object.shape.id)?.field, !id.isEmpty else { return nil }
-        let all = json.at(object.shape.values)
+        let shape = object.shape
+        guard let id = json.at(shape.id)?.field, !id.isEmpty else { return nil }
+        let all = json.at(shape.values)
         var values: [AppField: String] = [:]
         for field in fields {
-            if let value = all?.at("/" + field.text)?.field { values[field] = value }
+            // An app that takes any field leaves out those that a record has not got.
+            let absent: String? = object.schema == nil ? "" : nil
+            values[field] = all?.at("/" + field.text)?.fieldOrSet ?? absent
         }
         func moment(_ pointer: String?) -> Timestamp? {
-            pointer.flatMap { json.at($0)?.field }.flatMap { Timestamp(rfc3339: $0) }
+            pointer.flatMap { json.at($0)?.field }.flatMap { text in
+                Int64(text).map { Timestamp(milliseconds: $0) } ?? Timestamp(rfc3339: text)
+            }
         }
         return AppRecord(
-            id: AppRecordID(id), version: object.shape.modified.flatMap { json.at($0)?.field },
-            values: values, createdAt: moment(object.shape.created),
-            modifiedAt: moment(object.shape.modified))
+            id: AppRecordID(id),
+            version: (shape.version ?? shape.modified).flatMap { json.at($0)?.field },
+            values: values, createdAt: moment(shape.created), modifiedAt: moment(shape.modified))
     }
 
     func unexpected(_ call: RESTDescription.Call) -> AppError {

@@ -7,12 +7,26 @@ struct RESTConnection: Sendable {
     let description: RESTDescription
     /// The variables of the connection, with `url`.
     let variables: [String: String]
+    let budget: RateBudget
+    /// What the mapping says of the fields' types.
+    let types: [AppField: ValueType]
     private let client: HTTPClient
 
-    init(_ description: RESTDescription, _ variables: [String: String], _ client: HTTPClient) {
+    /// How often a read is repeated that the app puts off, and the longest wait for one.
+    private static let attempts = 4
+    private static let patienceSeconds: Int64 = 60
+    /// How deep an answer may be nested.
+    private static let maximumDepth = 64
+
+    init(
+        _ description: RESTDescription, _ variables: [String: String], _ client: HTTPClient,
+        _ budget: RateBudget, types: [AppField: ValueType]
+    ) {
         self.description = description
         self.variables = variables
         self.client = client
+        self.budget = budget
+        self.types = types
     }
 
     /// What a call is filled in with besides the connection's variables.
@@ -21,69 +35,162 @@ struct RESTConnection: Sendable {
         var ids: [AppRecordID] = []
         var fields: [AppField] = []
         var values: [AppField: String] = [:]
+        /// The address of a page, in the place of the call's own.
+        var address: String?
+        var headers: [String: String] = [:]
+        var isTyped = false
     }
 
-    /// Sends a call whose failure ends whatever it is part of.
+    /// Sends a call that only reads, and whose failure ends whatever it is part of.
+    ///
+    /// An app that is busy is asked again, as late as it wants.
     ///
     /// - Throws: ``AppError`` if there is no answer, or one that is no success.
     func call(_ call: RESTDescription.Call, _ arguments: Arguments) async throws(AppError)
         -> (body: JSON, response: HTTPResponse)
     {
-        let response: HTTPResponse
-        do { response = try await send(call, arguments) } catch { throw error.appError(call.path) }
-        guard (200..<300).contains(response.status) else {
-            throw failure(response, call.path)
+        var attempt = 0
+        while true {
+            attempt += 1
+            let response: HTTPResponse
+            do { response = try await send(call, arguments) } catch {
+                throw error.appError(call.path)
+            }
+            if (200..<300).contains(response.status) {
+                return (try body(of: response, call), response)
+            }
+            let wait = response.retryAfter ?? Int64(1 << attempt)
+            guard [429, 502, 503, 504].contains(response.status), attempt < Self.attempts,
+                wait <= Self.patienceSeconds
+            else { throw failure(response, call.path) }
+            await budget.pause(seconds: wait)
         }
+    }
+
+    private func body(of response: HTTPResponse, _ call: RESTDescription.Call) throws(AppError)
+        -> JSON
+    {
         guard let body = Self.json(response) else {
             throw .tryLater(
                 .appUnavailable, "\(call.path) answers with something that is no JSON",
                 afterSeconds: nil)
         }
-        return (body, response)
+        return body
     }
 
     /// Sends a call and gives whatever is answered.
     func send(_ call: RESTDescription.Call, _ arguments: Arguments) async throws(HTTPFailure)
         -> HTTPResponse
     {
-        let base = variables["url"] ?? ""
-        let root = base.hasSuffix("/") ? String(base.dropLast()) : base
-        let url = root + address(call.path, arguments)
+        let url = arguments.address ?? root + address(call.path, arguments)
         var headers: [(name: String, value: String)] = [("Accept", "application/json")]
+        let own = call.headers.merging(arguments.headers) { $1 }
+        for (name, template) in own.sorted(by: { $0.key < $1.key }) {
+            headers.append((name, filled(template, arguments, isAddress: false)))
+        }
         var bytes: [UInt8]?
         if let template = call.body {
-            headers.append(("Content-Type", "application/json"))
+            if !own.keys.contains(where: { $0.lowercased() == "content-type" }) {
+                headers.append(("Content-Type", "application/json"))
+            }
             bytes = json(template, arguments).bytes
         }
         var request = HTTPRequest(call.method, url, headers: headers, body: bytes)
         request.secrets = description.headers.sorted { $0.key < $1.key }.map {
             ($0.key, filled($0.value, arguments, isAddress: false))
         }
-        return try await client.send(request, credentials: nil)
+        let credentials = description.basic.map { basic in
+            HTTPCredentials(
+                username: filled(basic.username, arguments, isAddress: false),
+                password: filled(basic.password, arguments, isAddress: false), scheme: .basic)
+        }
+        await budget.take()
+        return try await client.send(request, credentials: credentials)
     }
 
+    private var root: String {
+        let base = variables["url"] ?? ""
+        return base.hasSuffix("/") ? String(base.dropLast()) : base
+    }
+
+    /// The address of a next page, which must be of the connection's own host: credentials go with
+    /// it.
+    ///
+    /// - Throws: ``AppError/askOperator(_:_:remedy:)`` for another host.
+    func page(_ link: String, of call: RESTDescription.Call) throws(AppError) -> String {
+        guard let url = HTTPClient.absolute(link, from: root + "/"),
+            HTTPClient.isSameOrigin(url, root)
+        else {
+            throw .askOperator(
+                .mapping, "\(call.path) leads to its next page on another host",
+                remedy: "Name the address that the app itself uses as `url`.")
+        }
+        return url
+    }
+
+    /// Reads an answer; `nil` for what is no JSON, or nested too deeply to be a record.
     static func json(_ response: HTTPResponse) -> JSON? {
-        JSON(parsing: response.body)
+        var depth = 0
+        var isInText = false
+        var isEscaped = false
+        for byte in response.body {
+            if isInText {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInText = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInText = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+            default: break
+            }
+            if depth > maximumDepth { return nil }
+        }
+        return JSON(parsing: response.body)
     }
 
     /// What the app says went wrong.
     func message(_ response: HTTPResponse) -> String {
-        let text = Self.json(response)?.at(description.message)?.field
+        let body = Self.json(response)
+        let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
+            !$0.isEmpty
+        }
         return text.map { String($0.prefix(500)) } ?? "status \(response.status)"
+    }
+
+    /// The rule of the description that fits an answer.
+    func rule(_ response: HTTPResponse) -> RESTDescription.ErrorRule? {
+        let body = Self.json(response)
+        let text = message(response).lowercased()
+        return description.errors.first { rule in
+            let hasCode = rule.code.map { code in
+                (body?.at(code.place)?.field).map(code.values.contains) ?? false
+            }
+            return (rule.status.map { $0 == response.status } ?? true) && hasCode ?? true
+                && (rule.words.map { text.contains($0.lowercased()) } ?? true)
+        }
     }
 
     private func failure(_ response: HTTPResponse, _ path: String) -> AppError {
         let text = "\(path): \(message(response))"
-        switch response.status {
-        case 401:
+        let category = rule(response)?.category
+        switch (response.status, category) {
+        case (_, .authentication?), (401, nil):
             return .askOperator(
                 .authentication, text, remedy: "Correct the credentials of the connection.")
-        case 403:
+        case (_, .permission?), (403, nil):
             return .askOperator(
                 .permission, text,
                 remedy: "Give the account of the connection the right to do this.")
-        case 429: return .tryLater(.rateLimit, text, afterSeconds: response.retryAfter)
-        case 408, 423, 425, 477, 500...:
+        case (429, _), (_, .rateLimit?):
+            return .tryLater(.rateLimit, text, afterSeconds: response.retryAfter)
+        case (408, _), (423, _), (425, _), (477, _), (500..., _), (_, .appUnavailable?):
             return .tryLater(.appUnavailable, text, afterSeconds: response.retryAfter)
         default:
             return .askOperator(
@@ -136,9 +243,7 @@ extension RESTConnection {
         switch template {
         case .text("{ids}"): .list(arguments.ids.map { .text($0.text) })
         case .text("{fields}"): .list(arguments.fields.map { .text($0.text) })
-        case .text("{values}"):
-            .object(
-                arguments.values.reduce(into: [:]) { $0[$1.key.text] = .text($1.value) })
+        case .text("{values}"): values(arguments)
         case .text(let text): .text(filled(text, arguments, isAddress: false))
         case .number(let number): .number(Decimal(number))
         case .flag(let flag): .flag(flag)
@@ -152,6 +257,35 @@ extension RESTConnection {
                     return json(element, arguments)
                 })
         }
+    }
+
+    /// The values as an object; a name with `/` in it leads into one inside.
+    private func values(_ arguments: Arguments) -> JSON {
+        arguments.values.sorted { $0.key < $1.key }.reduce(JSON.object([:])) { object, value in
+            let path = value.key.text.split(separator: "/").map(String.init)
+            let json = arguments.isTyped ? typed(value.value, value.key) : .text(value.value)
+            return object.setting(path[...], json)
+        }
+    }
+
+    private func typed(_ value: String, _ field: AppField) -> JSON {
+        if value.isEmpty { return .null }
+        switch types[field] {
+        case .number: return Decimal(string: value).map { .number($0) } ?? .text(value)
+        case .bool: return .flag(value == "true")
+        case .multiEnumeration: return .list(value.split(separator: ";").map { .text("\($0)") })
+        default: return .text(value)
+        }
+    }
+}
+
+extension JSON {
+    /// The same with a value at a place inside of objects.
+    fileprivate func setting(_ path: ArraySlice<String>, _ value: JSON) -> JSON {
+        guard let name = path.first else { return value }
+        var object = members ?? [:]
+        object[name] = (object[name] ?? .null).setting(path.dropFirst(), value)
+        return .object(object)
     }
 }
 

@@ -5,27 +5,29 @@ import TandemTasks
 /// Writing records one by one, several at a time: only the fields that changed.
 extension RESTApp {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
-        await writes.mapped(atMost: Self.inFlight) { write in await apply(write) }
+        await writes.mapped(atMost: width) { write in await apply(write) }
     }
 
     private func apply(_ write: AppWrite) async -> WriteOutcome {
         var arguments = RESTConnection.Arguments()
         arguments.values = write.values
         arguments.fields = fields
+        arguments.isTyped = object.shape.isTyped
         let call: RESTDescription.Call
         switch write.kind {
         case .create(let key):
             call = object.create
             arguments.texts["key"] = key
-        case .update(let id, _):
+            arguments.texts["key-id"] = Self.id(for: key)
+        case .update(let id, let version):
             call = object.update
-            arguments.texts["id"] = id.text
-        case .delete(let id, _):
+            address(&arguments, id, version)
+        case .delete(let id, let version):
             call = object.delete
-            arguments.texts["id"] = id.text
+            address(&arguments, id, version)
         }
         do {
-            return outcome(try await connection.send(call, arguments), write)
+            return await outcome(try await connection.send(call, arguments), write)
         } catch {
             switch error {
             case .unreachable(let text):
@@ -36,35 +38,59 @@ extension RESTApp {
         }
     }
 
-    private func outcome(_ response: HTTPResponse, _ write: AppWrite) -> WriteOutcome {
+    private func address(
+        _ arguments: inout RESTConnection.Arguments, _ id: AppRecordID, _ version: String?
+    ) {
+        arguments.texts["id"] = id.text
+        guard let version else { return }
+        arguments.texts["version"] = version
+        arguments.headers = object.condition
+    }
+
+    private func outcome(_ response: HTTPResponse, _ write: AppWrite) async -> WriteOutcome {
         switch (response.status, write.kind) {
         case (200..<300, .delete): return .deleted
         case (200..<300, .update(let id, _)):
             // The answer may show only what was written; the whole record is read back.
             return .accepted(id)
         case (200..<300, .create):
-            guard let made = RESTConnection.json(response).flatMap(record) else {
-                return .unknown("the answer to the create has no record")
-            }
+            guard
+                let made = RESTConnection.json(response)?.at(object.create.record).flatMap(record)
+            else { return .unknown("the answer to the create has no record") }
             return .accepted(made.id)
         case (404, .update), (404, .delete), (410, _): return .gone
+        case (412, .update(let id, _)), (412, .delete(let id, _)):
+            // A condition fails for a record that is not there, too (RFC 9110 §13.1.1).
+            return await read(id) == .gone ? .gone : .conflict
+        case (412, .create(let key)) where object.find == nil:
+            return await existing(AppRecordID(Self.id(for: key)))
         case (408, _), (423, _), (425, _), (429, _), (477, _):
+            if let seconds = response.retryAfter { await connection.budget.pause(seconds: seconds) }
             return .notNow(
                 response.status == 429 ? .rateLimit : .appUnavailable,
                 connection.message(response), afterSeconds: response.retryAfter)
         case (500..., _): return .unknown(connection.message(response))
-        default: return .refused(refusal(response))
+        default: return refused(response)
         }
     }
 
-    private func refusal(_ response: HTTPResponse) -> Refusal {
-        let rule = connection.description.errors.first { $0.status == response.status }
+    /// The record that an earlier sending of a create made.
+    private func existing(_ id: AppRecordID) async -> WriteOutcome {
+        if case .present(let record)? = await read(id) { return .exists(record) }
+        return .unknown("the app has \(id) and does not show it")
+    }
+
+    private func refused(_ response: HTTPResponse) -> WriteOutcome {
+        let category = connection.rule(response)?.category ?? .invalidValue
         let text = connection.message(response)
-        let category = rule?.category ?? .invalidValue
+        if category == .rateLimit || category == .appUnavailable {
+            return .notNow(category, text, afterSeconds: response.retryAfter)
+        }
         // `Contact already exists. Existing ID: 17` names the record in the way.
         let other = text.split(separator: " ").last.flatMap { Int64($0) }
-        return Refusal(
-            category, text,
-            otherID: category == .duplicateInApp ? other.map { "\($0)" } : nil)
+        return .refused(
+            Refusal(
+                category, text,
+                otherID: category == .duplicateInApp ? other.map { "\($0)" } : nil))
     }
 }

@@ -78,7 +78,8 @@ package struct HTTPClient: Sendable {
         return url.absoluteString
     }
 
-    private static func isSameOrigin(_ one: String, _ two: String) -> Bool {
+    /// Whether two addresses are of one host, port and scheme.
+    package static func isSameOrigin(_ one: String, _ two: String) -> Bool {
         guard let one = URL(string: one), let two = URL(string: two) else { return false }
         return one.scheme == two.scheme && one.host == two.host && one.port == two.port
     }

@@ -89,6 +89,13 @@ package enum JSON: Codable, Hashable, Sendable {
         }
     }
 
+    /// As ``field``; a list of single values is a set of options.
+    package var fieldOrSet: String? {
+        if let field { return field }
+        guard let parts = elements?.map(\.field), !parts.contains(nil) else { return nil }
+        return parts.compactMap(\.self).joined(separator: ";")
+    }
+
     package var text: String? { if case .text(let text) = self { text } else { nil } }
 
     package var flag: Bool? { if case .flag(let flag) = self { flag } else { nil } }

@@ -80,8 +80,12 @@ struct World {
         case .carddav(let settings): return try CardDAVApp(settings)
         case .csv(let folder, let idColumn): return csv(folder, idColumn, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
+            let types = sync.mapping.fields.reduce(
+                into: fields.reduce(into: [AppField: ValueType]()) { $0[$1] = .string }
+            ) { $0[$1.app] = $1.type }
             return try RESTApp(
-                description, object: object, variables: variables, fields: fields,
+                description, object: object, variables: variables, types: types,
+                budget: apps.budget(of: sync.connection, description.limits.windows),
                 options: .init(
                     timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile))
         case .postgres(let database):
@@ -154,6 +158,17 @@ struct World {
 /// connection behind one lives on from cycle to cycle.
 private final class LiveApps: Sendable {
     private let apps = Mutex<[SyncName: any App]>([:])
+    private let budgets = Mutex<[ConnectionName: RateBudget]>([:])
+
+    /// What one account may be asked, shared by all syncs of its connection.
+    func budget(of connection: ConnectionName, _ windows: [RESTDescription.Window]) -> RateBudget {
+        budgets.withLock { budgets in
+            if let budget = budgets[connection] { return budget }
+            let budget = RateBudget(windows)
+            budgets[connection] = budget
+            return budget
+        }
+    }
 
     func app(of sync: SyncName, _ make: () throws -> any App) rethrows -> any App {
         try apps.withLock { apps in
