@@ -11,6 +11,7 @@ TAP := .build/hubspot-tap/bin/python
 TAP_POSTGRES := .build/postgres-tap/bin/tap-postgres
 TRYTON := .build/tryton/crm.sqlite
 KINTO := .build/kinto/bin/kinto
+OAUTH := .build/oauth/bin/python
 
 .NOTPARALLEL:
 .PHONY: build demo test lint simulate bench libraries tools install
@@ -21,12 +22,13 @@ build: libraries
 demo: build
 	bash Docs/demo.sh .build/debug/tandem
 
-test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES) $(TRYTON) $(KINTO)
+test: libraries tools lint $(RADICALE) $(OLD) $(CLIENT) $(TAP) $(TAP_POSTGRES) $(TRYTON) $(KINTO) $(OAUTH)
 	swift build --build-tests $(CHECK)
 	TANDEM_RADICALE=$(CURDIR)/$(RADICALE) TANDEM_OLD_CARDDAV=$(CURDIR)/$(OLD) \
 	  TANDEM_CLIENT=$(CURDIR)/$(CLIENT) TANDEM_TAP=$(CURDIR)/$(TAP) \
 	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) \
-	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) TANDEM_KINTO=$(CURDIR)/$(KINTO) swift test --skip-build
+	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) TANDEM_KINTO=$(CURDIR)/$(KINTO) \
+	  TANDEM_OAUTH=$(CURDIR)/$(OAUTH) swift test --skip-build
 
 lint:
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
@@ -87,6 +89,10 @@ $(TRYTON): Tests/Servers/requirements-tryton.txt | tools
 $(KINTO): Tests/Servers/requirements-kinto.txt | tools
 	python3 -m venv .build/kinto
 	.build/kinto/bin/pip install --quiet -r $<
+
+$(OAUTH): Tests/Servers/requirements-oauth.txt | tools
+	python3 -m venv .build/oauth
+	.build/oauth/bin/pip install --quiet -r $<
 
 libraries:
 	@$(call packages,$(LIBRARIES))

@@ -106,7 +106,7 @@ let package = Package(
                 "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "AppProcess",
                 "AppPostgres",
                 "TandemReport", "TandemServer", "TandemTesting",
-                arguments, yams, logging, lifecycle, signals,
+                arguments, yams, logging, lifecycle, signals, crypto,
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -21,11 +21,13 @@ package struct RESTApp: App {
     ///   - variables: What the connection says, with `url`.
     ///   - types: The fields that the mapping names, with their types.
     ///   - budget: Shared by everything that asks this account.
+    ///   - tokens: Shared likewise; for an app that gives access by OAuth.
     ///   - options: Limits of the requests.
     /// - Throws: ``AppError`` if the description has no such object.
     package init(
         _ description: RESTDescription, object: String, variables: [String: String],
-        types: [AppField: ValueType], budget: RateBudget, options: HTTPClient.Options
+        types: [AppField: ValueType], budget: RateBudget, tokens: TokenSource?,
+        options: HTTPClient.Options
     ) throws(AppError) {
         guard let found = description.objects[object] ?? description.objects["*"] else {
             throw .askOperator(
@@ -37,7 +39,7 @@ package struct RESTApp: App {
         timeoutSeconds = Int64(options.timeoutSeconds)
         connection = RESTConnection(
             description, variables.merging(["object": object]) { $1 }, HTTPClient(options), budget,
-            types: types)
+            tokens, types: types)
     }
 
     /// Requests in flight.

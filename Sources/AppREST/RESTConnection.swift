@@ -10,6 +10,8 @@ struct RESTConnection: Sendable {
     let budget: RateBudget
     /// What the mapping says of the fields' types.
     let types: [AppField: ValueType]
+    /// Where the tokens of OAuth come from.
+    private let tokens: TokenSource?
     private let client: HTTPClient
 
     /// How often a read is repeated that the app puts off, and the longest wait for one.
@@ -20,12 +22,13 @@ struct RESTConnection: Sendable {
 
     init(
         _ description: RESTDescription, _ variables: [String: String], _ client: HTTPClient,
-        _ budget: RateBudget, types: [AppField: ValueType]
+        _ budget: RateBudget, _ tokens: TokenSource?, types: [AppField: ValueType]
     ) {
         self.description = description
         self.variables = variables
         self.client = client
         self.budget = budget
+        self.tokens = tokens
         self.types = types
     }
 
@@ -78,10 +81,43 @@ struct RESTConnection: Sendable {
         return body
     }
 
+    /// Why a call has no answer.
+    enum Failure: Error {
+        case http(HTTPFailure)
+        /// There is no token to send it with; nothing was sent.
+        case noAccess(AppError)
+
+        func appError(_ path: String) -> AppError {
+            switch self {
+            case .http(let failure): failure.appError(path)
+            case .noAccess(let error): error
+            }
+        }
+    }
+
     /// Sends a call and gives whatever is answered.
-    func send(_ call: RESTDescription.Call, _ arguments: Arguments) async throws(HTTPFailure)
+    ///
+    /// A token that the app takes no more is renewed once.
+    func send(_ call: RESTDescription.Call, _ arguments: Arguments) async throws(Failure)
         -> HTTPResponse
     {
+        guard let tokens else { return try await send(call, arguments, token: nil) }
+        let token = try await token(of: tokens, instead: nil)
+        let response = try await send(call, arguments, token: token)
+        guard response.status == 401 else { return response }
+        let renewed = try await self.token(of: tokens, instead: token)
+        return try await send(call, arguments, token: renewed)
+    }
+
+    private func token(of tokens: TokenSource, instead refused: String?) async throws(Failure)
+        -> String
+    {
+        do { return try await tokens.token(instead: refused) } catch { throw .noAccess(error) }
+    }
+
+    private func send(
+        _ call: RESTDescription.Call, _ arguments: Arguments, token: String?
+    ) async throws(Failure) -> HTTPResponse {
         let url = arguments.address ?? root + address(call.path, arguments)
         var headers: [(name: String, value: String)] = [("Accept", "application/json")]
         let own = call.headers.merging(arguments.headers) { $1 }
@@ -99,13 +135,16 @@ struct RESTConnection: Sendable {
         request.secrets = description.headers.sorted { $0.key < $1.key }.map {
             ($0.key, filled($0.value, arguments, isAddress: false))
         }
+        if let token { request.secrets.append(("Authorization", "Bearer \(token)")) }
         let credentials = description.basic.map { basic in
             HTTPCredentials(
                 username: filled(basic.username, arguments, isAddress: false),
                 password: filled(basic.password, arguments, isAddress: false), scheme: .basic)
         }
         await budget.take()
-        return try await client.send(request, credentials: credentials)
+        do { return try await client.send(request, credentials: credentials) } catch {
+            throw .http(error)
+        }
     }
 
     private var root: String {

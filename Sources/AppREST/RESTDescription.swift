@@ -13,6 +13,7 @@ package struct RESTDescription: Hashable, Sendable {
     package var headers: [String: String] = [:]
     /// Name and password of Basic authentication (RFC 7617); templates.
     package var basic: Basic?
+    package var oauth: OAuthDescription?
     /// Asked to know whose account this is.
     package var account: Call
     package var accountID: String

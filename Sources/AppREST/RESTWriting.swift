@@ -30,10 +30,12 @@ extension RESTApp {
             return await outcome(try await connection.send(call, arguments), write)
         } catch {
             switch error {
-            case .unreachable(let text):
+            case .noAccess(let error):
+                return .notNow(.authentication, error.message, afterSeconds: nil)
+            case .http(.unreachable(let text)):
                 return .notNow(.appUnavailable, text, afterSeconds: nil)
-            case .interrupted(let text): return .unknown(text)
-            case .untrusted, .tooLarge, .badRedirect: return .unknown("\(error)")
+            case .http(.interrupted(let text)): return .unknown(text)
+            case .http(let failure): return .unknown("\(failure)")
             }
         }
     }

@@ -196,5 +196,16 @@ package enum SyncSchema {
                 ) {clustered}
                 """
             ]),
+        Migration(
+            "sync-5",
+            [
+                // What apps gave for access, sealed; the key is elsewhere.
+                """
+                CREATE TABLE connection_secret (
+                    connection TEXT PRIMARY KEY,
+                    sealed TEXT NOT NULL
+                ) {strict}
+                """
+            ]),
     ]
 }

@@ -7,8 +7,10 @@ struct ConnectCommand: AsyncParsableCommand {
         commandName: "connect",
         abstract: "Prepare what a connection needs before it can sync.",
         discussion: """
-            For a PostgreSQL table with `changes: log`: prints the SQL that makes the log and its \
-            triggers, and with --install runs it. Other connections need nothing.
+            For an app that gives access by OAuth: asks you to consent in a browser, and keeps the \
+            tokens, sealed, in the store. For a PostgreSQL table with `changes: log`: prints the SQL \
+            that makes the log and its triggers, and with --install runs it. Other connections need \
+            nothing.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -19,6 +21,9 @@ struct ConnectCommand: AsyncParsableCommand {
     @Flag(help: "Run the SQL in the database instead of printing it.")
     var install = false
 
+    @Option(help: "The port of this machine that the browser comes back to; any if left out.")
+    var port: UInt16 = 0
+
     func run() async throws {
         try await reporting {
             let world = try shared.world()
@@ -27,6 +32,10 @@ struct ConnectCommand: AsyncParsableCommand {
                 let known = world.configuration.connections.keys.map(\.text)
                 throw CommandFailure.usage(
                     "there is no connection `\(name)`\(suggestion(for: connection, in: known))")
+            }
+            if let (client, vault) = world.oauth(name) {
+                try vault.save(try await Consent(client: client, port: port).tokens())
+                return Terminal.write("\(name) is connected.\n")
             }
             guard case .postgres(let database) = found.reach else {
                 return Terminal.write(

@@ -15,7 +15,8 @@ struct DescriptionReader {
     }
 
     private static let keys = [
-        "title", "summary", "source", "connection", "headers", "basic", "account", "message",
+        "title", "summary", "source", "connection", "headers", "basic", "oauth", "account",
+        "message",
         "errors", "limits", "objects",
     ]
 
@@ -34,6 +35,7 @@ struct DescriptionReader {
         description.variables = connection(reader)
         description.headers = texts(reader, "headers")
         description.basic = basic(reader)
+        description.oauth = oauth(reader)
         description.errors = errors(reader)
         description.limits = limits(reader)
         if let list = mapping(reader, "objects", known: nil) {
@@ -62,6 +64,34 @@ struct DescriptionReader {
         return RESTDescription.Basic(
             username: keys.requiredText("username", example: "\"{username}\""),
             password: keys.requiredText("password", example: "\"{password}\""))
+    }
+
+    private static let oauthKeys = [
+        "grant", "authorize", "token", "device", "client-id", "client-secret", "client-auth",
+        "scopes", "parameters",
+    ]
+
+    private func oauth(_ reader: YAMLReader) -> OAuthDescription? {
+        guard reader["oauth"] != nil,
+            let keys = mapping(reader, "oauth", known: Self.oauthKeys)
+        else { return nil }
+        check(keys, "oauth")
+        let grant = keys.word("grant", as: OAuthDescription.Grant.self) ?? .authorizationCode
+        let needed: [OAuthDescription.Grant: String] = [
+            .authorizationCode: "authorize", .device: "device",
+        ]
+        if let name = needed[grant], keys[name] == nil {
+            problems.add(keys.node, "`oauth`: `\(name)` is missing; this grant needs it")
+        }
+        return OAuthDescription(
+            grant: grant, authorize: keys.text("authorize") ?? "",
+            token: keys.requiredText("token", example: "https://login.example.com/token"),
+            device: keys.text("device") ?? "",
+            clientID: keys.requiredText("client-id", example: "\"{client-id}\""),
+            clientSecret: keys.text("client-secret") ?? "",
+            authentication: keys.word(
+                "client-auth", as: OAuthDescription.ClientAuthentication.self) ?? .body,
+            scopes: keys.texts("scopes") ?? [], parameters: texts(keys, "parameters"))
     }
 
     private func errors(_ reader: YAMLReader) -> [RESTDescription.ErrorRule] {

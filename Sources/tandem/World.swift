@@ -86,6 +86,11 @@ struct World {
             return try RESTApp(
                 description, object: object, variables: variables, types: types,
                 budget: apps.budget(of: sync.connection, description.limits.windows),
+                tokens: apps.tokens(of: sync.connection) {
+                    oauth(sync.connection).map {
+                        TokenSource($0.client, $0.vault, of: sync.connection, now: { World.now })
+                    }
+                },
                 options: .init(
                     timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile))
         case .postgres(let database):
@@ -98,6 +103,22 @@ struct World {
                     program, stream: object, fields: fields, config: config,
                     catalogOption: catalogOption, replicationKey: replicationKey))
         }
+    }
+
+    /// What a connection needs to get tokens; `nil` for one that gives access otherwise.
+    func oauth(_ name: ConnectionName) -> (client: OAuthClient, vault: ConnectionVault)? {
+        guard
+            case .rest(let description, let variables, let caFile, let timeoutSeconds)? =
+                configuration.connections[name]?.reach,
+            let oauth = description.oauth
+        else { return nil }
+        let options = HTTPClient.Options(
+            timeoutSeconds: timeoutSeconds, maximumBytes: 1 << 20, caFile: caFile)
+        return (
+            OAuthClient(oauth.filled(variables), HTTPClient(options), now: { World.now }),
+            ConnectionVault(
+                connection: name, database: database, keyPath: configuration.store + ".key")
+        )
     }
 
     private func csv(_ folder: String, _ idColumn: String?, _ sync: SyncSettings) -> CSVApp {
@@ -159,6 +180,19 @@ struct World {
 private final class LiveApps: Sendable {
     private let apps = Mutex<[SyncName: any App]>([:])
     private let budgets = Mutex<[ConnectionName: RateBudget]>([:])
+    private let sources = Mutex<[ConnectionName: TokenSource?]>([:])
+
+    /// The tokens of one account, renewed once for all syncs of its connection.
+    func tokens(of connection: ConnectionName, _ make: () throws -> TokenSource?) rethrows
+        -> TokenSource?
+    {
+        try sources.withLock { sources in
+            if let source = sources[connection] { return source }
+            let source = try make()
+            sources[connection] = source
+            return source
+        }
+    }
 
     /// What one account may be asked, shared by all syncs of its connection.
     func budget(of connection: ConnectionName, _ windows: [RESTDescription.Window]) -> RateBudget {

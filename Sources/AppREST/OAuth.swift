@@ -1,0 +1,299 @@
+import FoundationEssentials
+package import TandemHTTP
+package import TandemModel
+
+/// How an app gives access by OAuth 2 (RFC 6749); texts are templates over the connection's
+/// variables.
+package struct OAuthDescription: Hashable, Sendable {
+    package enum Grant: String, Hashable, Sendable, CaseIterable {
+        /// A person consents in a browser (RFC 6749 §4.1, with PKCE, RFC 7636).
+        case authorizationCode = "authorization-code"
+        /// A person consents on another machine (RFC 8628).
+        case device
+        /// The program itself is the account (RFC 6749 §4.4).
+        case clientCredentials = "client-credentials"
+    }
+
+    /// How the client shows who it is (RFC 6749 §2.3).
+    package enum ClientAuthentication: String, Hashable, Sendable, CaseIterable {
+        case basic, body, none
+    }
+
+    package let grant: Grant
+    /// Where a person consents.
+    package let authorize: String
+    package let token: String
+    /// Where a code for another machine is given.
+    package let device: String
+    package let clientID: String
+    package let clientSecret: String
+    package let authentication: ClientAuthentication
+    package let scopes: [String]
+    /// Added to the address where a person consents.
+    package let parameters: [String: String]
+
+    package init(
+        grant: Grant, authorize: String, token: String, device: String, clientID: String,
+        clientSecret: String, authentication: ClientAuthentication, scopes: [String],
+        parameters: [String: String]
+    ) {
+        self.grant = grant
+        self.authorize = authorize
+        self.token = token
+        self.device = device
+        self.clientID = clientID
+        self.clientSecret = clientSecret
+        self.authentication = authentication
+        self.scopes = scopes
+        self.parameters = parameters
+    }
+}
+
+extension OAuthDescription {
+    /// The same with a connection's variables in the places of its texts.
+    package func filled(_ variables: [String: String]) -> OAuthDescription {
+        func fill(_ text: String) -> String {
+            variables.reduce(text) { $0.replacing("{\($1.key)}", with: $1.value) }
+        }
+        return OAuthDescription(
+            grant: grant, authorize: fill(authorize), token: fill(token), device: fill(device),
+            clientID: fill(clientID), clientSecret: fill(clientSecret),
+            authentication: authentication, scopes: scopes.map(fill),
+            parameters: parameters.mapValues(fill))
+    }
+}
+
+/// What an app gave for access to one account.
+package struct OAuthTokens: Codable, Hashable, Sendable {
+    package let access: String
+    package let refresh: String?
+    /// In milliseconds since 1970; `nil` if the app does not say.
+    private let end: Int64?
+
+    package init(access: String, refresh: String?, expiresAt: Timestamp?) {
+        self.access = access
+        self.refresh = refresh
+        end = expiresAt?.milliseconds
+    }
+
+    /// When the access token ends; `nil` if the app does not say.
+    package var expiresAt: Timestamp? { end.map { Timestamp(milliseconds: $0) } }
+}
+
+/// Where the tokens of one connection are kept, by all processes.
+package protocol TokenVault: Sendable {
+    /// - Throws: ``AppError`` if what is kept cannot be read.
+    func load() throws(AppError) -> OAuthTokens?
+
+    /// Keeps tokens; they are on the disk when this returns.
+    ///
+    /// - Throws: ``AppError`` if they cannot be kept.
+    func save(_ tokens: OAuthTokens) throws(AppError)
+
+    /// Runs `work` while no other process does the same for this connection.
+    ///
+    /// - Throws: ``AppError`` if `work` does, or the others do not come to an end.
+    func exclusively(_ work: @Sendable () async throws(AppError) -> OAuthTokens)
+        async throws(AppError) -> OAuthTokens
+}
+
+/// Requests to an app's token endpoint.
+package struct OAuthClient: Sendable {
+    package let description: OAuthDescription
+    private let client: HTTPClient
+    private let now: @Sendable () -> Timestamp
+
+    /// - Parameters:
+    ///   - description: With the connection's variables filled in.
+    ///   - client: What requests go through.
+    ///   - now: The time.
+    package init(
+        _ description: OAuthDescription, _ client: HTTPClient,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.description = description
+        self.client = client
+        self.now = now
+    }
+
+    /// What the token endpoint answered.
+    package enum Answer: Sendable {
+        case tokens(OAuthTokens)
+        /// RFC 6749 §5.2: the word of the error, and its text.
+        case refused(String, String)
+    }
+
+    /// Where a person consents (RFC 6749 §4.1.1).
+    package func consentAddress(redirect: String, state: String, challenge: String) -> String {
+        let asked = [
+            "response_type": "code", "client_id": description.clientID, "redirect_uri": redirect,
+            "scope": description.scopes.joined(separator: " "), "state": state,
+            "code_challenge": challenge, "code_challenge_method": "S256",
+        ].merging(description.parameters) { $1 }
+        let separator = description.authorize.contains("?") ? "&" : "?"
+        return description.authorize + separator + Self.form(asked)
+    }
+
+    /// Asks for tokens.
+    ///
+    /// - Parameters:
+    ///   - asked: Grant type and what belongs to it.
+    ///   - before: The tokens so far; an app that gives no new refresh token leaves the old one.
+    /// - Returns: The tokens, or the app's no.
+    /// - Throws: ``AppError/tryLater(_:_:afterSeconds:)`` if the app cannot be reached.
+    package func ask(_ asked: [String: String], before: OAuthTokens? = nil)
+        async throws(AppError) -> Answer
+    {
+        let (status, body) = try await post(description.token, asked)
+        if let access = body["access_token"]?.text {
+            let seconds = body["expires_in"]?.field.flatMap { Int64($0) }
+            return .tokens(
+                OAuthTokens(
+                    access: access, refresh: body["refresh_token"]?.text ?? before?.refresh,
+                    // Nought stands for never.
+                    expiresAt: seconds.flatMap { $0 == 0 ? nil : now() + .seconds($0) }))
+        }
+        let word = body["error"]?.text ?? "status \(status)"
+        if status >= 500 || status == 429 {
+            throw .tryLater(.appUnavailable, "\(description.token): \(word)", afterSeconds: nil)
+        }
+        return .refused(word, body["error_description"]?.text ?? word)
+    }
+
+    /// Asks for a code that a person types on another machine (RFC 8628 §3.1).
+    ///
+    /// - Throws: ``AppError`` if the app gives none.
+    package func deviceCode() async throws(AppError) -> JSON {
+        let scopes = description.scopes.joined(separator: " ")
+        let (status, body) = try await post(description.device, ["scope": scopes])
+        if body["device_code"]?.text != nil { return body }
+        throw .askOperator(
+            .authentication,
+            "\(description.device) gives no code: \(body["error"]?.text ?? "status \(status)")",
+            remedy: "Correct `client-id`, or `oauth` in the app's description.")
+    }
+
+    /// Tokens that need nobody's consent.
+    func withoutConsent() async throws(AppError) -> Answer {
+        try await ask([
+            "grant_type": "client_credentials",
+            "scope": description.scopes.joined(separator: " "),
+        ])
+    }
+
+    private func post(_ url: String, _ asked: [String: String]) async throws(AppError) -> (
+        status: Int, body: JSON
+    ) {
+        var form = asked
+        var credentials: HTTPCredentials?
+        switch description.authentication {
+        case .basic:
+            // Both are encoded before they are put together (RFC 6749 §2.3.1).
+            credentials = HTTPCredentials(
+                username: description.clientID.percentEncoded(keeping: ""),
+                password: description.clientSecret.percentEncoded(keeping: ""), scheme: .basic)
+        case .body:
+            form["client_id"] = description.clientID
+            form["client_secret"] = description.clientSecret
+        case .none: form["client_id"] = description.clientID
+        }
+        let request = HTTPRequest(
+            "POST", url,
+            headers: [
+                ("Content-Type", "application/x-www-form-urlencoded"),
+                ("Accept", "application/json"),
+            ], body: Array(Self.form(form).utf8))
+        let response: HTTPResponse
+        do { response = try await client.send(request, credentials: credentials) } catch {
+            throw error.appError(url)
+        }
+        return (response.status, RESTConnection.json(response) ?? .null)
+    }
+
+    private static func form(_ values: [String: String]) -> String {
+        values.sorted { $0.key < $1.key }.map { name, value in
+            "\(name.percentEncoded(keeping: ""))=\(value.percentEncoded(keeping: ""))"
+        }.joined(separator: "&")
+    }
+}
+
+/// The tokens of one connection, renewed before they run out, once for everybody who needs them.
+package actor TokenSource {
+    private let client: OAuthClient
+    private let vault: any TokenVault
+    private let connection: ConnectionName
+    private let now: @Sendable () -> Timestamp
+    private var renewal: Task<Result<OAuthTokens, AppError>, Never>?
+
+    /// How long before its end a token is renewed.
+    private static let margin = Span.seconds(60)
+
+    package init(
+        _ client: OAuthClient, _ vault: any TokenVault, of connection: ConnectionName,
+        now: @escaping @Sendable () -> Timestamp
+    ) {
+        self.client = client
+        self.vault = vault
+        self.connection = connection
+        self.now = now
+    }
+
+    /// A token that holds for a while.
+    ///
+    /// - Parameter refused: One that the app took no more; another one is given.
+    /// - Returns: The access token.
+    /// - Throws: ``AppError/askOperator(_:_:remedy:)`` if a person must consent first.
+    func token(instead refused: String? = nil) async throws(AppError) -> String {
+        if let known = try vault.load(), isFresh(known, refused) { return known.access }
+        let task =
+            renewal
+            ?? Task { [self] in
+                do throws(AppError) { return .success(try await renewed(refused)) } catch {
+                    return .failure(error)
+                }
+            }
+        renewal = task
+        let result = await task.value
+        renewal = nil
+        return try result.get().access
+    }
+
+    private nonisolated func isFresh(_ tokens: OAuthTokens, _ refused: String?) -> Bool {
+        tokens.access != refused && (tokens.expiresAt.map { $0 > now() + Self.margin } ?? true)
+    }
+
+    private nonisolated func renewed(_ refused: String?) async throws(AppError) -> OAuthTokens {
+        try await vault.exclusively { () async throws(AppError) -> OAuthTokens in
+            // Another process may have been first, and with rotation only one may be.
+            let known = try vault.load()
+            if let known, isFresh(known, refused) { return known }
+            let answer = try await ask(known)
+            guard case .tokens(let tokens) = answer else { throw refusal(answer) }
+            // Kept before it is used: the one before is worth nothing any more.
+            try vault.save(tokens)
+            return tokens
+        }
+    }
+
+    private nonisolated func ask(_ known: OAuthTokens?) async throws(AppError) -> OAuthClient.Answer
+    {
+        if let refresh = known?.refresh {
+            return try await client.ask(
+                ["grant_type": "refresh_token", "refresh_token": refresh], before: known)
+        }
+        if client.description.grant == .clientCredentials {
+            return try await client.withoutConsent()
+        }
+        return .refused("none", "nobody has consented yet")
+    }
+
+    private nonisolated func refusal(_ answer: OAuthClient.Answer) -> AppError {
+        let text = if case .refused(_, let text) = answer { text } else { "" }
+        let isOurs = client.description.grant == .clientCredentials
+        return .askOperator(
+            .authentication, "\(connection): no access: \(text)",
+            remedy: isOurs
+                ? "Correct `client-id` and `client-secret` of the connection."
+                : "Run `tandem connect \(connection)`.")
+    }
+}
