@@ -223,7 +223,9 @@ struct ConfigurationReader {
         for name in list.keys {
             guard let node = list[name],
                 let sync = SyncReader(
-                    name: name, node: node, connections: connections, library: library,
+                    name: name, node: node, connections: connections,
+                    names: reader["connections"]?.mapping?.keys.compactMap(\.string) ?? [],
+                    library: library,
                     marketing: marketing, problems: problems
                 ).settings()
             else { continue }

@@ -165,11 +165,12 @@ struct Daemon: Service {
         _ isDone: @escaping @Sendable () -> Bool
     ) async {
         let poll = Duration.seconds(world.configuration.pollSeconds)
+        var told: CycleReport.Stop?
         while !isDone() {
             board.isAlive(sync.name)
             var seen = latestChange(world)
             let started = ContinuousClock.now
-            await cycle(sync, world, board, isDone)
+            await cycle(sync, world, board, isDone, &told)
             let retryAt = nextRetry(of: sync, world)
             while !isDone() && started.duration(to: .now) < poll {
                 board.isAlive(sync.name)
@@ -185,14 +186,17 @@ struct Daemon: Service {
 
     private func cycle(
         _ sync: SyncSettings, _ world: World, _ board: Board,
-        _ isDone: @escaping @Sendable () -> Bool
+        _ isDone: @escaping @Sendable () -> Bool, _ told: inout CycleReport.Stop?
     ) async {
         do {
             let cycle = Cycle(
                 sync: sync, app: try world.app(for: sync), store: world.store,
                 surroundings: world.surroundings(isStopping: isDone), tuning: world.tuning,
                 holder: World.holder, onProgress: { board.isAlive($0.sync) })
-            log(try await cycle.run(), sync)
+            let report = try await cycle.run()
+            // What stops a sync is told once, not at every poll.
+            if report.stop == nil || report.stop != told { log(report, sync) }
+            told = report.stop
         } catch {
             logger.error("\(sync.name) failed", metadata: ["why": "\(error)"])
         }

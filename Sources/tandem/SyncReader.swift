@@ -6,6 +6,8 @@ struct SyncReader {
     let name: String
     let node: Node
     let connections: [ConnectionName: Configuration.Connection]
+    /// The names of all connections, of those with mistakes, too.
+    let names: [String]
     let library: MappingLibrary
     let marketing: MarketingRules
     let problems: Problems
@@ -22,11 +24,12 @@ struct SyncReader {
         let connection = ConnectionName(reader.requiredText("connection", example: "home"))
         let object = ObjectName(reader.requiredText("object", example: "contacts"))
         guard let place = connections[connection] else {
-            if !connection.text.isEmpty {
+            // What is wrong with one that is there was said where it stands.
+            if !connection.text.isEmpty && !names.contains(connection.text) {
                 problems.add(
                     reader["connection"],
                     "there is no connection `\(connection)`"
-                        + suggestion(for: connection.text, in: connections.keys.map(\.text)))
+                        + suggestion(for: connection.text, in: names))
             }
             return nil
         }

@@ -173,6 +173,8 @@ import Testing
                 changed timestamptz NOT NULL DEFAULT now()
             );
             CREATE INDEX busy_changed ON busy (changed, id);
+            CREATE TABLE control (go boolean NOT NULL);
+            INSERT INTO control VALUES (true);
             CREATE PROCEDURE work(me int, rounds int) LANGUAGE plpgsql AS $$
             DECLARE
                 size int;
@@ -196,6 +198,12 @@ import Testing
                         COMMIT;
                     END IF;
                 END LOOP;
+                -- On a slow machine the readers have not seen enough of it yet.
+                WHILE (SELECT go FROM control) LOOP
+                    INSERT INTO busy (writer) VALUES (me);
+                    COMMIT;
+                    PERFORM pg_sleep(0.02);
+                END LOOP;
             END $$;
             """)
     }
@@ -204,6 +212,8 @@ import Testing
     private final class Writers: Sendable {
         let left = Mutex(0)
         let failed = Mutex(0)
+        /// How many listings each reader has made, or that it is done.
+        let listings = Mutex<[Int]>([])
         var isBusy: Bool { left.withLock { $0 } > 0 }
 
         func end(_ isWell: Bool) {
@@ -221,9 +231,10 @@ import Testing
     }
 
     /// Lists from its last cursor on until nobody writes any more, and once again.
-    private static func follow(_ app: PostgresApp, _ writers: Writers) async throws -> (
-        seen: [AppRecordID: String], listings: Int
-    ) {
+    private static func follow(_ app: PostgresApp, _ writers: Writers, reader: Int)
+        async throws -> (seen: [AppRecordID: String], listings: Int)
+    {
+        defer { writers.listings.withLock { $0[reader] = .max } }
         var seen: [AppRecordID: String] = [:]
         var cursor: Cursor?
         var listings = 0
@@ -236,6 +247,7 @@ import Testing
                 cursor = page.cursor ?? cursor
             }
             listings += 1
+            writers.listings.withLock { $0[reader] = listings }
             if isLast { return (seen, listings) }
             isLast = !isBusy
         }
@@ -248,6 +260,7 @@ import Testing
         try await log.install(log.changeLog())
         let rounds = Self.changes / 500 / Self.writers * 17 / 16 + 20
         let writers = Writers()
+        writers.listings.withLock { $0 = [0, 0, 0] }
         writers.left.withLock { $0 = Self.writers }
         for writer in 1...Self.writers {
             try server.session("CALL work(\(writer), \(rounds))") { writers.end($0) }
@@ -258,9 +271,16 @@ import Testing
         let results = try await withThrowingTaskGroup(
             of: (seen: [AppRecordID: String], listings: Int).self
         ) { group in
-            for changes in readers {
-                group.addTask { try await Self.follow(Self.app(changes, url), writers) }
+            for (reader, changes) in readers.enumerated() {
+                group.addTask {
+                    try await Self.follow(Self.app(changes, url), writers, reader: reader)
+                }
             }
+            // Followed while it happens, not read once at the end.
+            while writers.listings.withLock({ $0.contains { $0 <= 10 } }) {
+                try await Task.sleep(for: .milliseconds(50))
+            }
+            try server.sql("UPDATE control SET go = false")
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(writers.failed.withLock { $0 } == 0)
@@ -275,7 +295,6 @@ import Testing
         for (seen, listings) in results {
             let missed = rows.filter { seen[$0.key] != $0.value }
             #expect(missed.count == 0, "missed \(missed.count), such as \(missed.prefix(3))")
-            // Followed while it happened, not read once at the end.
             #expect(listings > 10)
         }
         #expect(results.count == readers.count)
