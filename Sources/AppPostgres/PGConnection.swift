@@ -25,6 +25,8 @@ actor PGConnection {
     private let timeoutSeconds: Int
     private let channel: String?
     private var session: OpaquePointer?
+    /// What a lost connection takes with it must not go on in a new one.
+    private var isInTransaction = false
 
     nonisolated var unownedExecutor: UnownedSerialExecutor {
         executor.asUnownedSerialExecutor()
@@ -58,6 +60,8 @@ actor PGConnection {
         _ work: @Sendable (isolated PGConnection) throws(PGFailure) -> Value
     ) throws(PGFailure) -> (value: Value, commit: Commit) {
         try run("BEGIN", [])
+        isInTransaction = true
+        defer { isInTransaction = false }
         let value: Value
         let number: String?
         do {
@@ -72,6 +76,7 @@ actor PGConnection {
             return (value, .done)
         } catch {
             guard error.isLost, let number else { throw error }
+            isInTransaction = false
             return (value, outcome(of: number))
         }
     }
@@ -171,6 +176,8 @@ actor PGConnection {
     private func connected() throws(PGFailure) -> OpaquePointer {
         if let session, PQstatus(session) == CONNECTION_OK { return session }
         close()
+        if isInTransaction { throw PGFailure(state: nil, message: "the connection was lost") }
+        try checkAddress()
         let fixed = [
             "application_name": "tandem", "client_encoding": "UTF8", "connect_timeout": "10",
             "tcp_user_timeout": "\(timeoutSeconds * 1_000)", "keepalives_idle": "30",
@@ -210,6 +217,29 @@ actor PGConnection {
         for setting in settings { try run(setting, []) }
         if let channel { try run("LISTEN \(channel.sqlName)", []) }
         return opened
+    }
+
+    /// Refuses an address that libpq would quote in its own complaint, password and all.
+    private func checkAddress() throws(PGFailure) {
+        let parsed = PQconninfoParse(parameters["dbname"] ?? "", nil)
+        defer { PQconninfoFree(parsed) }
+        if parsed == nil {
+            throw PGFailure(
+                state: "28000", message: "`url` is no address such as postgres://user@host/database"
+            )
+        }
+    }
+
+    /// Why no connection was made: libpq has no code for it.
+    ///
+    /// What the server itself refuses, and what is wrong with its certificate, waits for a person;
+    /// the rest passes.
+    private static func state(of message: String) -> String {
+        let passing = [
+            "too many", "starting up", "shutting down", "recovery", "remaining connection",
+        ]
+        let isRefused = ["FATAL", "ertificate", "SSL"].contains(where: message.contains)
+        return isRefused && !passing.contains(where: message.contains) ? "28000" : "08001"
     }
 
     private func close() {

@@ -45,6 +45,11 @@ extension PGFailure {
         }
     }
 
+    /// It lies in one of the rows; a set of them is worth halving.
+    var isAboutRows: Bool {
+        ["22", "23", "42", "44", "P0", "0A", "27"].contains(state?.prefix(2))
+    }
+
     /// A text that is no value of the column's type.
     var isAboutText: Bool { state?.hasPrefix("22") == true }
 }

@@ -92,18 +92,26 @@ package final class PostgresApp: App {
         let shape = try await shape()
         var conditions: [String] = []
         var parameters: [String?] = []
-        func require(_ column: TableShape.Column, _ value: String, _ sign: String) {
+        // Compared as values, because 5 is stored as 5.00.
+        func require(_ column: TableShape.Column, _ value: String) {
             parameters.append(value)
-            conditions.append("\(column.text) \(sign) $\(parameters.count)")
+            let hasEquality = !["json", "xml", "point"].contains(column.kind)
+            conditions.append(
+                hasEquality
+                    ? "t.\(column.name.sqlName) = \(column.value("$\(parameters.count)::text"))"
+                    : "\(column.text) = $\(parameters.count)")
         }
         if let origin = settings.origin.flatMap({ shape.columns[$0] }) {
-            require(origin, key, "=")
+            require(origin, key)
         } else {
             for (field, value) in values.sorted(by: { $0.key < $1.key }) where !value.isEmpty {
-                if let column = shape.columns[field.text] { require(column, value, "=") }
+                if let column = shape.columns[field.text] { require(column, value) }
             }
             if let created = settings.created.flatMap({ shape.columns[$0] }) {
-                require(created, (since - .seconds(60)).description, ">=")
+                parameters.append((since - .seconds(60)).description)
+                conditions.append(
+                    "t.\(created.name.sqlName) >= $\(parameters.count)::timestamptz::\(created.type)"
+                )
             }
         }
         if conditions.isEmpty { return [] }

@@ -121,7 +121,7 @@ extension PostgresListing {
         // The moment comes first: what begins after it writes what is later.
         let now = try await connection.rows(
             column.category == "D"
-                ? "SELECT (clock_timestamp() - interval '\(lag) seconds')::\(column.type)::text"
+                ? "SELECT (\(column.clock) - interval '\(lag + (column.isCoarse ? 1 : 0)) seconds')::text"
                 : "SELECT max(t.\(name.sqlName))::text FROM \(shape.sqlName) t"
         ).first?[0]
         var running = try await running()
@@ -163,6 +163,16 @@ extension TableShape.Column {
         case "int8": "\(Int64.min)"
         default: "-infinity"
         }
+    }
+
+    /// The server's clock as the column has it.
+    ///
+    /// A time without zone may be UTC or the database's own; the earlier of the two misses nothing.
+    var clock: String {
+        kind == "timestamptz"
+            ? "clock_timestamp()"
+            : "least(clock_timestamp() AT TIME ZONE 'UTC', clock_timestamp() AT TIME ZONE "
+                + "(SELECT reset_val FROM pg_settings WHERE name = 'TimeZone'))"
     }
 
     /// Whether its values can tell what changed later.

@@ -97,6 +97,8 @@ extension PGConnection {
             }
         } catch {
             if error.isLost { throw error }
+            // A lock or a full disk is not found by looking for it row by row.
+            guard error.isAboutRows else { return writes.map { _ in error.outcome } }
             if writes.count == 1 { return [try outcome(of: error, writes[0], shape)] }
         }
         var outcomes: [WriteOutcome] = []
@@ -218,8 +220,10 @@ extension PGConnection {
         if failure.isAboutText, let id = write.target?.id {
             // A text that is no value of the key names no row.
             let keys = id.parts(shape.key.count).map { [$0] } ?? []
-            let isKey = (try? attempt { () throws(PGFailure) in try present(keys, shape) }) == nil
-            if isKey { return .gone }
+            do { _ = try attempt { () throws(PGFailure) in try present(keys, shape) } } catch {
+                guard error.isAboutText else { throw error }
+                return .gone
+            }
         }
         guard case .refused(let refusal) = failure.outcome, failure.state == "23505",
             let constraint = failure.constraint

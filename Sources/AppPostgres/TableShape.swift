@@ -6,7 +6,7 @@ struct TableShape: Hashable, Sendable {
     struct Column: Hashable, Sendable {
         let name: String
         /// As SQL names it, without a length: a cast to `varchar(12)` would cut what is longer, where
-        /// an assignment refuses it (manual, §8.3).
+        /// an assignment refuses it, and `character` alone is one of them (manual, §8.3).
         let type: String
         /// `pg_type.typcategory`: S text, N number, B truth, D time, E enumeration, A array.
         let category: String
@@ -17,6 +17,8 @@ struct TableShape: Hashable, Sendable {
         let isComputed: Bool
         let maximumLength: Int?
         let isNullable: Bool
+        /// A time of whole seconds or tenths, which stands below the moment that it is of.
+        let isCoarse: Bool
     }
 
     /// `"public"."people"`.
@@ -25,7 +27,7 @@ struct TableShape: Hashable, Sendable {
     let name: String
     /// `"public"`.
     let schema: String
-    /// The database and the table, as numbers that no copy of them has.
+    /// The server, the database and the table; a copy on another server has another one.
     let identity: String
     let columns: [String: Column]
     let key: [Column]
@@ -44,7 +46,8 @@ struct TableShape: Hashable, Sendable {
         do {
             let table = try await connection.rows(
                 """
-                SELECT c.oid::text, n.nspname, c.relname, c.relkind::text, d.oid::text,
+                SELECT c.oid::text, n.nspname, c.relname, c.relkind::text,
+                (SELECT system_identifier::text FROM pg_control_system()) || '/' || d.oid::text,
                 current_database(), current_setting('server_version_num')
                 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace, pg_database d
                 WHERE c.oid = to_regclass($1) AND d.datname = current_database()
@@ -81,11 +84,14 @@ struct TableShape: Hashable, Sendable {
     }
 
     private static let columnsSQL = """
-        SELECT a.attname, format_type(a.atttypid, NULL), t.typcategory::text, t.typname,
+        SELECT a.attname,
+        CASE t.typname WHEN 'bpchar' THEN 'bpchar' WHEN 'bit' THEN 'varbit'
+        ELSE format_type(a.atttypid, NULL) END, t.typcategory::text, t.typname,
         (a.attnotnull AND NOT a.atthasdef AND a.attidentity = '')::text,
         (a.attgenerated <> '' OR a.attidentity = 'a')::text,
         CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4
-        THEN (a.atttypmod - 4)::text END, (NOT a.attnotnull)::text
+        THEN (a.atttypmod - 4)::text END, (NOT a.attnotnull)::text,
+        (t.typname IN ('timestamp', 'timestamptz') AND a.atttypmod BETWEEN 0 AND 5)::text
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         WHERE a.attrelid = $1::oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
         """
@@ -105,7 +111,8 @@ struct TableShape: Hashable, Sendable {
             columns[name] = Column(
                 name: name, type: row[1] ?? "text", category: row[2] ?? "S", kind: row[3] ?? "text",
                 isRequired: row[4] == "true", isComputed: row[5] == "true",
-                maximumLength: row[6].flatMap { Int($0) }, isNullable: row[7] == "true")
+                maximumLength: row[6].flatMap { Int($0) }, isNullable: row[7] == "true",
+                isCoarse: row[8] == "true")
         }
         self.columns = columns
         let table = name

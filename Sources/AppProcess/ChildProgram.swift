@@ -54,6 +54,7 @@ final class ChildProgram {
 
     private static let complaintLimit = 2_000
     private static let tickMilliseconds: Int32 = 200
+    private static let farewellSeconds = 10
 
     /// Starts the program.
     ///
@@ -161,8 +162,15 @@ final class ChildProgram {
     }
 
     /// The status that the program ended with.
+    ///
+    /// One that closed its output and stays is ended.
     func end() -> Int32 {
-        process.waitUntilExit()
+        let deadline = ContinuousClock.now + .seconds(Self.farewellSeconds)
+        while process.isRunning && ContinuousClock.now < deadline {
+            takeComplaints(waitMilliseconds: 50)
+        }
+        takeComplaints(waitMilliseconds: 0)
+        stop()
         return process.terminationReason == .exit ? process.terminationStatus : -1
     }
 
@@ -201,22 +209,36 @@ final class ChildProgram {
         guard poll(&polled, 3, Self.tickMilliseconds) > 0 else { return }
         if polled[0].revents != 0 {
             let bytes = Self.read(output.fileDescriptor)
-            if bytes.isEmpty { hasEnded = true }
-            unread += bytes
+            hasEnded = bytes?.isEmpty ?? false
+            unread += bytes ?? []
         }
         if polled[1].revents != 0 {
-            let bytes = Self.read(errors.fileDescriptor)
+            let bytes = Self.read(errors.fileDescriptor) ?? []
             // Closed, or nothing more to say: a poll of it would return at once for ever.
             if bytes.isEmpty && polled[0].revents == 0 { usleep(10_000) }
             complaints = Array((complaints + bytes).suffix(Self.complaintLimit))
         }
     }
 
-    private static func read(_ file: Int32) -> [UInt8] {
+    /// Takes what it says on its standard error, which it could not go on without.
+    private func takeComplaints(waitMilliseconds: Int32) {
+        var polled = pollfd(fd: errors.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        guard poll(&polled, 1, waitMilliseconds) > 0 else { return }
+        let bytes = Self.read(errors.fileDescriptor) ?? []
+        if bytes.isEmpty { usleep(useconds_t(waitMilliseconds) * 1_000) }
+        complaints = Array((complaints + bytes).suffix(Self.complaintLimit))
+    }
+
+    /// What can be read now; empty at the end, `nil` if the read was interrupted.
+    private static func read(_ file: Int32) -> [UInt8]? {
         let size = 1 << 16
-        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-            count = max(0, Glibc.read(file, buffer.baseAddress, size))
+        var isInterrupted = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            let read = Glibc.read(file, buffer.baseAddress, size)
+            isInterrupted = read < 0 && errno == EINTR
+            count = max(0, read)
         }
+        return isInterrupted ? nil : bytes
     }
 
     /// The resident memory of the process (proc(5), statm).

@@ -18,7 +18,7 @@ package final class SingerApp: App {
         /// The fields that the mapping names; `/` leads into an object: `address/city`.
         package let fields: [AppField]
         /// What the tap gets as `--config`, secrets filled in.
-        package let config: [String: String]
+        package let config: [String: JSON]
         /// `catalog`, or `properties` for taps of before 2018.
         package let catalogOption: String
         /// The column by which a tap that leaves the choice to the user tells what is new.
@@ -26,7 +26,7 @@ package final class SingerApp: App {
 
         package init(
             _ program: ProgramSettings, stream: String, fields: [AppField],
-            config: [String: String], catalogOption: String, replicationKey: String?
+            config: [String: JSON], catalogOption: String, replicationKey: String?
         ) {
             self.program = program
             self.stream = stream
@@ -67,7 +67,9 @@ package final class SingerApp: App {
             state = known
         }
         let stream = try await discovered()
-        return SingerListing(SingerRun(settings, stream, state: state), stream)
+        // A state of a stream that is given whole would only leave out what came before it.
+        return SingerListing(
+            SingerRun(settings, stream, state: stream.isAlwaysWhole ? nil : state), stream)
     }
 
     /// Runs the whole tap once for all ids: a tap cannot be asked for a record.

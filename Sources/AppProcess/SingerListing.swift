@@ -31,7 +31,9 @@ final class SingerListing: ChangeListing {
         }
         // Without a state, a cursor is needed all the same, so that the next listing is not the
         // first one again.
-        let state = part.state ?? (part.isEnd ? .object([:]) : nil)
+        let state =
+            stream.isAlwaysWhole && !part.isEnd
+            ? nil : part.state ?? (part.isEnd ? .object([:]) : nil)
         return ChangePage(
             records: present.values.sorted { $0.id < $1.id }, gone: gone.sorted(),
             cursor: state.map { Cursor(String(decoding: $0.bytes, as: UTF8.self)) },

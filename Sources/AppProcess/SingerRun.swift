@@ -101,11 +101,7 @@ actor SingerRun {
     }
 
     private func start(_ arguments: [String]) throws(AppError) -> ChildProgram {
-        let config = settings.config.mapValues { text in
-            // A tap's numbers, flags and lists are written as such in the settings, too.
-            JSON(parsing: Array(text.utf8)).flatMap { $0.text == nil ? $0 : nil } ?? .text(text)
-        }
-        let path = try file("config", .object(config))
+        let path = try file("config", .object(settings.config))
         do {
             let tap = try ChildProgram(settings.program, arguments: ["--config", path] + arguments)
             tap.endInput()

@@ -86,11 +86,16 @@ struct RESTConnection: Sendable {
         case http(HTTPFailure)
         /// There is no token to send it with; nothing was sent.
         case noAccess(AppError)
+        /// The account's limit leaves no room for so many seconds; nothing was sent.
+        case busy(Int64)
 
         func appError(_ path: String) -> AppError {
             switch self {
             case .http(let failure): failure.appError(path)
             case .noAccess(let error): error
+            case .busy(let seconds):
+                .tryLater(
+                    .rateLimit, "\(path): the account's limit is used up", afterSeconds: seconds)
             }
         }
     }
@@ -107,6 +112,13 @@ struct RESTConnection: Sendable {
         guard response.status == 401 else { return response }
         let renewed = try await self.token(of: tokens, instead: token)
         return try await send(call, arguments, token: renewed)
+    }
+
+    /// Has a token ready, where one is needed.
+    ///
+    /// - Throws: ``AppError`` if there is none to be had.
+    func requireAccess() async throws(AppError) {
+        if let tokens { _ = try await tokens.token() }
     }
 
     private func token(of tokens: TokenSource, instead refused: String?) async throws(Failure)
@@ -141,7 +153,9 @@ struct RESTConnection: Sendable {
                 username: filled(basic.username, arguments, isAddress: false),
                 password: filled(basic.password, arguments, isAddress: false), scheme: .basic)
         }
-        await budget.take()
+        if let seconds = await budget.take(patienceSeconds: Self.patienceSeconds) {
+            throw .busy(seconds)
+        }
         do { return try await client.send(request, credentials: credentials) } catch {
             throw .http(error)
         }

@@ -15,6 +15,8 @@ final class RESTListing: ChangeListing {
         /// Where the next listing starts; taken from the first answer.
         var signpost: RESTCursor?
         var seen = 0
+        /// The ids of the last page, where pages have numbers.
+        var ids: [String] = []
     }
 
     private enum Place {
@@ -48,6 +50,7 @@ final class RESTListing: ChangeListing {
         }
         let next = try self.next(
             behind: place, found, body, response, seen: seen + found.count)
+        if case .number = listing.paging { try checkProgress(found) }
         let signpost = try signpost(response)
         let end = state.withLock { state in
             state.signpost = state.signpost ?? signpost
@@ -102,11 +105,25 @@ final class RESTListing: ChangeListing {
             next = Self.after(ids.last)
         }
         if let next, Self.isSame(next, place, listing.start) {
-            throw .askOperator(
-                .mapping, "\(listing.call.path) gives the same page again",
-                remedy: "Correct the app's description: it must lead to the next page.")
+            throw sameAgain
         }
         return next
+    }
+
+    /// An app that does not know the number of a page gives the same one for ever.
+    private func checkProgress(_ found: [JSON]) throws(AppError) {
+        let ids = found.compactMap { $0.at(app.object.shape.id)?.field }
+        let before = state.withLock { state in
+            defer { state.ids = ids }
+            return state.ids
+        }
+        if !ids.isEmpty && ids == before { throw sameAgain }
+    }
+
+    private var sameAgain: AppError {
+        .askOperator(
+            .mapping, "\(listing.call.path) gives the same page again",
+            remedy: "Correct the app's description: it must lead to the next page.")
     }
 
     private static func after(_ text: String?) -> Place? {

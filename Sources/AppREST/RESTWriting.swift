@@ -5,7 +5,9 @@ import TandemTasks
 /// Writing records one by one, several at a time: only the fields that changed.
 extension RESTApp {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
-        await writes.mapped(atMost: width) { write in await apply(write) }
+        // Without access nothing is sent, and no record is to blame.
+        try await connection.requireAccess()
+        return await writes.mapped(atMost: width) { write in await apply(write) }
     }
 
     private func apply(_ write: AppWrite) async -> WriteOutcome {
@@ -31,7 +33,9 @@ extension RESTApp {
         } catch {
             switch error {
             case .noAccess(let error):
-                return .notNow(.authentication, error.message, afterSeconds: nil)
+                return .notNow(.appUnavailable, error.message, afterSeconds: nil)
+            case .busy(let seconds):
+                return .notNow(.rateLimit, "the account's limit is used up", afterSeconds: seconds)
             case .http(.unreachable(let text)):
                 return .notNow(.appUnavailable, text, afterSeconds: nil)
             case .http(.interrupted(let text)): return .unknown(text)
@@ -83,7 +87,9 @@ extension RESTApp {
     }
 
     private func refused(_ response: HTTPResponse) -> WriteOutcome {
-        let category = connection.rule(response)?.category ?? .invalidValue
+        let usual: [Int: FailureCategory] = [401: .authentication, 403: .permission]
+        let category =
+            connection.rule(response)?.category ?? usual[response.status] ?? .invalidValue
         let text = connection.message(response)
         if category == .rateLimit || category == .appUnavailable {
             return .notNow(category, text, afterSeconds: response.retryAfter)

@@ -3,7 +3,8 @@ import TandemModel
 
 /// The requests that one account may make, shared by everything that makes some.
 ///
-/// A request that would be one too many waits until the oldest of its window has left it.
+/// A request that would be one too many waits until the oldest of its window has left it, unless
+/// that takes too long.
 package actor RateBudget {
     private let windows: [RESTDescription.Window]
     private var sent: [ContinuousClock.Instant] = []
@@ -13,9 +14,15 @@ package actor RateBudget {
     package init(_ windows: [RESTDescription.Window]) { self.windows = windows }
 
     /// Waits for room, and takes it.
-    func take() async {
-        while let wait = waitingTime() { try? await Task.sleep(for: wait) }
+    ///
+    /// - Returns: `nil`, or for how many seconds there will be none, and then none was taken.
+    func take(patienceSeconds: Int64) async -> Int64? {
+        while let wait = waitingTime() {
+            if wait > .seconds(patienceSeconds) { return wait.components.seconds + 1 }
+            do { try await Task.sleep(for: wait) } catch { return wait.components.seconds + 1 }
+        }
         if !windows.isEmpty { sent.append(.now) }
+        return nil
     }
 
     /// Holds everything back for as long as the app asked.

@@ -116,9 +116,10 @@ struct LinkStep {
 
     private func crmID(of id: String, _ object: ObjectName) throws -> RecordID? {
         guard let pair = try targets[object]?.pair(app: AppRecordID(id)),
-            pair.appPresence == .present
+            pair.appPresence == .present, let crmID = pair.crmID,
+            try tx.crm.record(crmID)?.archivedAt == nil
         else { return nil }
-        return pair.crmID
+        return crmID
     }
 }
 
@@ -151,7 +152,13 @@ extension LinkStep {
         var isAny = false
         for (object, target) in targets.sorted(by: { $0.key < $1.key }) {
             for (side, isThere) in [
-                (Side.app, "t.app_id = w.target AND t.crm_id IS NOT NULL"),
+                (
+                    Side.app,
+                    """
+                    t.app_id = w.target AND EXISTS (
+                    SELECT 1 FROM record r WHERE r.id = t.crm_id AND r.archived_at IS NULL)
+                    """
+                ),
                 (.crm, "t.crm_id = CAST(w.target AS INTEGER) AND t.app_id IS NOT NULL"),
             ] {
                 let woken = try tx.connection.rows(

@@ -11,7 +11,6 @@ extension PlanStep {
         let record: CRMRecord
         do {
             record = try tx.writer.create(cycle.sync.object, accepted)
-            try links.set(incoming.links, of: record, pair)
             try tx.pairs.removeKeys(of: &pair)
             pair.crmID = record.id
         } catch CRMError.blocked {
@@ -20,6 +19,10 @@ extension PlanStep {
             return try fail(pair, error.refusal)
         }
         report.createdInCRM += 1
+        // The record is there and bound, whatever becomes of its links.
+        do { try links.set(incoming.links, of: record, pair) } catch let error as CRMError {
+            return try fail(pair, error.refusal)
+        }
         settle(&pair, accepted, incoming, values)
         pair.hasMet = true
         pair.appRefusals.merge(refusals) { first, _ in first }

@@ -13,7 +13,7 @@ enum AppReach: Sendable {
     case postgres(PostgresConnection)
     case process(ProgramSettings, parameters: [String: String])
     case singer(
-        ProgramSettings, config: [String: String], catalogOption: String, replicationKey: String?)
+        ProgramSettings, config: [String: JSON], catalogOption: String, replicationKey: String?)
 }
 
 /// Reads one entry under `connections`.
@@ -61,7 +61,7 @@ struct ConnectionReader {
         case .singer:
             return program(said, 300).map { program in
                 .singer(
-                    program, config: said.texts("config"),
+                    program, config: said.document("config"),
                     catalogOption: said.text("catalog-option") ?? "catalog",
                     replicationKey: said.text("replication-key"))
             }
@@ -182,6 +182,30 @@ struct Said {
         source(key)?.keys[key].flatMap {
             YAMLReader($0, what: key, known: nil, problems: reader.problems)
         }
+    }
+
+    /// A mapping of any values, secrets filled in; what is in quotes, and a secret, is a text.
+    func document(_ key: String) -> [String: JSON] {
+        var document: [String: JSON] = [:]
+        for keys in [shipped, own] {
+            guard let node = keys?[key], case .object(let members) = json(node) else { continue }
+            document.merge(members) { $1 }
+        }
+        return document
+    }
+
+    private func json(_ node: Node) -> JSON {
+        if let list = node.sequence { return .list(list.map(json)) }
+        if let mapping = node.mapping {
+            return .object(
+                mapping.reduce(into: [:]) { $0[$1.key.string ?? ""] = json($1.value) })
+        }
+        if node.scalar?.style == .plain {
+            if let number = node.int { return .number(Decimal(number)) }
+            if let flag = node.bool { return .flag(flag) }
+        }
+        let text = node.scalar?.string ?? ""
+        return .text(reader.secret(text, at: node) ?? "")
     }
 
     /// A mapping of texts, secrets filled in; the user's entries come before the shipped ones.

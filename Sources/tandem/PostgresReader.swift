@@ -80,12 +80,22 @@ extension ConnectionReader {
         return table
     }
 
-    /// A server on this machine: nobody listens between.
+    /// Whether every server that an address names is on this machine: nobody listens between.
+    ///
+    /// A host may also be named by `host` and `hostaddr` in the query (libpq's manual, §34.1.1.2).
     private static func isNear(_ url: String) -> Bool {
         let place = url.split(separator: "://", maxSplits: 1).last ?? ""
-        let host = place.split(separator: "/", omittingEmptySubsequences: false).first ?? ""
-        let name = host.split(separator: "@").last ?? ""
-        return host.isEmpty || host.hasSuffix("@") || name.hasPrefix("127.")
-            || name.hasPrefix("localhost") || name.hasPrefix("[::1]") || name.hasPrefix("%2F")
+        let parts = place.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let authority = parts[0].split(separator: "/", omittingEmptySubsequences: false)[0]
+        let hosts = authority.split(separator: "@", omittingEmptySubsequences: false).last ?? ""
+        let named = (parts.count > 1 ? parts[1] : "").split(separator: "&").compactMap { pair in
+            ["host=", "hostaddr="].first { pair.hasPrefix($0) }.map { pair.dropFirst($0.count) }
+        }
+        return ([hosts] + named).flatMap { $0.split(separator: ",") }.allSatisfy { host in
+            let name = host.hasPrefix("[") ? host : host.split(separator: ":").first ?? ""
+            return name == "localhost" || host.hasPrefix("/") || host.lowercased().hasPrefix("%2f")
+                || host.hasPrefix("[::1]") || host == "::1"
+                || name.wholeMatch(of: #/127\.\d+\.\d+\.\d+/#) != nil
+        }
     }
 }

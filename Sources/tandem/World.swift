@@ -18,6 +18,9 @@ struct World {
     let configuration: Configuration
     let database: SQLiteDatabase
     let store: CRMStore
+    /// Where what apps gave for access is kept: also for a copy of the store that of the original,
+    /// because an app may take a token only once.
+    private var vault: (database: SQLiteDatabase, keyPath: String)
     private let apps = LiveApps()
 
     static func open(_ configuration: Configuration) throws -> World {
@@ -30,7 +33,9 @@ struct World {
             } catch { return "\(named.place): filter: \(error)" }
         }
         if !unknown.isEmpty { throw CommandFailure.configuration(unknown.joined(separator: "\n")) }
-        return World(configuration: configuration, database: database, store: store)
+        return World(
+            configuration: configuration, database: database, store: store,
+            vault: (database, configuration.store + ".key"))
     }
 
     private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
@@ -117,7 +122,7 @@ struct World {
         return (
             OAuthClient(oauth.filled(variables), HTTPClient(options), now: { World.now }),
             ConnectionVault(
-                connection: name, database: database, keyPath: configuration.store + ".key")
+                connection: name, database: vault.database, keyPath: vault.keyPath)
         )
     }
 
@@ -171,7 +176,9 @@ struct World {
         try database.copy(to: path)
         var configuration = configuration
         configuration.store = path
-        return try World.open(configuration)
+        var copy = try World.open(configuration)
+        copy.vault = vault
+        return copy
     }
 }
 

@@ -150,6 +150,25 @@ import Testing
         #expect(try writes() == 0)
     }
 
+    /// A company in the bin cannot be named; what names it waits, and is made once.
+    @Test func `wait for a record that is in the bin`() throws {
+        try server.sql("INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example')")
+        try program.must("sync")
+        let acme = try id("companies", "Acme")
+        try program.must("crm", "delete", "companies", acme)
+        try server.sql("INSERT INTO sales (title, firm) VALUES ('Big', 1)")
+        try program.must("sync")
+        #expect(try program.status("sales")["links_waiting"] as? Int == 1)
+        try server.sql("UPDATE sales SET title = 'Bigger'")
+        try program.must("sync")
+        let deals = try program.json("crm", "list", "deals")["results"] as? [Any]
+        #expect(deals?.count == 1)
+        try program.must("crm", "restore", "companies", acme)
+        try program.must("sync")
+        #expect(try linked("deals", id("deals", "Bigger"), "companies") == [acme])
+        #expect(try program.status("sales")["links_waiting"] as? Int == 0)
+    }
+
     @Test func `may go round in a circle`() throws {
         try server.sql(
             """

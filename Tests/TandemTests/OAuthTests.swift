@@ -139,6 +139,8 @@ private final class OAuthServer {
         let connected = try connect(server)
         #expect(connected.code == 0, "\(connected.out)")
         #expect(connected.out.contains("people is connected"))
+        // A preview works on a copy of the store, and with the tokens of the store itself.
+        #expect(try program.must("sync", "--dry-run").contains("7 actions"))
         try program.must("sync")
         #expect(try program.contacts().count == 7)
         #expect(try server.requests.count == 1)

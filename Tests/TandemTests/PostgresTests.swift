@@ -135,6 +135,57 @@ import Testing
         #expect((rows.first?["message"] as? String)?.contains("character varying(12)") == true)
     }
 
+    @Test func `takes keys of fixed length, coarse times and rounded numbers as they are`() throws {
+        try server.sql(
+            """
+            DROP TABLE people;
+            CREATE TABLE people (
+                code char(4) PRIMARY KEY, email text, firstname char(10), lastname text, phone text,
+                city text, born date, tags text[], changed timestamp(0) NOT NULL DEFAULT now()
+            );
+            INSERT INTO people (code, email, firstname) VALUES ('CA', 'a@example.com', 'Ann');
+            """)
+        try configure("changes: changed")
+        try program.must("sync")
+        try program.must("crm", "update", "contacts", "a@example.com", "firstname=Annabel")
+        try program.must("sync")
+        #expect(try server.sql("SELECT code, firstname FROM people") == ["CA  |Annabel   "])
+        try server.sql("UPDATE people SET city = 'Rome', changed = now()")
+        try program.must("sync")
+        #expect(try program.contacts()["a@example.com"]?["city"] == "Rome")
+        try program.must("sync", "--full")
+        #expect(try program.status("people")["in_sync"] as? Int == 1)
+        #expect(try program.status("people")["deleted_in_app"] as? Int == 0)
+    }
+
+    /// A row that somebody holds is put off with the rest of its set, and is not waited for row by
+    /// row.
+    @Test func `puts off what is locked`() throws {
+        try configure("changes: xmin", sync: ", direction: to-app")
+        try program.write(
+            "in.csv", "email\n" + (0..<40).map { "p\($0)@example.com\n" }.joined())
+        try program.must("crm", "import", "contacts", "in.csv")
+        let left = Mutex(1)
+        let lock = "BEGIN; LOCK TABLE people IN SHARE MODE; SELECT pg_sleep(600)"
+        try server.session(lock) { _ in left.withLock { $0 = 0 } }
+        try program.wait(for: "the lock") {
+            try server.sql("SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND granted")
+                != ["0"]
+        }
+        #expect(try program.run(["sync"]).code == 3)
+        let rows = try program.json("records", "--state", "failed")["records"] as? [[String: Any]]
+        #expect(rows?.count == 40)
+        #expect(rows?.first?["category"] as? String == "version-conflict")
+        try server.sql(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()
+            """)
+        try program.wait(for: "the end of the lock") { left.withLock { $0 } == 0 }
+        try program.must("retry")
+        #expect(try server.sql("SELECT count(*) FROM people") == ["40"])
+    }
+
     @Test func `names table, column and key that are not there`() throws {
         for (table, words) in [
             ("key: nummer", "no column `nummer`"), ("changes: chnged", "did you mean `changed`"),

@@ -76,10 +76,18 @@ class Parties:
         self.server, self.kind = server, kind
         name = server.settings.get("company-category", "Company")
         found = server.call("model.party.category.search", [["name", "=", name]], 0, 1, None, {})
-        self.category = found[0] if found else server.call("model.party.category.create", [{"name": name}], {})[0]
+        self.category = found[0] if found else None
 
     def mine(self):
+        if self.category is None:  # nobody has made a company yet
+            return ["id", "=" if self.kind == "companies" else ">", 0]
         return ["categories", "=" if self.kind == "companies" else "!=", self.category]
+
+    def made_category(self):
+        if self.category is None:
+            name = self.server.settings.get("company-category", "Company")
+            self.category = self.server.call("model.party.category.create", [{"name": name}], {})[0]
+        return self.category
 
     def rows(self, domain, limit=PAGE):
         return self.server.call("model.party.party.search_read", [self.mine(), *domain], 0, limit,
@@ -151,7 +159,8 @@ class Parties:
         return {"records": [self.record(row) for row in rows], "gone": [one for one in ids if one not in found]}
 
     def find(self, values, since):
-        start = since.replace("T", " ").rstrip("Z")
+        # The clocks of the two machines may differ.
+        start = str(datetime.datetime.fromisoformat(since.rstrip("Z")) - datetime.timedelta(minutes=10))
         rows = self.rows([["create_date", ">=", start], ["name", "=", values.get("name") or None]])
         made = [self.record(row) for row in rows]
         return {"records": [one for one in made if one["values"]["email"].lower() == values.get("email", "").lower()]}
@@ -161,7 +170,7 @@ class Parties:
             if "create" in order:
                 party = self.commands(order["values"], None)
                 if self.kind == "companies":
-                    party["categories"] = [["add", [self.category]]]
+                    party["categories"] = [["add", [self.made_category()]]]
                 return {"accepted": str(self.server.call("model.party.party.create", [party], {})[0])}
             key = order.get("update") or order["delete"]
             rows = self.rows([["id", "=", int(key)]])
@@ -181,6 +190,8 @@ class Parties:
             return {"conflict": True}
         except Refused as refusal:
             return {"refused": {"category": "invalid-value", "message": str(refusal)}}
+        except (OSError, ValueError) as error:  # the reply was lost; what was written before stays
+            return {"unknown": str(error)}
 
     def answer(self, method, ask):
         if method == "schema":
