@@ -186,6 +186,55 @@ import Testing
         #expect(try server.sql("SELECT count(*) FROM people") == ["40"])
     }
 
+    /// The poll is as long as the window, so that only the notification can bring the change.
+    @Test func `wakes the daemon by a notification`() throws {
+        try configure("changes: log")
+        try program.write(
+            "tandem.yaml", "poll: 10m\nwindow: 10m\n" + program.read("tandem.yaml"))
+        try program.must("connect", "erp", "--install")
+        try server.sql("INSERT INTO people (email, firstname) VALUES ('a@example.com', 'Ann')")
+        let daemon = try program.serve()
+        defer { kill(daemon.processIdentifier, SIGKILL) }
+        try program.wait(for: "the first sync") { try program.contacts().count == 1 }
+        try server.sql("UPDATE people SET firstname = 'Anna'")
+        try program.wait(for: "the change") {
+            try program.contacts()["a@example.com"]?["firstname"] == "Anna"
+        }
+        try server.sql("DELETE FROM people")
+        try program.wait(for: "the deletion") {
+            try program.status("people")["deleted_in_app"] as? Int == 1
+        }
+    }
+
+    @Test func `gets every row once, though the server is killed while it writes`() throws {
+        try program.write(
+            "in.csv",
+            "email,firstname\n" + (0..<4_000).map { "p\($0)@example.com,N\($0)\n" }.joined())
+        try program.must("crm", "import", "contacts", "in.csv")
+        var kills = 0
+        for round in 1...5 {
+            let sync = try program.start(["sync"])
+            sync.standardOutput = FileHandle.nullDevice
+            sync.standardError = FileHandle.nullDevice
+            try sync.run()
+            try program.wait(for: "some rows") {
+                let count = try server.sql("SELECT count(*) FROM people").first.flatMap { Int($0) }
+                return (count ?? 0) >= min(round * 600, 3_900) || !sync.isRunning
+            }
+            if sync.isRunning { kills += 1 }
+            server.kill()
+            sync.waitUntilExit()
+            try server.start()
+        }
+        try program.run(["retry"])
+        try program.must("sync", "--full")
+        #expect(kills > 0)
+        #expect(
+            try server.sql("SELECT count(*), count(DISTINCT email) FROM people") == ["4000|4000"])
+        #expect(try program.status("people")["in_sync"] as? Int == 4_000)
+        #expect(try sync() == 0)
+    }
+
     @Test func `names table, column and key that are not there`() throws {
         for (table, words) in [
             ("key: nummer", "no column `nummer`"), ("changes: chnged", "did you mean `changed`"),

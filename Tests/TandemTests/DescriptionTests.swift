@@ -1,0 +1,170 @@
+import Foundation
+import Testing
+
+/// Ways in which apps differ, and that a description can say; a small server that knows them all.
+@Suite final class `A described app` {
+    private let program: Program
+    private let server = Process()
+    private let port: Int
+
+    init() throws {
+        program = try Program()
+        port = try freePort()
+        try program.write(
+            "server.py",
+            """
+            import http.server, json, sys, time, urllib.parse
+            PEOPLE = [{"id": n, "email": f"p{n}@example.com", "age": n, "home": {"city": "Oslo"}} for n in range(25)]
+            asked = []
+            class App(http.server.BaseHTTPRequestHandler):
+                def answer(self, body, status=200, **headers):
+                    data = json.dumps(body).encode()
+                    self.send_response(status)
+                    for name, value in headers.items(): self.send_header(name.replace("_", "-"), value)
+                    self.send_header("Content-Length", str(len(data))); self.end_headers(); self.wfile.write(data)
+                def do_GET(self):
+                    url = urllib.parse.urlsplit(self.path)
+                    ask = dict(urllib.parse.parse_qsl(url.query))
+                    host = "http://" + self.headers["Host"]
+                    asked.append(self.path)
+                    if url.path == "/me": return self.answer({"me": "test"})
+                    if url.path == "/busy" and asked.count(self.path) < 3:
+                        return self.answer({"error": "busy"}, 429, Retry_After="1")
+                    if url.path == "/full": return self.answer({"error": {"code": "QUOTA"}}, 400)
+                    if url.path == "/deep":
+                        data = b'{"people":' + b"[" * 500 + b"]" * 500 + b"}"
+                        self.send_response(200); self.send_header("Content-Length", str(len(data)))
+                        self.end_headers(); return self.wfile.write(data)
+                    if url.path == "/same": return self.answer({"people": PEOPLE[:10]})
+                    start = int(ask.get("after") or 0)
+                    if url.path == "/page": start = (start - 1) * 10
+                    page, more = PEOPLE[start:start + 10], start + 10 < len(PEOPLE)
+                    body = {"people": page, "next": str(start + 10) if more else None}
+                    if url.path == "/link": body["next"] = f"{url.path}?after={start + 10}" if more else None
+                    if url.path == "/thief": body["next"] = host.replace("127.0.0.1", "localhost") + "/thief?after=10"
+                    link = {"Next": f"{host}/header?after={start + 10}"} if more else {}
+                    self.answer(body, **(link if url.path == "/header" else {}))
+                def log_message(self, *_): pass
+            http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), App).serve_forever()
+            """)
+        server.executableURL = URL(filePath: "/usr/bin/env")
+        server.arguments = ["python3", program.file("server.py").path(), "\(port)"]
+        server.standardError = FileHandle.nullDevice
+        try server.run()
+        try program.write("log", "")
+        let port = port
+        try program.wait(for: "the server") { isOpen(port) }
+    }
+
+    deinit { kill(server.processIdentifier, SIGKILL) }
+
+    private func configure(_ list: String, more: String = "") throws {
+        try program.write(
+            "mappings/people/app.yaml",
+            """
+            title: People
+            summary: a server that pages in many ways
+            connection: {url: {required: true}}
+            account: {get: /me, id: /me}
+            message: [/error/code, /error]
+            \(more)
+            objects:
+              "*":
+                record: {id: /id, values: "", typed: true}
+                list: {records: /people, \(list)}
+                changes: {records: /people, get: "/token?after={after}&since={since}", next: /next}
+                single: {get: "/people/{id}"}
+                create: {put: "/people/{key-id}", body: "{values}"}
+                update: {patch: "/people/{id}", body: "{values}"}
+                delete: {delete: "/people/{id}"}
+            """)
+        try program.write(
+            "mappings/people/contacts.yaml",
+            """
+            object: contacts
+            app-object: people
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: city, app: home/city}
+            """)
+        try program.write(
+            "tandem.yaml",
+            """
+            mappings: mappings
+            connections: {people: {app: people, url: "http://127.0.0.1:\(port)"}}
+            syncs: {people: {connection: people, object: contacts, direction: to-crm}}
+            """)
+    }
+
+    @Test(arguments: [
+        #"get: "/token?after={after}", next: /next"#, #"get: "/link", next-link: /next"#,
+        #"get: "/header", next-header: Next"#,
+        #"get: "/page?after={after}", next-page: true, start: "1""#,
+        #"get: "/offset?after={after}", next-offset: true, start: "0""#,
+        #"get: "/busy?after={after}", next: /next"#,
+    ])
+    func `gives every page, whatever leads to the next`(_ list: String) throws {
+        try configure(list)
+        try program.must("sync")
+        let contacts = try program.contacts()
+        #expect(contacts.count == 25)
+        #expect(contacts["p24@example.com"]?["city"] == "Oslo")
+    }
+
+    @Test(arguments: [
+        (#"get: "/thief", next-link: /next"#, "next page on another host"),
+        (#"get: "/same?after={after}", next-page: true, start: "1""#, "gives the same page again"),
+        (
+            #"get: "/same?after={after}", next-offset: true, start: "0""#,
+            "gives the same page again"
+        ),
+        (#"get: "/deep""#, "no JSON"), (#"get: "/full?after={after}", next: /next"#, "QUOTA"),
+    ])
+    func `is given up with a reason when a page leads nowhere`(_ list: String, _ words: String)
+        throws
+    {
+        let paging = list.contains("deep") ? list + ", next-link: /next" : list
+        try configure(
+            paging, more: "errors: [{code: {at: /error/code, is: [QUOTA]}, category: rate-limit}]")
+        let result = try program.run(["sync"])
+        #expect(result.code == 1)
+        #expect(result.err.contains(words), "\(result.err)")
+        #expect(try program.contacts().isEmpty)
+    }
+
+    /// The limit is met at once and lasts an hour: nobody sits it out.
+    @Test func `keeps to its limits`() throws {
+        try configure(
+            #"get: "/token?after={after}", next: /next"#,
+            more: "limits: {windows: [{requests: 3, per: 1h}]}")
+        let result = try program.run(["sync"])
+        #expect(result.code == 1)
+        #expect(result.err.contains("limit is used up"), "\(result.err)")
+    }
+
+    @Test func `is refused with all its mistakes, each with its line`() throws {
+        try configure(
+            #"get: "/token?aftr={aftr}", next: /next"#,
+            more:
+                "errors: [{stauts: 400, category: rate-limit}]\nlimits: {windows: [{requests: 0, per: 1h}]}"
+        )
+        let result = try program.run(["check"])
+        #expect(result.code == 78)
+        for words in [
+            "nothing fills in `{aftr}` (did you mean `after`?)", "`{after}` is missing",
+            "unknown key `stauts` (did you mean `status`?)", "`requests: 0`", "app.yaml:",
+        ] {
+            #expect(result.err.contains(words), "\(words)\n\(result.err)")
+        }
+    }
+}
+
+/// Whether somebody listens on a port of this machine.
+private func isOpen(_ port: Int) -> Bool {
+    let curl = Process()
+    curl.executableURL = URL(filePath: "/usr/bin/env")
+    curl.arguments = ["curl", "-s", "-o", "/dev/null", "http://127.0.0.1:\(port)/me"]
+    guard (try? curl.run()) != nil else { return false }
+    curl.waitUntilExit()
+    return curl.terminationStatus == 0
+}
