@@ -5,7 +5,7 @@ import TandemTasks
 
 /// One object of an app that is reached by its description.
 package struct RESTApp: App {
-    let connection: RESTConnection
+    var connection: RESTConnection
     let object: RESTDescription.Object
     /// The fields that are read and written.
     let fields: [AppField]

@@ -13,6 +13,8 @@ struct RESTConnection: Sendable {
     /// Where the tokens of OAuth come from.
     private let tokens: TokenSource?
     private let client: HTTPClient
+    /// Notes what goes over the wire, for people who look for a mistake.
+    var trace: RESTTrace?
 
     /// How often a read is repeated that the app puts off, and the longest wait for one.
     private static let attempts = 4
@@ -156,9 +158,22 @@ struct RESTConnection: Sendable {
         if let seconds = await budget.take(patienceSeconds: Self.patienceSeconds) {
             throw .busy(seconds)
         }
-        do { return try await client.send(request, credentials: credentials) } catch {
+        do {
+            let response = try await client.send(request, credentials: credentials)
+            trace?.note(request, response)
+            return response
+        } catch {
             throw .http(error)
         }
+    }
+
+    /// Values that show who we are: those of variables from which credentials are made.
+    var secrets: [String] {
+        var texts = Array(description.headers.values)
+        if let basic = description.basic { texts.append(basic.password) }
+        if let oauth = description.oauth { texts.append(oauth.clientSecret) }
+        return variables.filter { name, _ in texts.contains { $0.contains("{\(name)}") } }
+            .map(\.value)
     }
 
     private var root: String {

@@ -27,6 +27,9 @@ package struct HTTPResponse: Sendable {
     package let body: [UInt8]
     private let headers: [(name: String, value: String)]
 
+    /// In the order in which they came.
+    package var allHeaders: [(name: String, value: String)] { headers }
+
     init(status: Int, url: String, headers: [(name: String, value: String)], body: [UInt8]) {
         self.status = status
         self.url = url

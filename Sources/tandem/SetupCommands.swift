@@ -1,4 +1,5 @@
 import AppCardDAV
+import AppREST
 import ArgumentParser
 import FoundationEssentials
 import Glibc
@@ -66,6 +67,12 @@ struct CheckCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Hold the app of this sync to the adapter laws.", valueName: "sync"))
     var laws: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Write each request and answer of described apps, without secrets, into this folder.",
+            valueName: "dir"))
+    var record: String?
+
     @Flag(help: "Write test records without asking.")
     var yes = false
 
@@ -82,6 +89,8 @@ struct CheckCommand: AsyncParsableCommand {
         let summary: String
         let error: String
         let fields: [Field]
+        /// What each call of a described app gave.
+        var calls: [RESTTrial] = []
     }
 
     func run() async throws {
@@ -89,15 +98,66 @@ struct CheckCommand: AsyncParsableCommand {
             let world = try shared.world()
             if let laws { return try await hold(to: laws, world) }
             var rows: [Row] = []
-            for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
+            for sync in world.configuration.syncs {
+                var row = await row(sync, world)
+                if let app = try? world.app(for: sync) as? RESTApp {
+                    row.calls = await app.trials()
+                }
+                rows.append(row)
+            }
+            if let record { try Self.write(rows, into: record) }
             if shared.json {
                 try Terminal.printJSON(["syncs": rows])
             } else {
                 Terminal.write("\(world.configuration.path): no problems found\n")
                 for row in rows { show(row) }
             }
-            if rows.contains(where: { !$0.error.isEmpty }) { throw ExitCode(1) }
+            let isBad = rows.contains { row in
+                !row.error.isEmpty || row.calls.contains { $0.problem != nil }
+            }
+            if isBad { throw ExitCode(1) }
         }
+    }
+
+    /// Writes every exchange as a file of its own: `SYNC-CALL-NUMBER.json`.
+    private static func write(_ rows: [Row], into folder: String) throws {
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true)
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        for row in rows {
+            for trial in row.calls {
+                for (number, exchange) in trial.exchanges.enumerated() {
+                    let file = try AtomicFile(
+                        "\(folder)/\(row.sync)-\(trial.call)-\(number + 1).json")
+                    file.write(String(decoding: try encoder.encode(exchange), as: UTF8.self) + "\n")
+                    try file.commit()
+                }
+            }
+        }
+    }
+
+    private static func short(_ text: String) -> String {
+        text.count > 90 ? text.prefix(90) + "…" : text
+    }
+
+    /// A line for each exchange: what was asked, and how the answer begins.
+    private func show(_ calls: [RESTTrial]) {
+        if calls.isEmpty { return }
+        var table = TextTable(["  CALL", "REQUEST", "STATUS", "ANSWER"])
+        for trial in calls {
+            for exchange in trial.exchanges {
+                let answer = String(decoding: exchange.answer.bytes, as: UTF8.self)
+                table.add([
+                    "  " + trial.call, Self.short("\(exchange.method) \(exchange.url)"),
+                    "\(exchange.status)", trial.problem ?? Self.short(answer),
+                ])
+            }
+            if trial.exchanges.isEmpty, let problem = trial.problem {
+                table.add(["  " + trial.call, "", "", problem])
+            }
+        }
+        Terminal.write("\n" + table.text)
     }
 
     private func hold(to name: String, _ world: World) async throws {
@@ -204,6 +264,7 @@ struct CheckCommand: AsyncParsableCommand {
             table.add(["  " + field.crm, field.app, field.direction, field.note])
         }
         Terminal.write(table.text)
+        show(row.calls)
     }
 }
 

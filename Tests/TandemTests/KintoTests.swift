@@ -192,6 +192,33 @@ final class KintoServer {
         #expect(try program.contacts().count == 60)
     }
 
+    @Test func `shows each call that a check makes, and no secret`() throws {
+        let records = "/buckets/crm/collections/contacts/records"
+        try server.call("PUT", "\(records)/r1", ["email": "a@example.com", "city": "s3cret pass"])
+        let out = try program.must("check", "--record", "calls")
+        for call in ["account", "list", "changes", "single"] {
+            #expect(out.contains("  \(call) "), "\(out)")
+            let text = try program.read("calls/people-\(call)-1.json")
+            #expect(text.contains("\"status\" : 200"))
+            #expect(!text.contains("s3cret pass") && !text.contains("czNjcmV0"), "\(text)")
+        }
+        #expect(!out.contains("s3cret"))
+        // A call that its description has wrong is named, with what the app said.
+        let shipped = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../mappings/kinto")
+        try FileManager.default.createDirectory(
+            at: program.file("own"), withIntermediateDirectories: true)
+        try FileManager.default.copyItem(at: shipped, to: program.file("own/kinto"))
+        try program.write(
+            "own/kinto/app.yaml",
+            program.read("own/kinto/app.yaml").replacing(
+                "/records/{id}\", record", with: "/recrods/{id}\", record"))
+        try program.write("tandem.yaml", "mappings: own\n" + program.read("tandem.yaml"))
+        let result = try program.run(["check"])
+        #expect(result.code == 1)
+        #expect(result.out.contains("recrods"), "\(result.out)")
+    }
+
     @Test func `says that a password is wrong`() throws {
         try configure(password: "wrong")
         let result = try program.run(["check"])

@@ -1,0 +1,132 @@
+import Synchronization
+import TandemHTTP
+package import TandemModel
+
+/// Requests and answers as they went over the wire, without secrets.
+package final class RESTTrace: Sendable {
+    /// One request and its answer.
+    package struct Exchange: Encodable, Hashable, Sendable {
+        package let method: String
+        package let url: String
+        package let headers: [String: String]
+        package let body: JSON?
+        package let status: Int
+        package let answerHeaders: [String: String]
+        /// The answer as JSON; as a text if it is none.
+        package let answer: JSON
+
+        enum CodingKeys: String, CodingKey {
+            case method, url, headers, body, status, answer
+            case answerHeaders = "answer_headers"
+        }
+    }
+
+    private let exchanges = Mutex<[Exchange]>([])
+    /// Texts that nobody may see.
+    private let secrets: [String]
+
+    static let mask = "***"
+    private static let longestText = 2_000
+
+    init(secrets: [String]) {
+        self.secrets = secrets.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
+    }
+
+    /// What was sent and answered so far.
+    package var all: [Exchange] { exchanges.withLock { $0 } }
+
+    func note(_ request: HTTPRequest, _ response: HTTPResponse) {
+        let hidden = Set(request.secrets.map { $0.name.lowercased() })
+        let shown = (request.headers + request.secrets).reduce(into: [String: String]()) {
+            $0[$1.name] = hidden.contains($1.name.lowercased()) ? Self.mask : masked($1.value)
+        }
+        let exchange = Exchange(
+            method: request.method, url: masked(request.url), headers: shown,
+            body: request.body.map(document), status: response.status,
+            answerHeaders: response.allHeaders.reduce(into: [:]) { $0[$1.name] = masked($1.value) },
+            answer: document(response.body))
+        exchanges.withLock { $0.append(exchange) }
+    }
+
+    private func document(_ bytes: [UInt8]) -> JSON {
+        let text = masked(String(decoding: bytes, as: UTF8.self))
+        return JSON(parsing: Array(text.utf8)) ?? .text(String(text.prefix(Self.longestText)))
+    }
+
+    private func masked(_ text: String) -> String {
+        secrets.reduce(text) { text, secret in
+            text.replacing(secret, with: Self.mask)
+                .replacing(secret.percentEncoded(), with: Self.mask)
+        }
+    }
+}
+
+/// What became of one call that was tried.
+package struct RESTTrial: Encodable, Hashable, Sendable {
+    /// `list`, `single` and so on, as the description names it.
+    package let call: String
+    /// `nil` if all was well.
+    package let problem: String?
+    package let exchanges: [RESTTrace.Exchange]
+}
+
+extension RESTApp {
+    /// Tries every call that only reads; a first record of the app is what is asked for.
+    ///
+    /// - Returns: A trial for each call of the description, in the order in which a sync makes them;
+    ///   those that need a record are left out if the app has none.
+    package func trials() async -> [RESTTrial] {
+        let trace = RESTTrace(secrets: connection.secrets)
+        var app = self
+        app.connection.trace = trace
+        var trials: [RESTTrial] = []
+        var seen = 0
+        func attempt(_ name: String, _ work: () async throws(AppError) -> Void) async {
+            var problem: String?
+            do { try await work() } catch { problem = "\(error.message). \(error.remedy)" }
+            let exchanges = Array(trace.all.dropFirst(seen))
+            seen += exchanges.count
+            trials.append(RESTTrial(call: name, problem: problem, exchanges: exchanges))
+        }
+        await attempt("account") { () async throws(AppError) in _ = try await app.profile() }
+        var first: AppRecord?
+        var cursor: Cursor?
+        await attempt("list") { () async throws(AppError) in
+            let page = try await app.changes(since: nil).next()
+            first = page?.records.first
+            cursor = page?.cursor
+        }
+        await attempt("changes") { () async throws(AppError) in
+            let since = cursor ?? app.now
+            _ = try await app.changes(since: since).next()
+        }
+        guard let first else { return trials }
+        await attempt("single") { () async throws(AppError) in
+            guard case .present? = await app.read(first.id) else {
+                throw app.unexpected(app.object.single)
+            }
+        }
+        if object.read != nil {
+            await attempt("read") { () async throws(AppError) in _ = try await app.read([first.id])
+            }
+        }
+        if object.find != nil {
+            await attempt("find") { () async throws(AppError) in
+                let since = first.createdAt ?? Timestamp(milliseconds: 0)
+                _ = try await app.find(key: "", values: first.values, since: since)
+            }
+        }
+        return trials
+    }
+
+    /// A cursor that leaves nothing to list.
+    private var now: Cursor {
+        let form =
+            if case .date(let form) = object.changes.signpost { form } else {
+                nil as RESTDescription.TimeForm?
+            }
+        // The year 2100: no app has changed anything later.
+        let future: Int64 = 4_102_444_800_000
+        return RESTCursor(form?.text(future) ?? "\(future)").cursor
+    }
+}
