@@ -178,6 +178,12 @@ def contacts():
     start, size = request.args.get("offset", 0, int), request.args.get("limit", 3, int)
     return jsonify(contacts=CONTACTS[start:start + size], next=start + size if start + size < len(CONTACTS) else None)
 
+@app.get("/contacts/<int:number>")
+@require_oauth("contacts.read")
+def contact(number):
+    found = [one for one in CONTACTS if one["id"] == number]
+    return jsonify(found[0]) if found else (jsonify(error="not_found"), 404)
+
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 http = make_server("127.0.0.1", opt.port, app, threaded=True)
 print(f"ready http://127.0.0.1:{http.port}", flush=True)

@@ -122,7 +122,7 @@ extension Program {
             if try holds() { return }
             usleep(100_000)
         }
-        Issue.record("never came: \(what)\n\(try read("log"))")
+        Issue.record("never came: \(what)\n\((try? read("log")) ?? "")")
     }
 
     func stop(_ daemon: Process) -> Int32 {
