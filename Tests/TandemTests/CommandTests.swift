@@ -250,6 +250,19 @@ import Testing
         #expect(refused.code == 1)
     }
 
+    @Test func `hold a spreadsheet to the adapter laws`() throws {
+        try program.write(
+            "tandem.yaml",
+            """
+            connections: {book: {app: csv, folder: .}}
+            syncs: {book: {connection: book, object: contacts}}
+            """)
+        #expect(try program.run(["check", "--laws", "book"]).code == 64)
+        let result = try program.run(["check", "--laws", "book", "--yes"])
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        #expect(result.out.split(separator: "\n").filter { $0.contains(" kept") }.count == 15)
+    }
+
     @Test func `name every problem of a configuration with its line`() throws {
         try program.write(
             "tandem.yaml",
