@@ -197,13 +197,9 @@ actor PGConnection {
         }
         guard let opened else { throw PGFailure(state: nil, message: "no memory") }
         guard PQstatus(opened) == CONNECTION_OK else {
-            let failure = PGFailure(
-                state: PQconnectionNeedsPassword(opened) == 1
-                    || PQconnectionUsedPassword(opened) == 1
-                    ? "28P01" : "08001",
-                message: String(cString: PQerrorMessage(opened)).trimmed)
+            let message = String(cString: PQerrorMessage(opened)).trimmed
             PQfinish(opened)
-            throw failure
+            throw PGFailure(state: Self.state(of: message), message: message)
         }
         // Notices would go to our standard error.
         PQsetNoticeProcessor(opened, { _, _ in }, nil)

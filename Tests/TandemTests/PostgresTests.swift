@@ -235,6 +235,27 @@ import Testing
         #expect(try sync() == 0)
     }
 
+    @Test(arguments: [
+        ("/erp?host=", "/nosuch?host=", "database \"nosuch\" does not exist"),
+        ("postgres@", "nobody@", "role \"nobody\" does not exist"),
+        ("postgres@", "postgres:s3cr%zt@", "`url` is no address"),
+    ])
+    func `says that an address is wrong, and shows no password`(
+        _ right: String, _ wrong: String, _ words: String
+    ) throws {
+        let text = try program.read("tandem.yaml")
+        try program.write("tandem.yaml", text.replacing(right, with: wrong))
+        let result = try program.run(["check"])
+        #expect(result.code == 1)
+        #expect(result.out.contains(words), "\(result.out)")
+        #expect(result.out.contains("Correct `url`"), "\(result.out)")
+        #expect(!result.out.contains("s3cr"))
+        // A server that is down is no mistake of anybody.
+        server.kill()
+        try program.write("tandem.yaml", text)
+        #expect(try program.run(["check"]).out.contains("Nothing to do"))
+    }
+
     @Test func `names table, column and key that are not there`() throws {
         for (table, words) in [
             ("key: nummer", "no column `nummer`"), ("changes: chnged", "did you mean `changed`"),
