@@ -4,12 +4,13 @@ import Testing
 /// A server without sync-collection that asks for digest authentication: Radicale 1 behind
 /// Twisted, started by `Tests/Servers/old_carddav.py`.
 private final class OldServer {
-    private let port = Int.random(in: 20_000..<60_000)
+    private let port: Int
     private let process = Process()
     let program: Program
 
     init(_ program: Program) throws {
         self.program = program
+        port = try freePort()
         let script = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../Servers/old_carddav.py").standardized
         try program.write("books/.keep", "")

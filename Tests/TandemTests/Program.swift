@@ -91,6 +91,24 @@ final class Program {
         return contacts
     }
 
+    /// Runs a cycle of the syncs, or of all; how many records it wrote on either side.
+    func writes(_ arguments: [String] = [], codes: [Int32] = [0]) throws -> Int {
+        let result = try run(["sync", "--json"] + arguments)
+        #expect(codes.contains(result.code), "\(result.out) \(result.err)")
+        let document = try #require(
+            try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
+        let syncs = try #require(document["syncs"] as? [[String: Any]])
+        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
+        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
+    }
+
+    /// Holds the app of a sync to the adapter laws; how many it keeps, none being broken.
+    func lawsKept(by sync: String) throws -> Int {
+        let result = try run(["check", "--laws", sync, "--yes"])
+        #expect(result.code == 0, "\(result.out) \(result.err)")
+        return result.out.split(separator: "\n").filter { $0.contains(" kept") }.count
+    }
+
     func status(_ sync: String) throws -> [String: Any] {
         let document = try json("status", sync)
         let syncs = try #require(document["syncs"] as? [[String: Any]])
@@ -132,20 +150,26 @@ extension Program {
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// A port of loopback that nobody has, below those that the kernel gives to outgoing connections
+/// (ip(7), `ip_local_port_range`): a server that is stopped finds its own again.
 func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let isBound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-            bind(descriptor, pointer, length) == 0
-                && getsockname(descriptor, pointer, &length) == 0
+    for _ in 0..<100 {
+        let port = Int.random(in: 20_000..<32_000)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_port = UInt16(port).bigEndian
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isFree = withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+                bind(descriptor, pointer, length) == 0
+            }
         }
+        if isFree { return port }
     }
-    try #require(isBound)
-    return Int(UInt16(bigEndian: address.sin_port))
+    throw NoPort()
 }
+
+private struct NoPort: Error {}

@@ -17,7 +17,7 @@ final class Radicale {
 
     init() throws {
         folder = URL(filePath: "/tmp").appending(path: "tandem-radicale-\(UUID().uuidString)")
-        port = Int.random(in: 20_000..<60_000)
+        port = try freePort()
         try FileManager.default.createDirectory(at: book, withIntermediateDirectories: true)
         try Data(#"{"tag": "VADDRESSBOOK", "D:displayname": "Friends"}"#.utf8)
             .write(to: book.appending(path: ".Radicale.props"))
