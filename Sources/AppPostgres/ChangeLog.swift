@@ -72,14 +72,12 @@ package struct ChangeLog: Sendable {
         let noted: [UInt8] = ([shape.name] + shape.key.map(\.name)).flatMap {
             Array($0.utf8) + [0]
         }
-        let digits = Array("0123456789abcdef")
-        let hex = String(noted.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
         do {
             let found = try await connection.rows(
                 """
                 SELECT count(*)::text FROM pg_trigger WHERE tgrelid = $1::regclass
                 AND tgname = 'tandem_note' AND tgenabled <> 'D' AND tgargs = decode($2, 'hex')
-                """, [shape.sqlName, hex])
+                """, [shape.sqlName, noted.hexadecimal])
             _ = try await connection.rows("SELECT 1 FROM \(name) LIMIT 1")
             if found.first?[0] == "1" { return }
         } catch { if error.state != "42P01" { throw error.appError("read the change log") } }

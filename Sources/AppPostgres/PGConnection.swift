@@ -112,12 +112,7 @@ actor PGConnection {
     /// Runs several statements that take no values.
     func script(_ sql: String) throws(PGFailure) {
         let session = try connected()
-        let result = PQexec(session, sql)
-        defer { PQclear(result) }
-        let status = PQresultStatus(result)
-        guard status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK else {
-            throw failure(result, session)
-        }
+        _ = try finished(PQexec(session, sql), session)
     }
 
     /// Whether the server said something on the channel since this was last asked; never waits.
@@ -142,6 +137,13 @@ actor PGConnection {
                     session, sql, Int32(values.count), nil, pointers.baseAddress, nil, nil, 0)
             }
         }
+        return try finished(result, session)
+    }
+
+    /// The rows of a result, which is given back; a session that broke is closed.
+    private func finished(_ result: OpaquePointer?, _ session: OpaquePointer) throws(PGFailure)
+        -> Rows
+    {
         defer { PQclear(result) }
         switch PQresultStatus(result) {
         case PGRES_COMMAND_OK, PGRES_TUPLES_OK: return Self.rows(of: result)

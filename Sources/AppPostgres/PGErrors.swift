@@ -53,3 +53,16 @@ extension PGFailure {
     /// A text that is no value of the column's type.
     var isAboutText: Bool { state?.hasPrefix("22") == true }
 }
+
+/// Runs work on a database whose failures are failures of a whole call.
+///
+/// - Throws: ``AppError``: that of `work`, or what a ``PGFailure`` of it means for the `action`.
+func appErrors<Value: Sendable>(
+    _ action: String, _ work: () async throws -> Value
+) async throws(AppError) -> Value {
+    do { return try await work() } catch let failure as PGFailure {
+        throw failure.appError(action)
+    } catch let error as AppError {
+        throw error
+    } catch { throw .tryLater(.internal, "\(error)", afterSeconds: nil) }
+}

@@ -36,25 +36,23 @@ final class PostgresListing: ChangeListing {
     func next() async throws(AppError) -> ChangePage? {
         let (isDone, last, known) = place.withLock { ($0.isDone, $0.last, $0.signpost) }
         if isDone { return nil }
-        do {
+        return try await appErrors("list \(shape.name)") {
             var signpost = known
             if signpost == nil { signpost = try await self.signpost() }
-            guard let signpost else { return nil }
-            let rows = try await page(behind: last)
-            let page = try await changes(in: rows, signpost)
+            let rows = try await isLog ? logPage(behind: last) : tablePage(behind: last)
             let ends = rows.count < PostgresApp.page
-            let mark = rows.last.map { Array($0.suffix($0.count - markStart)) } ?? []
+            var page = try await isLog ? logged(rows) : listed(rows)
+            if ends {
+                page.cursor = signpost?.cursor
+                page.provesAbsence = isWhole
+            }
             place.withLock { place in
                 place.signpost = signpost
-                place.last = mark
+                place.last = rows.last.map { Array($0.dropFirst(markStart)) } ?? []
                 place.isDone = ends
             }
             return page
-        } catch let failure as PGFailure {
-            throw failure.appError("list \(shape.name)")
-        } catch let error as AppError {
-            throw error
-        } catch { throw .tryLater(.internal, "\(error)", afterSeconds: nil) }
+        }
     }
 
     var connection: PGConnection { app.connection }
@@ -67,29 +65,9 @@ final class PostgresListing: ChangeListing {
 
     private var isLog: Bool { shape.settings.changes == .log && since != nil }
 
-    private func changes(in rows: PGConnection.Rows, _ signpost: PostgresCursor)
-        async throws -> ChangePage
-    {
-        let ends = rows.count < PostgresApp.page
-        var page = ChangePage(provesAbsence: ends && isWhole)
-        if ends { page.cursor = signpost.cursor }
-        if isLog {
-            let keys = rows.map { row in
-                JSON(parsing: Array((row[2] ?? "[]").utf8))?.elements?.compactMap(\.text) ?? []
-            }
-            if keys.contains(where: \.isEmpty) {
-                throw AppError.cursorExpired("\(shape.name) was emptied")
-            }
-            let readings = try await app.read(Set(keys.map { AppRecordID(parts: $0) }).sorted())
-            for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
-                if case .present(let record) = reading {
-                    page.records.append(record)
-                } else {
-                    page.gone.append(id)
-                }
-            }
-            return page
-        }
+    /// The rows as records; those that count as deleted are gone.
+    private func listed(_ rows: PGConnection.Rows) -> ChangePage {
+        var page = ChangePage()
         for row in rows {
             if let record = shape.record(row[...]) {
                 page.records.append(record)
@@ -100,37 +78,57 @@ final class PostgresListing: ChangeListing {
         return page
     }
 
+    /// What became of the rows that entries of the log name.
+    private func logged(_ rows: PGConnection.Rows) async throws -> ChangePage {
+        let keys = rows.map { row in
+            JSON(parsing: Array((row[2] ?? "[]").utf8))?.elements?.compactMap(\.text) ?? []
+        }
+        if keys.contains(where: \.isEmpty) {
+            throw AppError.cursorExpired("\(shape.name) was emptied")
+        }
+        var page = ChangePage()
+        let readings = try await app.read(Set(keys.map { AppRecordID(parts: $0) }).sorted())
+        for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
+            if case .present(let record) = reading {
+                page.records.append(record)
+            } else {
+                page.gone.append(id)
+            }
+        }
+        return page
+    }
+
+    /// The entries of the log behind a place.
+    private func logPage(behind last: [String?]) async throws(PGFailure) -> PGConnection.Rows {
+        let start =
+            last.isEmpty
+            ? "l.xid >= $2::xid8" : "(l.xid, l.id) > ($2::xid8, $3::bigint)"
+        let places = last.isEmpty ? [since?.floor] : [last[0], last[1]]
+        return try await connection.rows(
+            """
+            SELECT l.xid::text, l.id::text, array_to_json(l.key)::text
+            FROM \(ChangeLog(shape).name) l WHERE l.relation = $1 AND \(start)
+            ORDER BY l.xid, l.id LIMIT \(PostgresApp.page)
+            """, [shape.name] + places)
+    }
+
     /// The rows of one page, in an order that goes on where the last page ended, whatever is
     /// written meanwhile.
-    private func page(behind last: [String?]) async throws(PGFailure) -> PGConnection.Rows {
+    private func tablePage(behind last: [String?]) async throws(PGFailure) -> PGConnection.Rows {
         var parameters: [String?] = []
         var conditions: [String] = []
         func parameter(_ value: String?) -> String {
             parameters.append(value)
             return "$\(parameters.count)"
         }
-        if isLog, let since {
-            conditions = ["l.relation = \(parameter(shape.name))"]
-            if last.isEmpty {
-                conditions.append("l.xid >= \(parameter(since.floor))::xid8")
-            } else {
-                conditions.append(
-                    "(l.xid, l.id) > (\(parameter(last[0]))::xid8, \(parameter(last[1]))::bigint)")
-            }
-            return try await connection.rows(
-                """
-                SELECT l.xid::text, l.id::text, array_to_json(l.key)::text
-                FROM \(ChangeLog(shape).name) l
-                WHERE \(conditions.joined(separator: " AND "))
-                ORDER BY l.xid, l.id LIMIT \(PostgresApp.page)
-                """, parameters)
-        }
         var order = shape.key
+        if isWhole && shape.settings.deleted != nil {
+            conditions.append("NOT (\(shape.isDeleted))")
+        }
         if let since, !isWhole {
             switch shape.settings.changes {
             case .column(let name, _):
-                let column = shape.columns[name]
-                if let column {
+                if let column = shape.columns[name] {
                     order = [column] + order
                     conditions.append(
                         "t.\(name.sqlName) >= \(parameter(since.floor))::\(column.type)")
@@ -144,18 +142,12 @@ final class PostgresListing: ChangeListing {
             case .log, .none: break
             }
         }
+        let names = order.map { "t.\($0.name.sqlName)" }
         if !last.isEmpty {
-            let places = order.enumerated().map {
-                "\(parameter(last[$0.offset]))::\($0.element.type)"
-            }
-            let names = order.map { "t.\($0.name.sqlName)" }
+            let places = zip(last, order).map { "\(parameter($0))::\($1.type)" }
             conditions.append(
                 "(\(names.joined(separator: ", "))) > (\(places.joined(separator: ", ")))")
         }
-        if isWhole && shape.settings.deleted != nil {
-            conditions.append("NOT (\(shape.isDeleted))")
-        }
-        let names = order.map { "t.\($0.name.sqlName)" }
         return try await connection.rows(
             """
             SELECT \(shape.recordColumns), \(names.map { $0 + "::text" }.joined(separator: ", "))

@@ -126,7 +126,7 @@ extension PGConnection {
         let made = try rows(
             """
             INSERT INTO \(shape.sqlName) AS t (\(names.joined(separator: ", ")))
-            SELECT \(values.joined(separator: ", ")) FROM \(Self.unnest(arrays.count, "c"))
+            SELECT \(values.joined(separator: ", ")) FROM \(Self.unnest(arrays.count))
             ORDER BY v.n RETURNING \(shape.recordColumns)
             """, arrays)
         guard made.count == writes.count else {
@@ -146,7 +146,7 @@ extension PGConnection {
         var arrays = (0..<width).map { place in keys.map { $0[place] }.sqlArray }
         arrays.append(writes.map { $0.target?.version }.sqlArray)
         arrays += set.columns.map { name in writes.map { $0.values[AppField(name)] }.sqlArray }
-        let source = Self.unnest(arrays.count, "c")
+        let source = Self.unnest(arrays.count)
         let isNamed = shape.key.enumerated().map {
             "t.\($0.element.name.sqlName) = v.c\($0.offset)::\($0.element.type)"
         }
@@ -207,9 +207,9 @@ extension PGConnection {
     }
 
     /// `unnest($1::text[], …) WITH ORDINALITY AS v(c0, …, n)`.
-    private static func unnest(_ count: Int, _ prefix: String) -> String {
+    private static func unnest(_ count: Int) -> String {
         let arrays = (1...count).map { "$\($0)::text[]" }.joined(separator: ", ")
-        let names = (0..<count).map { "\(prefix)\($0)" }.joined(separator: ", ")
+        let names = (0..<count).map { "c\($0)" }.joined(separator: ", ")
         return "unnest(\(arrays)) WITH ORDINALITY AS v(\(names), n)"
     }
 

@@ -43,7 +43,7 @@ struct TableShape: Hashable, Sendable {
     static func read(_ settings: PostgresSettings, _ connection: PGConnection)
         async throws(AppError) -> TableShape
     {
-        do {
+        try await appErrors("read the catalog") {
             let table = try await connection.rows(
                 """
                 SELECT c.oid::text, n.nspname, c.relname, c.relkind::text,
@@ -76,11 +76,7 @@ struct TableShape: Hashable, Sendable {
                 """, [row[0]])
             return try TableShape(
                 settings, row, columns, primaryKey: primary.compactMap { $0[0] })
-        } catch let failure as PGFailure {
-            throw failure.appError("read the catalog")
-        } catch let error as AppError {
-            throw error
-        } catch { throw .tryLater(.internal, "\(error)", afterSeconds: nil) }
+        }
     }
 
     private static let columnsSQL = """
@@ -149,11 +145,9 @@ struct TableShape: Hashable, Sendable {
 
     var profileFields: [FieldSchema] {
         columns.values.sorted { $0.name < $1.name }.map { column in
-            let isKey = key.contains(column)
-            return FieldSchema(
+            FieldSchema(
                 AppField(column.name), type: column.valueType, isWritable: !column.isComputed,
-                isRequired: column.isRequired && !isKey || isKey && column.isRequired,
-                maximumLength: column.maximumLength)
+                isRequired: column.isRequired, maximumLength: column.maximumLength)
         }
     }
 }

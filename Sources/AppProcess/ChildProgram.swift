@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import TandemModel
 
 /// How a program is run, and what it may use.
 package struct ProgramSettings: Hashable, Sendable {
@@ -13,6 +14,9 @@ package struct ProgramSettings: Hashable, Sendable {
     package let memoryMiB: Int
     /// The longest line that it may write, in bytes.
     package let lineLimit: Int
+
+    /// What it is called in errors.
+    var name: String { command.joined(separator: " ") }
 
     package init(
         command: [String], folder: String, timeoutSeconds: Int = 60, memoryMiB: Int = 1_024,
@@ -32,7 +36,11 @@ struct ProgramFailure: Error {
     /// The end of what it wrote on its standard error.
     let complaints: String
 
-    var message: String { complaints.isEmpty ? text : "\(text); it said: \(complaints)" }
+    /// What it means for the app that the program reaches.
+    func appError(_ settings: ProgramSettings) -> AppError {
+        let said = complaints.isEmpty ? text : "\(text); it said: \(complaints)"
+        return .tryLater(.appUnavailable, "\(settings.name): \(said)", afterSeconds: nil)
+    }
 }
 
 /// A program that runs beside us and is spoken to in lines.
@@ -147,6 +155,16 @@ final class ChildProgram {
         }
     }
 
+    /// The next line as the JSON document that it is; `nil` if the program closed its output.
+    ///
+    /// - Throws: ``ProgramFailure`` as ``line()``, and for a line that is no JSON.
+    func message() throws(ProgramFailure) -> JSON? {
+        guard let line = try line() else { return nil }
+        if let message = JSON(parsing: line) { return message }
+        let start = String(decoding: line.prefix(200), as: UTF8.self)
+        throw failure("the program wrote a line that is no JSON: \(start)")
+    }
+
     /// All lines until the program closes its output, as one document.
     ///
     /// - Throws: ``ProgramFailure`` as ``line()``, and for more than a line may have.
@@ -161,15 +179,20 @@ final class ChildProgram {
         return document
     }
 
+    /// Why a program that closed its output is of no use any more.
+    func ended(with status: Int32) -> ProgramFailure {
+        failure("the program ended with status \(status)")
+    }
+
     /// The status that the program ended with.
     ///
     /// One that closed its output and stays is ended.
     func end() -> Int32 {
         let deadline = ContinuousClock.now + .seconds(Self.farewellSeconds)
         while process.isRunning && ContinuousClock.now < deadline {
-            takeComplaints(waitMilliseconds: 50)
+            if complains(waitMilliseconds: 50) { takeComplaints(isPatient: true) }
         }
-        takeComplaints(waitMilliseconds: 0)
+        if complains(waitMilliseconds: 0) { takeComplaints(isPatient: false) }
         stop()
         return process.terminationReason == .exit ? process.terminationStatus : -1
     }
@@ -212,21 +235,22 @@ final class ChildProgram {
             hasEnded = bytes?.isEmpty ?? false
             unread += bytes ?? []
         }
-        if polled[1].revents != 0 {
-            let bytes = Self.read(errors.fileDescriptor) ?? []
-            // Closed, or nothing more to say: a poll of it would return at once for ever.
-            if bytes.isEmpty && polled[0].revents == 0 { usleep(10_000) }
-            complaints = Array((complaints + bytes).suffix(Self.complaintLimit))
-        }
+        if polled[1].revents != 0 { takeComplaints(isPatient: polled[0].revents == 0) }
     }
 
-    /// Takes what it says on its standard error, which it could not go on without.
-    private func takeComplaints(waitMilliseconds: Int32) {
-        var polled = pollfd(fd: errors.fileDescriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&polled, 1, waitMilliseconds) > 0 else { return }
+    /// Takes what it said on its standard error, which it could not go on without.
+    ///
+    /// - Parameter isPatient: Rests if there is nothing: of a closed one a poll returns at once.
+    private func takeComplaints(isPatient: Bool) {
         let bytes = Self.read(errors.fileDescriptor) ?? []
-        if bytes.isEmpty { usleep(useconds_t(waitMilliseconds) * 1_000) }
+        if bytes.isEmpty && isPatient { usleep(10_000) }
         complaints = Array((complaints + bytes).suffix(Self.complaintLimit))
+    }
+
+    /// Whether it says something on its standard error now.
+    private func complains(waitMilliseconds: Int32) -> Bool {
+        var polled = pollfd(fd: errors.fileDescriptor, events: Int16(POLLIN), revents: 0)
+        return poll(&polled, 1, waitMilliseconds) > 0
     }
 
     /// What can be read now; empty at the end, `nil` if the read was interrupted.

@@ -29,17 +29,19 @@ package final class ProcessApp: App {
 
     package var capabilities: AppCapabilities { known.withLock { $0 } }
 
-    package func prepare() async throws(AppError) {
+    package func prepare() async throws(AppError) { _ = try await hello() }
+
+    /// What the program says of itself; its capabilities hold from then on.
+    private func hello() async throws(AppError) -> JSON {
         let hello: JSON
         do { hello = try await session.hello() } catch { throw error.error }
         let said = AppCapabilities(process: hello["capabilities"] ?? .null)
         known.withLock { $0 = said }
+        return hello
     }
 
     package func profile() async throws(AppError) -> AppProfile {
-        try await prepare()
-        let hello: JSON
-        do { hello = try await session.hello() } catch { throw error.error }
+        let hello = try await hello()
         guard let account = hello["account"]?.field, !account.isEmpty else {
             throw .askOperator(
                 .mapping, "the program does not say whose account it is",

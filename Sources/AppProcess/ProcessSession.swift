@@ -73,7 +73,7 @@ package actor ProcessSession {
         let started: ChildProgram
         do { started = try ChildProgram(settings) } catch {
             giveUp()
-            throw .notAsked(unavailable(error))
+            throw .notAsked(error.appError(settings))
         }
         program = started
         do { answerToGreeting = try ask(started, "hello", greeting) } catch {
@@ -92,11 +92,7 @@ package actor ProcessSession {
         return started
     }
 
-    private var name: String { settings.command.joined(separator: " ") }
-
-    private func unavailable(_ failure: ProgramFailure) -> AppError {
-        .tryLater(.appUnavailable, "\(name): \(failure.message)", afterSeconds: nil)
-    }
+    private var name: String { settings.name }
 
     private func giveUp() {
         program?.stop()
@@ -116,25 +112,17 @@ package actor ProcessSession {
         ])
         do {
             try program.send(request.bytes)
-            while let line = try program.line() {
-                guard let message = JSON(parsing: line) else {
-                    throw ProgramFailure(
-                        text: "the program wrote a line that is no JSON: "
-                            + String(decoding: line.prefix(200), as: UTF8.self),
-                        complaints: program.lastComplaints)
-                }
+            while let message = try program.message() {
                 if message["log"] != nil { continue }
                 guard message["id"]?.integer == lastRequest else { continue }
                 if let problem = message["error"] { throw Failure.answered(error(problem)) }
                 return message["result"] ?? .null
             }
-            let status = program.end()
-            throw ProgramFailure(
-                text: "the program ended with status \(status)", complaints: program.lastComplaints)
+            throw program.ended(with: program.end())
         } catch let error as Failure {
             throw error
         } catch let error as ProgramFailure {
-            throw .unanswered(unavailable(error))
+            throw .unanswered(error.appError(settings))
         } catch {
             throw .unanswered(.tryLater(.internal, "\(error)", afterSeconds: nil))
         }

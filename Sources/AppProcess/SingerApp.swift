@@ -54,7 +54,7 @@ package final class SingerApp: App {
         let found = try await discovered()
         let kind = found.isAlwaysWhole ? "the whole stream each time" : "what changed since a state"
         return AppProfile(
-            account: "\(settings.program.command.joined(separator: " ")) \(settings.stream)",
+            account: "\(settings.program.name) \(settings.stream)",
             summary: "stream \(settings.stream), \(kind)", fields: found.schema)
     }
 

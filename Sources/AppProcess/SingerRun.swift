@@ -40,11 +40,11 @@ actor SingerRun {
     func discover() throws(AppError) -> SingerStream {
         let tap = try start(["--discover"])
         let document: [UInt8]
-        do { document = try tap.everything() } catch { throw unavailable(error) }
+        do { document = try tap.everything() } catch { throw error.appError(settings.program) }
         try end(tap)
         guard let catalog = JSON(parsing: document) else {
             throw .askOperator(
-                .mapping, "\(name) writes no catalog when it is asked to discover",
+                .mapping, "\(settings.program.name) writes no catalog when it is asked to discover",
                 remedy: "Run it by hand with --discover and correct its settings.")
         }
         return try SingerStream(
@@ -57,15 +57,15 @@ actor SingerRun {
         var part = Part()
         do {
             while part.records.count < Self.page {
-                guard let line = try tap.line() else {
+                guard let message = try tap.message() else {
                     try end(tap)
                     part.isEnd = true
                     break
                 }
-                try take(line, &part)
+                take(message, &part)
             }
         } catch let error as ProgramFailure {
-            throw unavailable(error)
+            throw error.appError(settings.program)
         } catch let error as AppError {
             throw error
         } catch {
@@ -75,12 +75,7 @@ actor SingerRun {
         return part
     }
 
-    private func take(_ line: [UInt8], _ part: inout Part) throws(ProgramFailure) {
-        guard let message = JSON(parsing: line) else {
-            throw ProgramFailure(
-                text: "the tap wrote a line that is no JSON: "
-                    + String(decoding: line.prefix(200), as: UTF8.self), complaints: "")
-        }
+    private func take(_ message: JSON, _ part: inout Part) {
         switch message["type"]?.text {
         case "RECORD" where stream?.names.contains(message["stream"]?.text ?? "") == true:
             if let record = message["record"] { part.records.append(record) }
@@ -106,21 +101,12 @@ actor SingerRun {
             let tap = try ChildProgram(settings.program, arguments: ["--config", path] + arguments)
             tap.endInput()
             return tap
-        } catch { throw unavailable(error) }
+        } catch { throw error.appError(settings.program) }
     }
 
     private func end(_ tap: ChildProgram) throws(AppError) {
         let status = tap.end()
-        guard status != 0 else { return }
-        throw unavailable(
-            ProgramFailure(
-                text: "the tap ended with status \(status)", complaints: tap.lastComplaints))
-    }
-
-    private var name: String { settings.program.command.joined(separator: " ") }
-
-    private func unavailable(_ failure: ProgramFailure) -> AppError {
-        .tryLater(.appUnavailable, "\(name): \(failure.message)", afterSeconds: nil)
+        if status != 0 { throw tap.ended(with: status).appError(settings.program) }
     }
 
     private func file(_ name: String, _ content: JSON) throws(AppError) -> String {

@@ -52,9 +52,7 @@ package struct OAuthDescription: Hashable, Sendable {
 extension OAuthDescription {
     /// The same with a connection's variables in the places of its texts.
     package func filled(_ variables: [String: String]) -> OAuthDescription {
-        func fill(_ text: String) -> String {
-            variables.reduce(text) { $0.replacing("{\($1.key)}", with: $1.value) }
-        }
+        func fill(_ text: String) -> String { text.filling { variables[$0] } }
         return OAuthDescription(
             grant: grant, authorize: fill(authorize), token: fill(token), device: fill(device),
             clientID: fill(clientID), clientSecret: fill(clientSecret),
@@ -173,8 +171,11 @@ package struct OAuthClient: Sendable {
             remedy: "Correct `client-id`, or `oauth` in the app's description.")
     }
 
-    /// Tokens that need nobody's consent.
-    func withoutConsent() async throws(AppError) -> Answer {
+    /// Asks for tokens that need nobody's consent.
+    ///
+    /// - Returns: The tokens, or the app's no.
+    /// - Throws: ``AppError/tryLater(_:_:afterSeconds:)`` if the app cannot be reached.
+    package func withoutConsent() async throws(AppError) -> Answer {
         try await ask([
             "grant_type": "client_credentials",
             "scope": description.scopes.joined(separator: " "),

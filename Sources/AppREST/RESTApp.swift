@@ -58,9 +58,7 @@ package struct RESTApp: App {
 
     /// The id that a record gets whose create has this key.
     static func id(for key: String) -> String {
-        let digest = SHA256.hash(data: Array(key.utf8))
-        let digits = Array("0123456789abcdef")
-        return String(digest.prefix(16).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        SHA256.hash(data: Array(key.utf8)).prefix(16).hexadecimal
     }
 
     package func profile() async throws(AppError) -> AppProfile {

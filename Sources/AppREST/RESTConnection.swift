@@ -224,35 +224,37 @@ struct RESTConnection: Sendable {
     }
 
     /// What the app says went wrong.
-    func message(_ response: HTTPResponse) -> String {
-        let body = Self.json(response)
+    func message(_ response: HTTPResponse) -> String { message(response, Self.json(response)) }
+
+    private func message(_ response: HTTPResponse, _ body: JSON?) -> String {
         let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
             !$0.isEmpty
         }
         return text.map { String($0.prefix(500)) } ?? "status \(response.status)"
     }
 
-    /// The rule of the description that fits an answer.
-    func rule(_ response: HTTPResponse) -> RESTDescription.ErrorRule? {
+    /// What an answer means by the first rule of the description that fits, else by its status.
+    func category(_ response: HTTPResponse) -> FailureCategory? {
         let body = Self.json(response)
-        let text = message(response).lowercased()
-        return description.errors.first { rule in
+        let text = message(response, body).lowercased()
+        let rule = description.errors.first { rule in
             let hasCode = rule.code.map { code in
                 (body?.at(code.place)?.field).map(code.values.contains) ?? false
             }
             return (rule.status.map { $0 == response.status } ?? true) && hasCode ?? true
                 && (rule.words.map { text.contains($0.lowercased()) } ?? true)
         }
+        let usual: [Int: FailureCategory] = [401: .authentication, 403: .permission]
+        return rule?.category ?? usual[response.status]
     }
 
     private func failure(_ response: HTTPResponse, _ path: String) -> AppError {
         let text = "\(path): \(message(response))"
-        let category = rule(response)?.category
-        switch (response.status, category) {
-        case (_, .authentication?), (401, nil):
+        switch (response.status, category(response)) {
+        case (_, .authentication?):
             return .askOperator(
                 .authentication, text, remedy: "Correct the credentials of the connection.")
-        case (_, .permission?), (403, nil):
+        case (_, .permission?):
             return .askOperator(
                 .permission, text,
                 remedy: "Give the account of the connection the right to do this.")
@@ -282,24 +284,12 @@ extension RESTConnection {
         return said.isEmpty ? path : "\(path)?\(said.joined(separator: "&"))"
     }
 
-    /// Fills in the places of a text, each once: what is filled in is never looked at again.
     private func filled(_ text: String, _ arguments: Arguments, isAddress: Bool) -> String {
-        var filled = ""
-        var rest = text[...]
-        while let open = rest.firstIndex(of: "{"),
-            let close = rest[open...].firstIndex(of: "}")
-        {
-            let name = String(rest[rest.index(after: open)..<close])
-            filled += rest[..<open]
-            if let value = value(of: name, arguments) {
-                // Commas separate the names of a list.
-                filled += isAddress ? value.percentEncoded(keeping: ",") : value
-            } else {
-                filled += rest[open...close]
-            }
-            rest = rest[rest.index(after: close)...]
+        text.filling { name in
+            let value = value(of: name, arguments)
+            // Commas separate the names of a list.
+            return isAddress ? value?.percentEncoded(keeping: ",") : value
         }
-        return filled + rest
     }
 
     private func value(of name: String, _ arguments: Arguments) -> String? {

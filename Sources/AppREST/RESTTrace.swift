@@ -73,13 +73,15 @@ package struct RESTTrial: Encodable, Hashable, Sendable {
 extension RESTApp {
     /// Tries every call that only reads; a first record of the app is what is asked for.
     ///
-    /// - Returns: A trial for each call of the description, in the order in which a sync makes them;
-    ///   those that need a record are left out if the app has none.
-    package func trials() async -> [RESTTrial] {
+    /// - Returns: What the app says of itself, and a trial for each call of the description, in the
+    ///   order in which a sync makes them; those that need a record are left out if it has none.
+    package func trials() async -> (profile: Result<AppProfile, AppError>, trials: [RESTTrial]) {
         let trace = RESTTrace(secrets: connection.secrets)
         var app = self
         app.connection.trace = trace
         var trials: [RESTTrial] = []
+        var profile = Result<AppProfile, AppError>.failure(
+            unexpected(connection.description.account))
         var seen = 0
         func attempt(_ name: String, _ work: () async throws(AppError) -> Void) async {
             var problem: String?
@@ -88,7 +90,12 @@ extension RESTApp {
             seen += exchanges.count
             trials.append(RESTTrial(call: name, problem: problem, exchanges: exchanges))
         }
-        await attempt("account") { () async throws(AppError) in _ = try await app.profile() }
+        await attempt("account") { () async throws(AppError) in
+            do throws(AppError) { profile = .success(try await app.profile()) } catch {
+                profile = .failure(error)
+                throw error
+            }
+        }
         var first: AppRecord?
         var cursor: Cursor?
         await attempt("list") { () async throws(AppError) in
@@ -100,7 +107,7 @@ extension RESTApp {
             let since = cursor ?? app.now
             _ = try await app.changes(since: since).next()
         }
-        guard let first else { return trials }
+        guard let first else { return (profile, trials) }
         await attempt("single") { () async throws(AppError) in
             guard case .present? = await app.read(first.id) else {
                 throw app.unexpected(app.object.single)
@@ -116,7 +123,7 @@ extension RESTApp {
                 _ = try await app.find(key: "", values: first.values, since: since)
             }
         }
-        return trials
+        return (profile, trials)
     }
 
     /// A cursor that leaves nothing to list.

@@ -87,9 +87,7 @@ extension RESTApp {
     }
 
     private func refused(_ response: HTTPResponse) -> WriteOutcome {
-        let usual: [Int: FailureCategory] = [401: .authentication, 403: .permission]
-        let category =
-            connection.rule(response)?.category ?? usual[response.status] ?? .invalidValue
+        let category = connection.category(response) ?? .invalidValue
         let text = connection.message(response)
         if category == .rateLimit || category == .appUnavailable {
             return .notNow(category, text, afterSeconds: response.retryAfter)

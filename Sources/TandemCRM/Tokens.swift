@@ -84,10 +84,6 @@ package struct TokenTable {
     }
 
     static func hash(_ text: String) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        let bytes = SHA256.hash(data: Data(text.utf8)).flatMap { byte in
-            [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-        }
-        return String(decoding: bytes, as: UTF8.self)
+        SHA256.hash(data: Data(text.utf8)).hexadecimal
     }
 }

@@ -100,14 +100,8 @@ extension ObjectMapping {
 
     /// Fills `{property}` places; blanks left by empty properties are folded.
     private static func rendered(_ template: String, with values: Values) -> String {
-        var text = ""
-        var rest = template[...]
-        while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
-            text += rest[..<open]
-            text += values[PropertyName(String(rest[rest.index(after: open)..<close]))] ?? ""
-            rest = rest[rest.index(after: close)...]
-        }
-        return (text + rest).split(separator: " ").joined(separator: " ")
+        template.filling { values[PropertyName($0)] ?? "" }
+            .split(separator: " ").joined(separator: " ")
     }
 }
 

@@ -34,11 +34,12 @@ struct ConnectionReader {
                 node, what: name, known: ["app", "marketing"] + place.connectionKeys,
                 problems: problems)
         else { return nil }
-        for key in place.requiredKeys where keys[key] == nil && place.defaults?[key] == nil {
+        let missing = place.requiredKeys.filter { keys[$0] == nil && place.defaults?[$0] == nil }
+        for key in missing {
             problems.add(node, "`\(name)`: `\(key)` is missing; \(app) connections need it")
-            return nil
         }
-        guard let reach = reach(place, keys) else { return nil }
+        // Read all the same, so that everything else that is wrong with it is said, too.
+        guard let reach = reach(place, keys), missing.isEmpty else { return nil }
         return .init(
             name: ConnectionName(name), app: app, isMarketing: keys.flag("marketing") ?? false,
             isReadOnly: place.isReadOnly, reach: reach)
@@ -78,9 +79,9 @@ struct ConnectionReader {
     }
 
     private func program(_ said: Said, _ timeout: Int) -> ProgramSettings? {
-        guard let (command, base) = said.list("command"), !command.isEmpty else {
+        guard let (command, base) = said.list("command") else { return nil }
+        if command.isEmpty {
             problems.add(node, "`\(name)`: `command`: expected a program and its arguments")
-            return nil
         }
         let folder = said.path("folder") ?? (base.isEmpty ? "." : base)
         return ProgramSettings(

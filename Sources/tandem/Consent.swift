@@ -16,12 +16,7 @@ struct Consent {
         switch client.description.grant {
         case .authorizationCode: try await browser()
         case .device: try await device()
-        case .clientCredentials:
-            try result(
-                of: await client.ask([
-                    "grant_type": "client_credentials",
-                    "scope": client.description.scopes.joined(separator: " "),
-                ]))
+        case .clientCredentials: try result(of: await client.withoutConsent())
         }
     }
 

@@ -90,7 +90,7 @@ struct CheckCommand: AsyncParsableCommand {
         let error: String
         let fields: [Field]
         /// What each call of a described app gave.
-        var calls: [RESTTrial] = []
+        let calls: [RESTTrial]
     }
 
     func run() async throws {
@@ -98,13 +98,7 @@ struct CheckCommand: AsyncParsableCommand {
             let world = try shared.world()
             if let laws { return try await hold(to: laws, world) }
             var rows: [Row] = []
-            for sync in world.configuration.syncs {
-                var row = await row(sync, world)
-                if let app = try? world.app(for: sync) as? RESTApp {
-                    row.calls = await app.trials()
-                }
-                rows.append(row)
-            }
+            for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
             if let record { try Self.write(rows, into: record) }
             if shared.json {
                 try Terminal.printJSON(["syncs": rows])
@@ -179,16 +173,26 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func row(_ sync: SyncSettings, _ world: World) async -> Row {
+        var calls: [RESTTrial] = []
         do {
-            let profile = try await world.app(for: sync).profile()
+            let app = try world.app(for: sync)
+            let profile: AppProfile
+            if let described = app as? RESTApp {
+                let tried = await described.trials()
+                calls = tried.trials
+                profile = try tried.profile.get()
+            } else {
+                profile = try await app.profile()
+            }
             return Row(
                 sync: sync.name.text, app: sync.app, account: profile.account,
-                summary: profile.summary, error: "", fields: fields(sync, world, profile.fields))
+                summary: profile.summary, error: "", fields: fields(sync, world, profile.fields),
+                calls: calls)
         } catch {
             let text = (error as? AppError).map { "\($0.message). \($0.remedy)" } ?? "\(error)"
             return Row(
                 sync: sync.name.text, app: sync.app, account: "", summary: "", error: text,
-                fields: fields(sync, world, []))
+                fields: fields(sync, world, []), calls: calls)
         }
     }
 

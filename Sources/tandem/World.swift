@@ -74,24 +74,25 @@ struct World {
         guard let connection = configuration.connections[sync.connection] else {
             throw CommandFailure.configuration("\(sync.name): no such connection")
         }
-        return try apps.app(of: sync.name) { try adapter(connection.reach, sync) }
+        return try apps.adapters.value(for: sync.name) { try adapter(connection.reach, sync) }
     }
 
     private func adapter(_ reach: AppReach, _ sync: SyncSettings) throws -> any App {
         let object = sync.mapping.appObject
-        let mapped = sync.mapping.fields.map(\.app) + sync.mapping.matchKeys.values.flatMap(\.self)
-        let fields = Set(mapped).sorted()
+        var types: [AppField: ValueType] = [:]
+        for field in sync.mapping.matchKeys.values.joined() { types[field] = .string }
+        for field in sync.mapping.fields { types[field.app] = field.type }
+        let fields = types.keys.sorted()
         switch reach {
         case .carddav(let settings): return try CardDAVApp(settings)
         case .csv(let folder, let idColumn): return csv(folder, idColumn, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
-            let types = sync.mapping.fields.reduce(
-                into: fields.reduce(into: [AppField: ValueType]()) { $0[$1] = .string }
-            ) { $0[$1.app] = $1.type }
             return try RESTApp(
                 description, object: object, variables: variables, types: types,
-                budget: apps.budget(of: sync.connection, description.limits.windows),
-                tokens: apps.tokens(of: sync.connection) {
+                budget: apps.budgets.value(for: sync.connection) {
+                    RateBudget(description.limits.windows)
+                },
+                tokens: apps.tokens.value(for: sync.connection) {
                     oauth(sync.connection).map {
                         TokenSource($0.client, $0.vault, of: sync.connection, now: { World.now })
                     }
@@ -182,41 +183,26 @@ struct World {
     }
 }
 
-/// The adapters of one configuration, made when they are first needed and kept: a program or a
-/// connection behind one lives on from cycle to cycle.
-private final class LiveApps: Sendable {
-    private let apps = Mutex<[SyncName: any App]>([:])
-    private let budgets = Mutex<[ConnectionName: RateBudget]>([:])
-    private let sources = Mutex<[ConnectionName: TokenSource?]>([:])
-
-    /// The tokens of one account, renewed once for all syncs of its connection.
-    func tokens(of connection: ConnectionName, _ make: () throws -> TokenSource?) rethrows
-        -> TokenSource?
-    {
-        try sources.withLock { sources in
-            if let source = sources[connection] { return source }
-            let source = try make()
-            sources[connection] = source
-            return source
-        }
-    }
-
+/// What lives on from cycle to cycle, made when it is first needed.
+private struct LiveApps {
+    /// A program or a connection stands behind some of them.
+    let adapters = Kept<SyncName, any App>()
     /// What one account may be asked, shared by all syncs of its connection.
-    func budget(of connection: ConnectionName, _ windows: [RESTDescription.Window]) -> RateBudget {
-        budgets.withLock { budgets in
-            if let budget = budgets[connection] { return budget }
-            let budget = RateBudget(windows)
-            budgets[connection] = budget
-            return budget
-        }
-    }
+    let budgets = Kept<ConnectionName, RateBudget>()
+    /// The tokens of one account, renewed once for all syncs of its connection.
+    let tokens = Kept<ConnectionName, TokenSource?>()
+}
 
-    func app(of sync: SyncName, _ make: () throws -> any App) rethrows -> any App {
-        try apps.withLock { apps in
-            if let app = apps[sync] { return app }
-            let app = try make()
-            apps[sync] = app
-            return app
+/// One value for each key.
+private final class Kept<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private let values = Mutex<[Key: Value]>([:])
+
+    func value(for key: Key, _ make: () throws -> Value) rethrows -> Value {
+        try values.withLock { values in
+            if let value = values[key] { return value }
+            let value = try make()
+            values[key] = value
+            return value
         }
     }
 }

@@ -103,7 +103,7 @@ import Testing
         let (deal, ann) = (try id("deals", "Big"), try id("contacts", "a@acme.example"))
         #expect(try linked("deals", deal, "companies") == [bolt])
         #expect(try linked("deals", deal, "contacts") == [ann])
-        #expect(try writes() == 0)
+        #expect(try program.writes() == 0)
 
         // Each side moves a link, and one is cleared.
         try program.must(
@@ -118,7 +118,7 @@ import Testing
         try program.must("sync")
         #expect(
             try program.contacts()["c@cork.example"]?["associatedcompanyid"] ?? "" == "")
-        #expect(try writes() == 0)
+        #expect(try program.writes() == 0)
     }
 
     @Test func `wait for what is not there yet and complete by themselves`() throws {
@@ -138,7 +138,7 @@ import Testing
         #expect(try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|"])
         #expect(try program.status("people")["in_sync"] as? Int == 2)
         #expect(try program.status("people")["links_waiting"] as? Int == 2)
-        #expect(try writes() == 0)
+        #expect(try program.writes() == 0)
 
         try configure("people", "firms")
         try program.must("sync")
@@ -147,7 +147,7 @@ import Testing
             try program.contacts()["a@acme.example"]?["associatedcompanyid"]
                 == id("companies", "Acme"))
         #expect(try program.status("people")["links_waiting"] as? Int == 0)
-        #expect(try writes() == 0)
+        #expect(try program.writes() == 0)
     }
 
     /// A company in the bin cannot be named; what names it waits, and is made once.
@@ -178,7 +178,7 @@ import Testing
         try program.must("sync")
         let (acme, bolt) = (try id("companies", "Acme"), try id("companies", "Bolt"))
         #expect(try linked("companies", acme, "companies") == [bolt])
-        #expect(try writes() == 0)
+        #expect(try program.writes() == 0)
         #expect(try server.sql("SELECT id, parent FROM firms ORDER BY id") == ["1|2", "2|1"])
     }
 
@@ -186,12 +186,5 @@ import Testing
         let document = try program.json("crm", "show", object, id)
         let all = document["associations"] as? [String: [[String: Any]]] ?? [:]
         return (all[other] ?? []).compactMap { $0["id"] as? String }
-    }
-
-    /// What one more cycle writes.
-    private func writes() throws -> Int {
-        let syncs = try #require(try program.json("sync")["syncs"] as? [[String: Any]])
-        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
-        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
     }
 }

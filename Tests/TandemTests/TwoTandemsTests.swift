@@ -54,21 +54,13 @@ import Testing
     /// Runs a cycle; what it wrote.
     @discardableResult
     private func sync(_ arguments: String...) throws -> Int {
-        let result = try here.run(["sync", "--json"] + arguments)
-        #expect(result.code == 0, "\(result.out) \(result.err)")
-        let document = try #require(
-            try JSONSerialization.jsonObject(with: Data(result.out.utf8)) as? [String: Any])
-        let syncs = try #require(document["syncs"] as? [[String: Any]])
-        let keys = ["created_in_crm", "updated_in_crm", "created_in_app", "updated_in_app"]
-        return syncs.flatMap { sync in keys.map { sync[$0] as? Int ?? 0 } }.reduce(0, +)
+        try here.writes(arguments)
     }
 
     @Test(arguments: ["people", "firms"])
     func `keep the adapter laws`(_ sync: String) throws {
         try serve()
-        let result = try here.run(["check", "--laws", sync, "--yes"])
-        #expect(result.code == 0, "\(result.out) \(result.err)")
-        #expect(result.out.split(separator: "\n").filter { $0.contains(" kept") }.count >= 13)
+        #expect(try here.lawsKept(by: sync) >= 13)
     }
 
     @Test func `become the same in both directions and stay so`() throws {
