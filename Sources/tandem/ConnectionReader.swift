@@ -58,11 +58,13 @@ struct ConnectionReader {
             return .csv(folder: said.path("folder") ?? ".", idColumn: said.text("id-column"))
         case .postgres: return postgres(said).map { .postgres($0) }
         case .process:
-            return program(said, 60).map { .process($0, parameters: said.texts("settings")) }
+            let parameters = said.texts("settings")
+            return program(said, 60).map { .process($0, parameters: parameters) }
         case .singer:
+            let config = said.document("config")
             return program(said, 300).map { program in
                 .singer(
-                    program, config: said.document("config"),
+                    program, config: config,
                     catalogOption: said.text("catalog-option") ?? "catalog",
                     replicationKey: said.text("replication-key"))
             }

@@ -33,15 +33,16 @@ extension ConnectionReader {
     ]
 
     func postgres(_ said: Said) -> PostgresConnection? {
+        var parameters: [String: String] = [:]
+        parameters["user"] = said.text("username")
+        parameters["password"] = said.text("password")
         guard let url = said.text("url") else { return nil }
         guard url.hasPrefix("postgres://") || url.hasPrefix("postgresql://") else {
             problems.add(
                 node, "`\(name)`: `url`: expected an address such as postgres://user@host/database")
             return nil
         }
-        var parameters = ["dbname": url]
-        parameters["user"] = said.text("username")
-        parameters["password"] = said.text("password")
+        parameters["dbname"] = url
         if let caFile = said.path("ca-file") {
             parameters["sslrootcert"] = caFile
             parameters["sslmode"] = "verify-full"

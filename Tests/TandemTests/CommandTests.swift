@@ -250,6 +250,27 @@ import Testing
         #expect(refused.code == 1)
     }
 
+    @Test func `name every missing key of a connection, and everything else beside it`() throws {
+        try program.write(
+            "tandem.yaml",
+            """
+            connections:
+              tap: {app: singer, config: {key: "${NO_SUCH_KEY}"}}
+              table: {app: postgres, password: "${NO_SUCH_PASSWORD}"}
+              notes: {app: kinto}
+            """)
+        let result = try program.run(["check"])
+        #expect(result.code == 78)
+        let expected = [
+            "tandem.yaml:2: `tap`: `command` is missing", "tandem.yaml:2: the secret `NO_SUCH_KEY`",
+            "tandem.yaml:3: `table`: `url` is missing",
+            "tandem.yaml:3: the secret `NO_SUCH_PASSWORD`",
+            "tandem.yaml:4: `notes`: `url` is missing", "`notes`: `username` is missing",
+            "`notes`: `password` is missing",
+        ]
+        for line in expected { #expect(result.err.contains(line), "\(line)\n\(result.err)") }
+    }
+
     @Test func `hold a spreadsheet to the adapter laws`() throws {
         try program.write(
             "tandem.yaml",
