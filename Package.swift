@@ -28,6 +28,7 @@ let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-h
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let signing: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 
 // Arrows point down only; design.md §7 is the table behind this list.
 let package = Package(
@@ -67,7 +68,8 @@ let package = Package(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
             swiftSettings: strict),
         .target(
-            name: "AppREST", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks", crypto],
+            name: "AppREST",
+            dependencies: ["TandemModel", "TandemHTTP", "TandemTasks", crypto, signing],
             swiftSettings: strict),
         .target(
             name: "AppProcess", dependencies: ["TandemModel", "TandemTasks"],

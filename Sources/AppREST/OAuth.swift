@@ -12,6 +12,11 @@ package struct OAuthDescription: Hashable, Sendable {
         case device
         /// The program itself is the account (RFC 6749 §4.4).
         case clientCredentials = "client-credentials"
+        /// A service account signs for itself (RFC 7523 §2.1).
+        case jwtBearer = "jwt-bearer"
+
+        /// Whether a person must have consented before.
+        package var needsConsent: Bool { self == .authorizationCode || self == .device }
     }
 
     /// How the client shows who it is (RFC 6749 §2.3).
@@ -19,7 +24,8 @@ package struct OAuthDescription: Hashable, Sendable {
         case basic, body, none
     }
 
-    package let grant: Grant
+    /// The ones that the app knows; a connection's `grant` picks one, and else it is the first.
+    package let grants: [Grant]
     /// Where a person consents.
     package let authorize: String
     package let token: String
@@ -29,15 +35,23 @@ package struct OAuthDescription: Hashable, Sendable {
     package let clientSecret: String
     package let authentication: ClientAuthentication
     package let scopes: [String]
+    /// What stands between scopes.
+    package var scopeSeparator = " "
     /// Added to the address where a person consents.
     package let parameters: [String: String]
+    /// What a service account says of itself, in a JWT; times are added (RFC 7519 §4.1).
+    package var claims: [String: String] = [:]
+    /// The private key that it signs with, in PEM.
+    package var key = ""
+    /// Where the token's answer names the address for everything else.
+    package var base: String?
 
     package init(
-        grant: Grant, authorize: String, token: String, device: String, clientID: String,
+        grants: [Grant], authorize: String, token: String, device: String, clientID: String,
         clientSecret: String, authentication: ClientAuthentication, scopes: [String],
         parameters: [String: String]
     ) {
-        self.grant = grant
+        self.grants = grants
         self.authorize = authorize
         self.token = token
         self.device = device
@@ -53,24 +67,57 @@ extension OAuthDescription {
     /// The same with a connection's variables in the places of its texts.
     package func filled(_ variables: [String: String]) -> OAuthDescription {
         func fill(_ text: String) -> String { text.filling { variables[$0] } }
-        return OAuthDescription(
-            grant: grant, authorize: fill(authorize), token: fill(token), device: fill(device),
-            clientID: fill(clientID), clientSecret: fill(clientSecret),
+        let picked = variables["grant"].flatMap { Grant(rawValue: $0) }
+        var filled = OAuthDescription(
+            grants: picked.map { [$0] } ?? grants, authorize: fill(authorize), token: fill(token),
+            device: fill(device), clientID: fill(clientID), clientSecret: fill(clientSecret),
             authentication: authentication, scopes: scopes.map(fill),
             parameters: parameters.mapValues(fill))
+        filled.scopeSeparator = scopeSeparator
+        filled.claims = claims.mapValues(fill)
+        filled.key = fill(key)
+        filled.base = base
+        return filled
     }
+
+    /// The variables of a connection that a grant cannot do without.
+    package func needed(for grant: Grant) -> [String] {
+        let texts: [String] =
+            switch grant {
+            case .authorizationCode: [authorize, token, clientID]
+            case .device: [device, token, clientID]
+            case .clientCredentials: [token, clientID, clientSecret]
+            case .jwtBearer: [token, key, claims["iss"] ?? ""]
+            }
+        var names: [String] = []
+        for text in texts {
+            _ = text.filling { name in
+                names.append(name)
+                return nil
+            }
+        }
+        return Set(names).sorted()
+    }
+
+    /// The grant that is used.
+    package var grant: Grant { grants.first ?? .authorizationCode }
+
+    fileprivate var scope: String { scopes.joined(separator: scopeSeparator) }
 }
 
 /// What an app gave for access to one account.
 package struct OAuthTokens: Codable, Hashable, Sendable {
     package let access: String
     package let refresh: String?
+    /// The address that the app named for everything else; `nil` if it names none.
+    package let base: String?
     /// In milliseconds since 1970; `nil` if the app does not say.
     private let end: Int64?
 
-    package init(access: String, refresh: String?, expiresAt: Timestamp?) {
+    package init(access: String, refresh: String?, expiresAt: Timestamp?, base: String? = nil) {
         self.access = access
         self.refresh = refresh
+        self.base = base
         end = expiresAt?.milliseconds
     }
 
@@ -125,11 +172,11 @@ package struct OAuthClient: Sendable {
     package func consentAddress(redirect: String, state: String, challenge: String) -> String {
         let asked = [
             "response_type": "code", "client_id": description.clientID, "redirect_uri": redirect,
-            "scope": description.scopes.joined(separator: " "), "state": state,
+            "scope": description.scope, "state": state,
             "code_challenge": challenge, "code_challenge_method": "S256",
         ].merging(description.parameters) { $1 }
         let separator = description.authorize.contains("?") ? "&" : "?"
-        return description.authorize + separator + Self.form(asked)
+        return description.authorize + separator + Self.form(asked.filter { !$0.value.isEmpty })
     }
 
     /// Asks for tokens.
@@ -145,11 +192,16 @@ package struct OAuthClient: Sendable {
         let (status, body) = try await post(description.token, asked)
         if let access = body["access_token"]?.text {
             let seconds = body["expires_in"]?.field.flatMap { Int64($0) }
+            let base = description.base.flatMap { body.at($0)?.text } ?? before?.base
+            if description.base != nil, base.map({ !isTrusted($0) }) ?? true {
+                return .refused("base", "the answer names no address that could be trusted")
+            }
             return .tokens(
                 OAuthTokens(
                     access: access, refresh: body["refresh_token"]?.text ?? before?.refresh,
                     // Nought stands for never.
-                    expiresAt: seconds.flatMap { $0 == 0 ? nil : now() + .seconds($0) }))
+                    expiresAt: seconds.flatMap { $0 == 0 ? nil : now() + .seconds($0) },
+                    base: base))
         }
         let word = body["error"]?.text ?? "status \(status)"
         if status >= 500 || status == 429 {
@@ -158,12 +210,17 @@ package struct OAuthClient: Sendable {
         return .refused(word, body["error_description"]?.text ?? word)
     }
 
+    /// Tokens are shown to that address: it must be as safe as the one that they came from.
+    private func isTrusted(_ base: String) -> Bool {
+        base.hasPrefix("https://")
+            || base.hasPrefix("http://") && description.token.hasPrefix("http://")
+    }
+
     /// Asks for a code that a person types on another machine (RFC 8628 §3.1).
     ///
     /// - Throws: ``AppError`` if the app gives none.
     package func deviceCode() async throws(AppError) -> JSON {
-        let scopes = description.scopes.joined(separator: " ")
-        let (status, body) = try await post(description.device, ["scope": scopes])
+        let (status, body) = try await post(description.device, ["scope": description.scope])
         if body["device_code"]?.text != nil { return body }
         throw .askOperator(
             .authentication,
@@ -176,9 +233,20 @@ package struct OAuthClient: Sendable {
     /// - Returns: The tokens, or the app's no.
     /// - Throws: ``AppError/tryLater(_:_:afterSeconds:)`` if the app cannot be reached.
     package func withoutConsent() async throws(AppError) -> Answer {
-        try await ask([
-            "grant_type": "client_credentials",
-            "scope": description.scopes.joined(separator: " "),
+        guard description.grant == .jwtBearer else {
+            return try await ask(["grant_type": "client_credentials", "scope": description.scope])
+        }
+        let assertion: String
+        do {
+            assertion = try JWT.signed(description.claims, at: now(), with: description.key)
+        } catch {
+            throw .askOperator(
+                .authentication, "the private key of the service account cannot be used: \(error)",
+                remedy:
+                    "Name a file with an RSA key of 2048 bits or more, in PEM, for the connection.")
+        }
+        return try await ask([
+            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion,
         ])
     }
 
@@ -219,7 +287,7 @@ package struct OAuthClient: Sendable {
 }
 
 /// The tokens of one connection, renewed before they run out, once for everybody who needs them.
-package actor TokenSource {
+package actor TokenSource: AccessSource {
     private let client: OAuthClient
     private let vault: any TokenVault
     private let connection: ConnectionName
@@ -242,10 +310,11 @@ package actor TokenSource {
     /// A token that holds for a while.
     ///
     /// - Parameter refused: One that the app took no more; another one is given.
-    /// - Returns: The access token.
+    /// - Returns: The token, and the address that came with it.
     /// - Throws: ``AppError/askOperator(_:_:remedy:)`` if a person must consent first.
-    func token(instead refused: String? = nil) async throws(AppError) -> String {
-        if let known = try vault.load(), isFresh(known, refused) { return known.access }
+    package func access(instead refused: Access?) async throws(AppError) -> Access {
+        let refused = refused?.token.field
+        if let known = try vault.load(), isFresh(known, refused) { return Self.access(known) }
         let task =
             renewal
             ?? Task { [self] in
@@ -256,7 +325,11 @@ package actor TokenSource {
         renewal = task
         let result = await task.value
         renewal = nil
-        return try result.get().access
+        return Self.access(try result.get())
+    }
+
+    private static func access(_ tokens: OAuthTokens) -> Access {
+        Access(token: .text(tokens.access), base: tokens.base)
     }
 
     private nonisolated func isFresh(_ tokens: OAuthTokens, _ refused: String?) -> Bool {
@@ -282,19 +355,19 @@ package actor TokenSource {
             return try await client.ask(
                 ["grant_type": "refresh_token", "refresh_token": refresh], before: known)
         }
-        if client.description.grant == .clientCredentials {
-            return try await client.withoutConsent()
-        }
+        if !client.description.grant.needsConsent { return try await client.withoutConsent() }
         return .refused("none", "nobody has consented yet")
     }
 
     private nonisolated func refusal(_ answer: OAuthClient.Answer) -> AppError {
         let text = if case .refused(_, let text) = answer { text } else { "" }
-        let isOurs = client.description.grant == .clientCredentials
+        let remedy =
+            switch client.description.grant {
+            case .authorizationCode, .device: "Run `tandem connect \(connection)`."
+            case .clientCredentials: "Correct `client-id` and `client-secret` of the connection."
+            case .jwtBearer: "Correct the key of the connection, or what the app knows of it."
+            }
         return .askOperator(
-            .authentication, "\(connection): no access: \(text)",
-            remedy: isOurs
-                ? "Correct `client-id` and `client-secret` of the connection."
-                : "Run `tandem connect \(connection)`.")
+            .authentication, "\(connection): no access: \(text)", remedy: remedy)
     }
 }

@@ -21,12 +21,12 @@ package struct RESTApp: App {
     ///   - variables: What the connection says, with `url`.
     ///   - types: The fields that the mapping names, with their types.
     ///   - budget: Shared by everything that asks this account.
-    ///   - tokens: Shared likewise; for an app that gives access by OAuth.
+    ///   - access: Shared likewise; for an app that gives tokens or sessions.
     ///   - options: Limits of the requests.
     /// - Throws: ``AppError`` if the description has no such object.
     package init(
         _ description: RESTDescription, object: String, variables: [String: String],
-        types: [AppField: ValueType], budget: RateBudget, tokens: TokenSource?,
+        types: [AppField: ValueType], budget: RateBudget, access: (any AccessSource)?,
         options: HTTPClient.Options
     ) throws(AppError) {
         guard let found = description.objects[object] ?? description.objects["*"] else {
@@ -39,21 +39,41 @@ package struct RESTApp: App {
         timeoutSeconds = Int64(options.timeoutSeconds)
         connection = RESTConnection(
             description, variables.merging(["object": object]) { $1 }, HTTPClient(options), budget,
-            tokens, types: types)
+            access, types: types)
     }
 
     /// Requests in flight.
     var width: Int { connection.description.limits.concurrency }
 
     package var capabilities: AppCapabilities {
-        // A create may be carried out as late as its request times out, and be found by a search
-        // when the index has it. A batch is what goes out at once, so that none waits for others.
-        let lag = object.changes.lagSeconds + timeoutSeconds
+        let batches = [object.createBatch, object.updateBatch, object.deleteBatch]
         return AppCapabilities(
-            conditionalWrites: !object.condition.isEmpty,
-            createSafety: object.find == nil ? .clientID : .search(lagSeconds: lag),
-            readBatch: object.read?.size ?? 100, writeBatch: width,
-            reportsDeletions: object.shape.deleted != nil, listsWholeRecords: true)
+            conditionalWrites: isConditional, createSafety: createSafety,
+            readBatch: object.read?.size ?? 100,
+            // A batch is what goes out at once, so that none waits for others.
+            writeBatch: max(width, batches.compactMap { $0?.size }.max() ?? 0),
+            reportsDeletions: reportsDeletions, listsWholeRecords: true)
+    }
+
+    /// Whether a write can be made to depend on the version.
+    private var isConditional: Bool {
+        !object.condition.isEmpty || object.update.mentions("version")
+    }
+
+    private var createSafety: CreateSafety {
+        guard let find = object.find else { return .clientID }
+        if find.call.mentions("key-id") || find.call.mentions("key") { return .lookupByKey }
+        // A create may be carried out as late as its request times out, and be found by a search
+        // when the index has it.
+        return .search(lagSeconds: (find.lagSeconds ?? object.changes.lagSeconds) + timeoutSeconds)
+    }
+
+    private var reportsDeletions: Bool {
+        switch object.deletions {
+        case .sweep: false
+        case .feed: true
+        case .none: object.shape.deleted != nil
+        }
     }
 
     /// The id that a record gets whose create has this key.
@@ -63,24 +83,21 @@ package struct RESTApp: App {
 
     package func profile() async throws(AppError) -> AppProfile {
         let description = connection.description
-        let (account, _) = try await connection.call(description.account, .init())
-        guard let id = account.at(description.accountID)?.field, !id.isEmpty else {
+        let account = try await connection.call(description.account, .init()).body
+        guard let id = account.at(description.accountID)?.field, !["", "false"].contains(id) else {
             throw .askOperator(
                 .authentication, "\(description.account.path) does not say whose account it is",
                 remedy: "Correct the credentials, or `account` in the app's description.")
         }
-        var names: [String] = []
+        var known: [FieldSchema] = []
         if let asked = object.schema {
-            let (schema, _) = try await connection.call(asked.call, .init())
-            names = (schema.at(asked.fields)?.elements ?? []).compactMap {
-                $0.at(asked.name)?.field
-            }
+            known = schema(in: try await connection.call(asked.call, .init()).body, asked)
         }
-        let url = connection.variables["url"] ?? ""
-        let count = object.schema == nil ? "any fields" : "\(names.count) fields"
+        let place = connection.variables["url"] ?? description.title
+        let count = object.schema == nil ? "any fields" : "\(known.count) fields"
         return AppProfile(
-            account: "\(url) \(id)", summary: "\(description.title), account \(id), \(count)",
-            fields: names.map { FieldSchema(AppField($0)) })
+            account: "\(place) \(id)", summary: "\(description.title), account \(id), \(count)",
+            fields: object.schema == nil ? [] : schema(of: known))
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
@@ -94,15 +111,14 @@ package struct RESTApp: App {
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
         var readings: [AppRecordID: AppReading] = [:]
         if let batch = object.read {
-            var arguments = RESTConnection.Arguments()
+            var arguments = Arguments()
             arguments.ids = ids
-            arguments.fields = fields
-            let (body, _) = try await connection.call(batch.call, arguments)
-            guard let records = body.at(batch.records)?.elements else {
-                throw unexpected(batch.call)
-            }
+            arguments.fields = askedFields
+            let answer = try await connection.call(batch.call, arguments)
+            guard let found = answer.elements(batch.records) else { throw unexpected(batch.call) }
+            let records = found.filter { !isDeleted($0) }.compactMap(record)
             let asked = Set(ids)
-            for case let record? in records.map(record) where asked.contains(record.id) {
+            for record in try await associated(records) where asked.contains(record.id) {
                 readings[record.id] = .present(record)
             }
         }
@@ -112,20 +128,50 @@ package struct RESTApp: App {
         return readings
     }
 
-    /// Asks for one record; `nil` if the app does not say whether it has it, or answers with another
-    /// one that it was merged into.
-    func read(_ id: AppRecordID) async -> AppReading? {
-        var arguments = RESTConnection.Arguments()
-        arguments.fields = fields
+    /// The fields that the app is asked for with a record.
+    var askedFields: [AppField] { fields.filter { object.shape.associations[$0] == nil } }
+
+    /// What asking for one record came to.
+    enum Sight {
+        case here(AppRecord, JSON)
+        case gone
+        /// The app does not say whether it has it.
+        case silent
+    }
+
+    /// Asks for one record; another one that comes is what it was merged into.
+    func look(at id: AppRecordID) async -> Sight {
+        var arguments = Arguments()
+        arguments.fields = askedFields
         arguments.texts["id"] = id.text
-        guard let response = try? await connection.send(object.single, arguments) else {
-            return nil
+        guard let answer = try? await connection.send(object.single, arguments) else {
+            return .silent
         }
-        if [404, 410].contains(response.status) { return .gone }
-        guard response.status == 200,
-            let record = RESTConnection.json(response)?.at(object.single.record).flatMap(record)
-        else { return nil }
-        return record.id == id ? .present(record) : .gone
+        let status = answer.response.status
+        switch connection.verdict(on: answer) {
+        case .known(.gone): return .gone
+        case .known, .no: return .silent
+        case .yes:
+            if let json = RESTDescription.Records(list: object.single.record).first(
+                in: answer.body), let record = record(json)
+            {
+                return isDeleted(json) || record.id != id ? .gone : .here(record, json)
+            }
+            // Nothing at all is a no where the description says so; a list of none is one.
+            let isNone = answer.body?.at(object.single.record)?.elements?.isEmpty ?? false
+            let isNo = connection.meaning(of: answer.body, status) == .known(.gone)
+            return isNone || isNo ? .gone : .silent
+        }
+    }
+
+    /// Reads one record; `nil` if the app does not say whether it has it.
+    func read(_ id: AppRecordID) async -> AppReading? {
+        switch await look(at: id) {
+        case .here(let record, _):
+            return (try? await associated([record]))?.first.map { .present($0) }
+        case .gone: return .gone
+        case .silent: return nil
+        }
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
@@ -137,45 +183,35 @@ package struct RESTApp: App {
                 if case .present(let made) = $0 { made } else { nil }
             }
         }
-        let sent = values.filter { !$0.value.isEmpty }
+        let isByKey = createSafety == .lookupByKey
+        let sent = ownValues(values).filter { !$0.value.isEmpty }
         let usual = find.fields.filter { sent[$0] != nil }
-        guard let searched = usual.first ?? sent.keys.min(), let value = sent[searched] else {
-            return []
-        }
-        var arguments = RESTConnection.Arguments()
-        arguments.fields = Set(fields + Array(sent.keys)).sorted()
+        let searched = usual.first ?? sent.keys.min()
+        guard isByKey || searched != nil else { return [] }
+        var arguments = Arguments()
+        arguments.fields = Set(askedFields + Array(sent.keys)).sorted()
         let start = since - Self.skew
+        let value = searched.flatMap { sent[$0] } ?? ""
         arguments.texts = [
-            "field": searched.text, "value": value, "since": "\(start.milliseconds)",
+            "field": searched?.text ?? "", "since": find.since.text(start), "key": key,
+            "key-id": Self.id(for: key),
+            "value": value.map { find.escapes[String($0)] ?? String($0) }.joined(),
         ]
-        let (body, _) = try await connection.call(find.call, arguments)
-        guard let records = body.at(find.records)?.elements else { throw unexpected(find.call) }
-        return records.compactMap(record).filter { record in
-            (record.createdAt.map { $0 >= start } ?? true)
-                && usual.allSatisfy { record.values[$0]?.lowercased() == sent[$0]?.lowercased() }
+        let answer: RESTConnection.Answer
+        do { answer = try await connection.send(find.call, arguments) } catch {
+            throw error.appError(find.call.path)
         }
-    }
-
-    /// A record as the app shows it; `nil` for something without id.
-    func record(_ json: JSON) -> AppRecord? {
-        let shape = object.shape
-        guard let id = json.at(shape.id)?.field, !id.isEmpty else { return nil }
-        let all = json.at(shape.values)
-        var values: [AppField: String] = [:]
-        for field in fields {
-            // An app that takes any field leaves out those that a record has not got.
-            let absent: String? = object.schema == nil ? "" : nil
-            values[field] = all?.at("/" + field.text)?.fieldOrSet ?? absent
+        if connection.verdict(on: answer) == .known(.gone) { return [] }
+        let success = try connection.success(answer, find.call)
+        guard let found = success.elements(find.records) else { throw unexpected(find.call) }
+        let records = found.filter { !isDeleted($0) }.compactMap(record).filter { record in
+            isByKey
+                || (record.createdAt.map { $0 >= start } ?? true)
+                    && usual.allSatisfy {
+                        record.values[$0]?.lowercased() == sent[$0]?.lowercased()
+                    }
         }
-        func moment(_ pointer: String?) -> Timestamp? {
-            pointer.flatMap { json.at($0)?.field }.flatMap { text in
-                Int64(text).map { Timestamp(milliseconds: $0) } ?? Timestamp(rfc3339: text)
-            }
-        }
-        return AppRecord(
-            id: AppRecordID(id),
-            version: (shape.version ?? shape.modified).flatMap { json.at($0)?.field },
-            values: values, createdAt: moment(shape.created), modifiedAt: moment(shape.modified))
+        return try await associated(records)
     }
 
     func unexpected(_ call: RESTDescription.Call) -> AppError {

@@ -6,17 +6,25 @@ package import TandemModel
 /// answers are JSON Pointers (RFC 6901).
 package struct RESTDescription: Hashable, Sendable {
     package var title: String
-    /// What the app is, and against what the description was tested.
+    /// What the app is.
     package var summary: String
+    package var evidence: Evidence
     package var variables: [Variable] = []
-    /// Shown to the connection's own host and to no other.
+    /// What the paths of calls follow on; `{base}` in it is what the app named with the token.
+    package var root = "{url}"
+    /// Shown to the connection's own host and to no other; `{access}` is the token.
     package var headers: [String: String] = [:]
+    /// Parameters that each request has in its query, for apps that look for a key there.
+    package var query: [String: String] = [:]
     /// Name and password of Basic authentication (RFC 7617); templates.
     package var basic: Basic?
     package var oauth: OAuthDescription?
+    package var session: Session?
     /// Asked to know whose account this is.
     package var account: Call
     package var accountID: String
+    /// What only an answer has that says no, whatever its status is.
+    package var failure: Mark?
     /// Where the text of an error may be; the first that is there holds.
     package var messages: [String]
     /// The first rule that fits says what an error means.
@@ -26,13 +34,39 @@ package struct RESTDescription: Hashable, Sendable {
     package var objects: [String: Object] = [:]
 
     package init(
-        title: String, summary: String, account: Call, accountID: String, messages: [String]
+        title: String, summary: String, evidence: Evidence, account: Call, accountID: String,
+        messages: [String]
     ) {
         self.title = title
         self.summary = summary
+        self.evidence = evidence
         self.account = account
         self.accountID = accountID
         self.messages = messages
+    }
+
+    /// What the description was held to.
+    package enum Evidence: String, Hashable, Sendable, CaseIterable {
+        case server, documents
+
+        package var words: String {
+            switch self {
+            case .server: "tested against a real server"
+            case .documents: "from the vendor's documents"
+            }
+        }
+    }
+
+    /// A login that yields what the other calls show, as `{access}`.
+    package struct Session: Hashable, Sendable {
+        package let call: Call
+        /// Where it is in the answer.
+        package let access: String
+
+        package init(call: Call, access: String) {
+            self.call = call
+            self.access = access
+        }
     }
 
     /// What a user says of a connection, with the default of what may be left out.
@@ -40,11 +74,14 @@ package struct RESTDescription: Hashable, Sendable {
         package let name: String
         package let isRequired: Bool
         package let fallback: String?
+        /// Nobody may see it.
+        package let isSecret: Bool
 
-        package init(name: String, isRequired: Bool, fallback: String?) {
+        package init(name: String, isRequired: Bool, fallback: String?, isSecret: Bool) {
             self.name = name
             self.isRequired = isRequired
             self.fallback = fallback
+            self.isSecret = isSecret
         }
     }
 
@@ -64,11 +101,16 @@ package struct RESTDescription: Hashable, Sendable {
         package var concurrency = 4
         /// Requests within a time; all windows hold at once.
         package var windows: [Window] = []
+        /// The header that says how much is left of a window, and the one with the seconds to its
+        /// end.
+        package var remaining: String?
+        package var reset: String?
 
         package init() {}
     }
 
     package struct Window: Hashable, Sendable {
+        /// Each counts as much as its call costs.
         package let requests: Int
         package let seconds: Int64
 
@@ -81,195 +123,22 @@ package struct RESTDescription: Hashable, Sendable {
     /// One request.
     package struct Call: Hashable, Sendable {
         package let method: String
-        /// From the connection's `url` on, with the query.
+        /// From ``RESTDescription/root`` on, with the query.
         package let path: String
         package let headers: [String: String]
         package let body: Template?
         /// Where a single record is in the answer; the answer itself if empty.
-        package let record: String
+        package var record = ""
+        /// Where the id is in it, of a create; where it is in every record if `nil`.
+        package var id: String?
+        /// How much of the limits one request uses.
+        package var cost = 1
 
-        package init(
-            method: String, path: String, headers: [String: String] = [:], body: Template?,
-            record: String = ""
-        ) {
+        package init(method: String, path: String, headers: [String: String], body: Template?) {
             self.method = method
             self.path = path
             self.headers = headers
             self.body = body
-            self.record = record
-        }
-    }
-
-    /// A JSON body with places to fill in.
-    package indirect enum Template: Hashable, Sendable {
-        /// `{ids}`, `{fields}` and `{values}` alone stand for a list or an object.
-        case text(String)
-        case number(Int)
-        case flag(Bool)
-        case list([Template])
-        case object([String: Template])
-        /// One element for each of the ids, with `{id}` in it.
-        case eachID(Template)
-    }
-
-    /// Where the place of the next page is.
-    package enum Paging: Hashable, Sendable {
-        /// A text in the answer, for `{after}`; blank or missing on the last page.
-        case token(String)
-        /// An address in the answer.
-        case link(String)
-        /// An address in a header of the answer.
-        case header(String)
-        /// A number that grows from page to page, as `{after}`: by one, or by the records seen.
-        case number(step: Step)
-        /// Pages go on behind the last record's id, as `{after}`.
-        case lastID
-
-        package enum Step: Hashable, Sendable { case page, record }
-    }
-
-    /// A listing in pages.
-    package struct Listing: Hashable, Sendable {
-        package let call: Call
-        package let records: String
-        package let paging: Paging
-        /// The place of the first page, as `{after}`.
-        package let start: String
-
-        package init(call: Call, records: String, paging: Paging, start: String) {
-            self.call = call
-            self.records = records
-            self.paging = paging
-            self.start = start
-        }
-    }
-
-    /// How the app tells what changed since a moment.
-    package struct Changes: Hashable, Sendable {
-        package let listing: Listing
-        package let signpost: Signpost
-        /// How long a change may stay invisible.
-        package let lagSeconds: Int64
-        /// It is an index that may be behind the records themselves, which are then read.
-        package let isIndex: Bool
-
-        package init(listing: Listing, signpost: Signpost, lagSeconds: Int64, isIndex: Bool) {
-            self.listing = listing
-            self.signpost = signpost
-            self.lagSeconds = lagSeconds
-            self.isIndex = isIndex
-        }
-    }
-
-    /// Where `{since}` of the next listing comes from: the first answer of this one.
-    package enum Signpost: Hashable, Sendable {
-        /// The app's clock, in this form.
-        case date(TimeForm)
-        /// A header with a number that grows; quotes round it (an ETag) do not count.
-        case header(String)
-    }
-
-    package enum TimeForm: String, Hashable, Sendable, CaseIterable {
-        case milliseconds = "ms"
-        case seconds = "s"
-        case rfc3339
-    }
-
-    /// How the record that a create without answer may have made is looked for.
-    package struct Lookup: Hashable, Sendable {
-        package let call: Call
-        package let records: String
-        /// The first of these fields with a value, else any, is searched by, as `{field}` and
-        /// `{value}`, among records made since `{since}`; all of them must agree.
-        package let fields: [AppField]
-
-        package init(call: Call, records: String, fields: [AppField]) {
-            self.call = call
-            self.records = records
-            self.fields = fields
-        }
-    }
-
-    /// Where things are in a record, and how its values are written.
-    package struct Shape: Hashable, Sendable {
-        package var id: String
-        package var values: String
-        package var created: String?
-        package var modified: String?
-        /// What differs after each change; the time of the change if it is left out.
-        package var version: String?
-        /// True in what stands for a deleted record.
-        package var deleted: String?
-        /// Numbers, flags and sets are written as such, and blank as null; else all as texts.
-        package var isTyped = false
-
-        package init(id: String, values: String) {
-            self.id = id
-            self.values = values
-        }
-    }
-
-    /// Where the fields of a record are asked for: their list in the answer, the name in an element.
-    package struct Schema: Hashable, Sendable {
-        package let call: Call
-        package let fields: String
-        package let name: String
-
-        package init(call: Call, fields: String, name: String) {
-            self.call = call
-            self.fields = fields
-            self.name = name
-        }
-    }
-
-    /// How several records are read by their ids at once.
-    package struct BatchRead: Hashable, Sendable {
-        package let call: Call
-        package let records: String
-        /// How many in one call.
-        package let size: Int
-
-        package init(call: Call, records: String, size: Int) {
-            self.call = call
-            self.records = records
-            self.size = size
-        }
-    }
-
-    /// Everything about one object of the app.
-    package struct Object: Hashable, Sendable {
-        package let shape: Shape
-        /// `nil` for an app that takes any field.
-        package let schema: Schema?
-        package let list: Listing
-        package let changes: Changes
-        package let read: BatchRead?
-        /// Asks for one record; only its 404 or 410 proves that it is gone.
-        package let single: Call
-        /// `nil` if the id of a new record follows from our key, `{key-id}`.
-        package let find: Lookup?
-        package let create: Call
-        package let update: Call
-        package let delete: Call
-        /// Headers of updates and deletions that make them depend on `{version}`.
-        package let condition: [String: String]
-
-        package init(
-            shape: Shape, schema: Schema?, list: Listing, changes: Changes, read: BatchRead?,
-            single: Call, find: Lookup?, create: Call, update: Call, delete: Call,
-            condition: [String: String]
-        ) {
-            self.shape = shape
-            self.schema = schema
-            self.list = list
-            self.changes = changes
-            self.read = read
-            self.single = single
-            self.find = find
-            self.create = create
-            self.update = update
-            self.delete = delete
-            self.condition = condition
         }
     }
 
@@ -277,27 +146,46 @@ package struct RESTDescription: Hashable, Sendable {
     package struct ErrorRule: Hashable, Sendable {
         /// `nil` for any.
         package let status: Int?
-        /// Where a code is, and what it must be; `nil` for any.
+        /// Where a code may be, and what it must be; `nil` for any.
         package let code: Code?
         /// What the text of the error must have in it, without case; `nil` for any.
         package let words: String?
-        package let category: FailureCategory
+        package let meaning: Meaning
+        /// Where the id of the record in the way is: a place of the answer, or ``lastWord``.
+        package var other: String?
+        package static let lastWord = "last-word"
 
         package struct Code: Hashable, Sendable {
-            package let place: String
+            package let places: [String]
             package let values: [String]
 
-            package init(place: String, values: [String]) {
-                self.place = place
+            package init(places: [String], values: [String]) {
+                self.places = places
                 self.values = values
             }
         }
 
-        package init(status: Int?, code: Code?, words: String?, category: FailureCategory) {
+        package enum Meaning: Hashable, Sendable {
+            case category(FailureCategory)
+            case known(Known)
+        }
+
+        /// What is no failure, but an answer of its own.
+        package enum Known: String, Hashable, Sendable, CaseIterable {
+            /// There is no such record.
+            case gone
+            /// The record is not at the version that the write names.
+            case conflict
+            case cursorExpired = "cursor-expired"
+            /// The token or session counts no more.
+            case accessExpired = "access-expired"
+        }
+
+        package init(status: Int?, code: Code?, words: String?, meaning: Meaning) {
             self.status = status
             self.code = code
             self.words = words
-            self.category = category
+            self.meaning = meaning
         }
     }
 }

@@ -1,25 +1,38 @@
-import FoundationEssentials
 import Synchronization
 import TandemHTTP
 import TandemModel
 
-/// A listing of a described app: all records, or those changed since a moment.
+/// A listing of a described app: all records, or those changed since a moment, and what is gone.
 final class RESTListing: ChangeListing {
     private let app: RESTApp
     private let since: RESTCursor?
+    private let parts: [Part]
     private let state = Mutex(State())
 
+    /// One of the lists that are walked one after the other.
+    private struct Part {
+        let listing: RESTDescription.Listing
+        /// Where the id of a deleted record is; `nil` for a list of records.
+        let goneID: String?
+    }
+
     private struct State {
-        /// Where the next page begins; `nil` behind the last.
-        var place: Place? = .after(nil)
-        /// Where the next listing starts; taken from the first answer.
-        var signpost: RESTCursor?
+        var part = 0
+        var place = Place.after(nil)
+        /// Where the next listing starts.
+        var signpost: String?
+        /// The app's clock at the first answer.
+        var moment: Timestamp?
+        /// Records of this part, and since the part began anew.
         var seen = 0
-        /// The ids of the last page, where pages have numbers.
+        var seenInRange = 0
+        /// `{since}` of a part that began anew.
+        var rangeStart: String?
+        /// The ids of the last page.
         var ids: [String] = []
     }
 
-    private enum Place {
+    private enum Place: Hashable {
         /// `{after}` of the next page; `nil` for the first.
         case after(String?)
         case address(String)
@@ -28,51 +41,79 @@ final class RESTListing: ChangeListing {
     init(app: RESTApp, since: RESTCursor?) {
         self.app = app
         self.since = since
-    }
-
-    private var listing: RESTDescription.Listing {
-        since == nil ? app.object.list : app.object.changes.listing
+        var parts = (since == nil ? app.object.list : app.object.changes.listings).map {
+            Part(listing: $0, goneID: nil)
+        }
+        if since != nil, case .feed(let listings, let id, _)? = app.object.deletions {
+            parts += listings.map { Part(listing: $0, goneID: id) }
+        }
+        self.parts = parts
+        if let since, case .link = app.object.changes.signpost {
+            state.withLock { $0.place = .address(since.value) }
+        }
     }
 
     func next() async throws(AppError) -> ChangePage? {
-        let (place, seen) = state.withLock { ($0.place, $0.seen) }
-        guard let place else { return nil }
-        var arguments = RESTConnection.Arguments()
-        arguments.fields = app.fields
-        arguments.texts["since"] = since?.value ?? "0"
-        switch place {
-        case .after(let after): arguments.texts["after"] = after ?? listing.start
-        case .address(let address): arguments.address = address
+        let before = state.withLock { $0 }
+        guard before.part < parts.count else { return nil }
+        let part = parts[before.part]
+        let arguments = arguments(before, part.listing)
+        let answer = try await app.connection.call(part.listing.call, arguments)
+        try checkAge(answer.response)
+        guard let found = answer.elements(part.listing.records) else {
+            throw app.unexpected(part.listing.call)
         }
-        let (body, response) = try await app.connection.call(listing.call, arguments)
-        guard let found = body.at(listing.records)?.elements else {
-            throw app.unexpected(listing.call)
-        }
-        let next = try self.next(
-            behind: place, found, body, response, seen: seen + found.count)
-        if case .number = listing.paging { try checkProgress(found) }
-        let signpost = try signpost(response)
-        let end = state.withLock { state in
-            state.signpost = state.signpost ?? signpost
-            state.place = next
-            state.seen += found.count
-            return state
-        }
-        var page = page(found)
-        if end.place == nil {
-            page.cursor = end.signpost?.cursor
+        let ids = found.compactMap { $0.at(part.goneID ?? app.object.shape.id)?.field }
+        let fresh = try withoutOverlap(found, ids, before, part.listing)
+        var after = before
+        after.moment = before.moment ?? answer.response.date
+        after.signpost = try signpost(answer, before.signpost)
+        after.seen += fresh.count
+        after.seenInRange += fresh.count
+        after.ids = ids
+        try advance(&after, part.listing, found, answer)
+        let end = after
+        state.withLock { $0 = end }
+        var page = page(fresh, part)
+        page.records = try await app.associated(page.records)
+        if end.part == parts.count {
+            page.cursor = end.signpost.map { RESTCursor($0, at: end.moment).cursor }
             page.provesAbsence = since == nil
         }
         return page
     }
 
-    private func page(_ found: [JSON]) -> ChangePage {
+    private func arguments(_ state: State, _ listing: RESTDescription.Listing) -> Arguments {
+        var arguments = Arguments()
+        arguments.fields = app.askedFields
+        arguments.texts["since"] = state.rangeStart ?? since?.value ?? beginning
+        switch state.place {
+        case .after(let after): arguments.texts["after"] = after ?? listing.start
+        case .address(let address): arguments.address = address
+        }
+        return arguments
+    }
+
+    /// `{since}` of a listing of everything.
+    private var beginning: String {
+        switch app.object.changes.signpost {
+        case .date(let form): form.text(Timestamp(milliseconds: 0))
+        case .header: "0"
+        case .token, .link: ""
+        }
+    }
+
+    private func page(_ found: [JSON], _ part: Part) -> ChangePage {
         var page = ChangePage()
         // What tells of changes may be an index that is behind; the records themselves are read.
         let isIndex = since != nil && app.object.changes.isIndex
         for json in found {
+            if let place = part.goneID {
+                if let id = json.at(place)?.field { page.gone.append(AppRecordID(id)) }
+                continue
+            }
             guard let record = app.record(json) else { continue }
-            if app.object.shape.deleted.flatMap({ json.at($0)?.flag }) == true {
+            if app.isDeleted(json) {
                 page.gone.append(record.id)
             } else if isIndex {
                 page.sightings.append(.init(id: record.id, version: record.version ?? ""))
@@ -83,122 +124,164 @@ final class RESTListing: ChangeListing {
         return page
     }
 
+    /// Goes on to the next page, the next range of time, or the next part.
+    private func advance(
+        _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON],
+        _ answer: RESTConnection.Success
+    ) throws(AppError) {
+        if let cap = listing.cap, state.seenInRange >= cap {
+            try beginAnew(&state, listing, found, cap)
+        } else if let place = try next(state, listing, found, answer) {
+            if place == state.place || place == .after(listing.start) { throw sameAgain(listing) }
+            state.place = place
+        } else {
+            // Each part starts from the beginning.
+            let (signpost, moment) = (state.signpost, state.moment)
+            state = State(part: state.part + 1, signpost: signpost, moment: moment)
+        }
+    }
+
+    /// An app that gives no more records to one question is asked again from the last one on.
+    private func beginAnew(
+        _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON], _ cap: Int
+    ) throws(AppError) {
+        let modified = app.object.shape.modified ?? ""
+        guard case .date(let form) = app.object.changes.signpost,
+            let last = found.last?.at(modified)?.field.flatMap({ Timestamp(loose: $0) })
+        else { throw app.unexpected(listing.call) }
+        let start = form.text(last)
+        if start == state.rangeStart {
+            throw .askOperator(
+                .mapping, "\(listing.call.path) gives \(cap) records, and more changed at one time",
+                remedy: "The app's description must list these records in another way.")
+        }
+        state.rangeStart = start
+        state.seenInRange = 0
+        state.place = .after(nil)
+    }
+
     /// Where the page behind this one is; `nil` if there is none.
     private func next(
-        behind place: Place, _ found: [JSON], _ body: JSON, _ response: HTTPResponse, seen: Int
+        _ state: State, _ listing: RESTDescription.Listing, _ found: [JSON],
+        _ answer: RESTConnection.Success
     ) throws(AppError) -> Place? {
-        let next: Place?
+        func after(_ text: String?) -> Place? { text.flatMap { $0.isEmpty ? nil : .after($0) } }
+        func address(_ link: String?) throws(AppError) -> Place? {
+            guard let link, !link.isEmpty else { return nil }
+            return .address(try app.connection.page(link, of: listing.call, at: answer.root))
+        }
         switch listing.paging {
-        case .token(let pointer): next = Self.after(body.at(pointer)?.field)
-        case .link(let pointer): next = try address(body.at(pointer)?.field)
-        case .header(let name): next = try address(response.header(name))
-        case .number(let step):
-            let now = if case .after(let text?) = place { Int(text) } else { Int(listing.start) }
-            next =
-                found.isEmpty
-                ? nil
-                : .after("\(step == .page ? (now ?? 0) + 1 : (Int(listing.start) ?? 0) + seen)")
+        case .token(let place): return after(answer.body.at(place)?.field)
+        case .link(let place): return try address(answer.body.at(place)?.field)
+        case .header(let name): return try address(answer.response.header(name))
+        case .page:
+            let now =
+                if case .after(let text?) = state.place { Int(text) } else {
+                    Int(listing.start)
+                }
+            return found.isEmpty ? nil : .after("\((now ?? 0) + 1)")
+        case .offset(let overlap):
+            if found.count <= overlap || found.isEmpty { return nil }
+            return .after("\((Int(listing.start) ?? 0) + state.seenInRange - overlap)")
         case .lastID:
             // Behind the last record an empty page says that there are no more.
-            let ids = found.compactMap { $0.at(app.object.shape.id)?.field }
-            if ids.count < found.count { throw app.unexpected(listing.call) }
-            next = Self.after(ids.last)
+            if state.ids.count < found.count { throw app.unexpected(listing.call) }
+            return after(state.ids.last)
         }
-        if let next, Self.isSame(next, place, listing.start) {
-            throw sameAgain
-        }
-        return next
     }
 
-    /// An app that does not know the number of a page gives the same one for ever.
-    private func checkProgress(_ found: [JSON]) throws(AppError) {
-        let ids = found.compactMap { $0.at(app.object.shape.id)?.field }
-        let before = state.withLock { state in
-            defer { state.ids = ids }
-            return state.ids
+    /// The records of a page without those of the page before.
+    ///
+    /// - Throws: ``AppError`` if the page before shows that records were skipped, or if the app, which
+    ///   does not know the number of the page, gives the same one for ever.
+    private func withoutOverlap(
+        _ found: [JSON], _ ids: [String], _ state: State, _ listing: RESTDescription.Listing
+    ) throws(AppError) -> [JSON] {
+        let isNumbered =
+            switch listing.paging {
+            case .page, .offset: true
+            case .token, .link, .header, .lastID: false
+            }
+        guard isNumbered, state.seenInRange > 0 else { return found }
+        if !ids.isEmpty && ids == state.ids { throw sameAgain(listing) }
+        guard case .offset(let overlap) = listing.paging, overlap > 0 else { return found }
+        // The last record of the page before must come again: all before it have come.
+        guard let place = state.ids.last.flatMap({ ids.lastIndex(of: $0) }) else {
+            throw .tryLater(
+                .appUnavailable, "\(listing.call.path): records went away while it was listed",
+                afterSeconds: nil)
         }
-        if !ids.isEmpty && ids == before { throw sameAgain }
+        return Array(found[(place + 1)...])
     }
 
-    private var sameAgain: AppError {
+    private func sameAgain(_ listing: RESTDescription.Listing) -> AppError {
         .askOperator(
             .mapping, "\(listing.call.path) gives the same page again",
             remedy: "Correct the app's description: it must lead to the next page.")
     }
 
-    private static func after(_ text: String?) -> Place? {
-        text.flatMap { $0.isEmpty ? nil : .after($0) }
-    }
-
-    private func address(_ link: String?) throws(AppError) -> Place? {
-        guard let link, !link.isEmpty else { return nil }
-        return .address(try app.connection.page(link, of: listing.call))
-    }
-
-    private static func isSame(_ one: Place, _ other: Place, _ start: String) -> Bool {
-        switch (one, other) {
-        case (.after(let one), .after(let other)): one ?? start == other ?? start
-        case (.address(let one), .address(let other)): one == other
-        default: false
-        }
+    /// An app that forgets what was deleted cannot tell it to who has been away for longer.
+    private func checkAge(_ response: HTTPResponse) throws(AppError) {
+        guard case .feed(_, _, let keeps?)? = app.object.deletions, let then = since?.moment,
+            let now = response.date, now - then > .seconds(keeps)
+        else { return }
+        throw .cursorExpired("the app no longer knows what was deleted since")
     }
 
     /// Where the next listing starts, less the time that a change may stay invisible; `nil` if the
     /// app does not say.
-    private func signpost(_ response: HTTPResponse) throws(AppError) -> RESTCursor? {
+    private func signpost(_ answer: RESTConnection.Success, _ known: String?) throws(AppError)
+        -> String?
+    {
         let changes = app.object.changes
         switch changes.signpost {
         case .date(let form):
-            guard let date = response.header("Date").flatMap(Self.moment) else { return nil }
-            return RESTCursor(form.text(date - changes.lagSeconds * 1_000))
+            return known
+                ?? answer.response.date.map { form.text($0 - .seconds(changes.lagSeconds)) }
         case .header(let name):
-            guard let text = response.header(name)?.filter({ $0 != "\"" }) else { return nil }
-            guard let number = Int64(text) else { return RESTCursor(text) }
+            if let known { return known }
+            guard let text = answer.response.header(name)?.filter({ $0 != "\"" }) else {
+                return nil
+            }
+            guard let number = Int64(text) else { return text }
             if let before = since.flatMap({ Int64($0.value) }), number < before {
                 throw .cursorExpired("the app counts from below where it was")
             }
             // Numbers that tell of changes are milliseconds wherever lag is given.
-            return RESTCursor("\(max(0, number - changes.lagSeconds * 1_000))")
+            return "\(max(0, number - changes.lagSeconds * 1_000))"
+        case .token(let place): return answer.body.at(place)?.field ?? known
+        case .link(let place):
+            guard let link = answer.body.at(place)?.field, !link.isEmpty else { return known }
+            let call = parts[0].listing.call
+            return try app.connection.page(link, of: call, at: answer.root)
         }
-    }
-
-    /// `Tue, 24 Nov 2026 22:38:20 GMT` (RFC 9110 §5.6.7) in milliseconds since 1970.
-    static func moment(_ text: String) -> Int64? {
-        let months = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ]
-        let words = text.split(separator: " ").map(String.init)
-        guard words.count == 6, let month = months.firstIndex(of: words[2]) else { return nil }
-        let number = month + 1
-        let padded = (number < 10 ? "0" : "") + "\(number)"
-        return Timestamp(rfc3339: "\(words[3])-\(padded)-\(words[1])T\(words[4])Z")?.milliseconds
     }
 }
 
-/// The cursor of a described app: what `{since}` is, marked as one of ours.
+/// The cursor of a described app: what `{since}` is, and the app's clock when it was taken, marked as
+/// one of ours.
 struct RESTCursor: Hashable, Sendable {
     let value: String
+    /// `nil` if the app does not tell the time.
+    let moment: Timestamp?
 
     private static let mark = "rest "
 
-    init(_ value: String) { self.value = value }
+    init(_ value: String, at moment: Timestamp?) {
+        self.value = value
+        self.moment = moment
+    }
 
     /// `nil` for a cursor of another app.
     init?(_ cursor: Cursor) {
-        guard cursor.text.hasPrefix(Self.mark) else { return nil }
-        value = String(cursor.text.dropFirst(Self.mark.count))
-    }
-
-    var cursor: Cursor { Cursor(Self.mark + value) }
-}
-
-extension RESTDescription.TimeForm {
-    /// Milliseconds since 1970 as the app writes them.
-    func text(_ milliseconds: Int64) -> String {
-        switch self {
-        case .milliseconds: "\(milliseconds)"
-        case .seconds: "\(milliseconds / 1_000)"
-        case .rfc3339: Timestamp(milliseconds: milliseconds).description
+        let parts = cursor.text.split(
+            separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
+        guard cursor.text.hasPrefix(Self.mark), parts.count == 3, let clock = Int64(parts[1]) else {
+            return nil
         }
+        value = String(parts[2])
+        moment = clock == 0 ? nil : Timestamp(milliseconds: clock)
     }
+
+    var cursor: Cursor { Cursor("\(Self.mark)\(moment?.milliseconds ?? 0) \(value)") }
 }

@@ -35,7 +35,19 @@ package final class RESTTrace: Sendable {
     /// What was sent and answered so far.
     package var all: [Exchange] { exchanges.withLock { $0 } }
 
-    func note(_ request: HTTPRequest, _ response: HTTPResponse) {
+    /// Notes one exchange.
+    ///
+    /// - Parameters:
+    ///   - request: As it was sent.
+    ///   - response: The answer to it.
+    ///   - access: The token, to be hidden wherever it stands; a text of a few letters is none.
+    func note(_ request: HTTPRequest, _ response: HTTPResponse, hiding access: String?) {
+        let secrets = secrets + [access].compactMap(\.self).filter { $0.count >= 8 }
+        func masked(_ text: String) -> String { Self.masked(text, secrets) }
+        func document(_ bytes: [UInt8]) -> JSON {
+            let text = masked(String(decoding: bytes, as: UTF8.self))
+            return JSON(parsing: Array(text.utf8)) ?? .text(String(text.prefix(Self.longestText)))
+        }
         let hidden = Set(request.secrets.map { $0.name.lowercased() })
         let shown = (request.headers + request.secrets).reduce(into: [String: String]()) {
             $0[$1.name] = hidden.contains($1.name.lowercased()) ? Self.mask : masked($1.value)
@@ -48,15 +60,9 @@ package final class RESTTrace: Sendable {
         exchanges.withLock { $0.append(exchange) }
     }
 
-    private func document(_ bytes: [UInt8]) -> JSON {
-        let text = masked(String(decoding: bytes, as: UTF8.self))
-        return JSON(parsing: Array(text.utf8)) ?? .text(String(text.prefix(Self.longestText)))
-    }
-
-    private func masked(_ text: String) -> String {
+    private static func masked(_ text: String, _ secrets: [String]) -> String {
         secrets.reduce(text) { text, secret in
-            text.replacing(secret, with: Self.mask)
-                .replacing(secret.percentEncoded(), with: Self.mask)
+            text.replacing(secret, with: mask).replacing(secret.percentEncoded(), with: mask)
         }
     }
 }
@@ -103,13 +109,14 @@ extension RESTApp {
             first = page?.records.first
             cursor = page?.cursor
         }
-        await attempt("changes") { () async throws(AppError) in
-            let since = cursor ?? app.now
-            _ = try await app.changes(since: since).next()
+        if let since = cursor ?? app.now {
+            await attempt("changes") { () async throws(AppError) in
+                _ = try await app.changes(since: since).next()
+            }
         }
         guard let first else { return (profile, trials) }
         await attempt("single") { () async throws(AppError) in
-            guard case .present? = await app.read(first.id) else {
+            guard case .here = await app.look(at: first.id) else {
                 throw app.unexpected(app.object.single)
             }
         }
@@ -126,14 +133,14 @@ extension RESTApp {
         return (profile, trials)
     }
 
-    /// A cursor that leaves nothing to list.
-    private var now: Cursor {
-        let form =
-            if case .date(let form) = object.changes.signpost { form } else {
-                nil as RESTDescription.TimeForm?
-            }
+    /// A cursor that leaves nothing to list; `nil` where only a whole listing gives one.
+    private var now: Cursor? {
         // The year 2100: no app has changed anything later.
-        let future: Int64 = 4_102_444_800_000
-        return RESTCursor(form?.text(future) ?? "\(future)").cursor
+        let future = Timestamp(milliseconds: 4_102_444_800_000)
+        switch object.changes.signpost {
+        case .date(let form): return RESTCursor(form.text(future), at: nil).cursor
+        case .header: return RESTCursor("\(future.milliseconds)", at: nil).cursor
+        case .token, .link: return nil
+        }
     }
 }

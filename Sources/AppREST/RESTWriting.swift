@@ -2,82 +2,129 @@ import TandemHTTP
 package import TandemModel
 import TandemTasks
 
-/// Writing records one by one, several at a time: only the fields that changed.
+/// Writing records: only the fields that changed, several at a time, or in the app's own batches.
 extension RESTApp {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         // Without access nothing is sent, and no record is to blame.
         try await connection.requireAccess()
-        return await writes.mapped(atMost: width) { write in await apply(write) }
-    }
-
-    private func apply(_ write: AppWrite) async -> WriteOutcome {
-        var arguments = RESTConnection.Arguments()
-        arguments.values = write.values
-        arguments.fields = fields
-        arguments.isTyped = object.shape.isTyped
-        let call: RESTDescription.Call
-        switch write.kind {
-        case .create(let key):
-            call = object.create
-            arguments.texts["key"] = key
-            arguments.texts["key-id"] = Self.id(for: key)
-        case .update(let id, let version):
-            call = object.update
-            address(&arguments, id, version)
-        case .delete(let id, let version):
-            call = object.delete
-            address(&arguments, id, version)
-        }
-        do {
-            return await outcome(try await connection.send(call, arguments), write)
-        } catch {
-            switch error {
-            case .noAccess(let error):
-                return .notNow(.appUnavailable, error.message, afterSeconds: nil)
-            case .busy(let seconds):
-                return .notNow(.rateLimit, "the account's limit is used up", afterSeconds: seconds)
-            case .http(.unreachable(let text)):
-                return .notNow(.appUnavailable, text, afterSeconds: nil)
-            case .http(.interrupted(let text)): return .unknown(text)
-            case .http(let failure): return .unknown("\(failure)")
+        var outcomes: [Int: WriteOutcome] = [:]
+        let kinds = Dictionary(grouping: writes.indices) { batch(for: writes[$0]) }
+        for case (let batch?, let places) in kinds {
+            for start in stride(from: 0, to: places.count, by: batch.size) {
+                let chunk = Array(places[start..<min(start + batch.size, places.count)])
+                let results = await send(chunk.map { writes[$0] }, in: batch)
+                for (place, outcome) in zip(chunk, results) { outcomes[place] = outcome }
             }
         }
+        let alone = writes.indices.filter { outcomes[$0] == nil }
+        let results = await alone.mapped(atMost: width) { await apply(writes[$0]) }
+        for (place, outcome) in zip(alone, results) { outcomes[place] = outcome }
+        return writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }
     }
 
-    private func address(
-        _ arguments: inout RESTConnection.Arguments, _ id: AppRecordID, _ version: String?
-    ) {
-        arguments.texts["id"] = id.text
-        guard let version else { return }
-        arguments.texts["version"] = version
-        arguments.headers = object.condition
+    /// How a write goes out with others; `nil` for one that goes alone.
+    private func batch(for write: AppWrite) -> RESTDescription.BatchWrite? {
+        // What needs calls before or behind it has them of its own.
+        if needsRecord(write.values) || ownValues(write.values).count < write.values.count {
+            return nil
+        }
+        return switch write.kind {
+        case .create: object.createBatch
+        case .update: object.updateBatch
+        case .delete: object.deleteBatch
+        }
     }
 
-    private func outcome(_ response: HTTPResponse, _ write: AppWrite) async -> WriteOutcome {
-        switch (response.status, write.kind) {
-        case (200..<300, .delete): return .deleted
-        case (200..<300, .update(let id, _)):
-            // The answer may show only what was written; the whole record is read back.
+    // MARK: One by one
+
+    private func apply(_ write: AppWrite) async -> WriteOutcome {
+        let call =
+            switch write.kind {
+            case .create: object.create
+            case .update: object.update
+            case .delete: object.delete
+            }
+        var arguments = arguments(for: write)
+        if let id = write.id, needsCurrent(write, call) {
+            switch await look(at: id) {
+            case .here(let record, let json):
+                if let version = write.version, record.version != version { return .conflict }
+                arguments = self.arguments(for: write, current: json)
+                arguments.texts["version"] = record.version
+                arguments.headers = record.version == nil ? [:] : object.condition
+            case .gone: return .gone
+            case .silent:
+                return .notNow(
+                    .appUnavailable, "the record cannot be read before it is written",
+                    afterSeconds: nil)
+            }
+        }
+        do {
+            let outcome = await judged(try await connection.send(call, arguments), write)
+            return await associated(outcome, write)
+        } catch { return Self.outcome(of: error) }
+    }
+
+    /// Whether the record must be read first: to be written whole, or for its version.
+    private func needsCurrent(_ write: AppWrite, _ call: RESTDescription.Call) -> Bool {
+        call.mentions("record") || call.mentions("version") && write.version == nil
+            || needsRecord(write.values)
+    }
+
+    private func arguments(for write: AppWrite, current: JSON? = nil) -> Arguments {
+        var arguments = Arguments()
+        arguments.fields = askedFields
+        arguments.values = members(ownValues(write.values), current: current)
+        arguments.record = merged(arguments.values, into: current ?? .object([:]))
+        switch write.kind {
+        case .create(let key):
+            arguments.texts["key"] = key
+            arguments.texts["key-id"] = Self.id(for: key)
+        case .update(let id, let version), .delete(let id, let version):
+            arguments.texts["id"] = id.text
+            arguments.texts["version"] = version
+            if version != nil { arguments.headers = object.condition }
+        }
+        return arguments
+    }
+
+    private func judged(_ answer: RESTConnection.Answer, _ write: AppWrite) async -> WriteOutcome {
+        let verdict = connection.verdict(on: answer)
+        let status = answer.response.status
+        switch (verdict, write.kind) {
+        case (.yes, .delete): return .deleted
+        // The answer may show only what was written; the whole record is read back.
+        case (.yes, .update(let id, _)): return .accepted(id)
+        case (.yes, .create):
+            let made = RESTDescription.Records(list: object.create.record).first(in: answer.body)
+            guard let id = made.flatMap({ newID(in: $0) }) else {
+                return .unknown("the answer to the create has no record")
+            }
             return .accepted(id)
-        case (200..<300, .create):
-            guard
-                let made = RESTConnection.json(response)?.at(object.create.record).flatMap(record)
-            else { return .unknown("the answer to the create has no record") }
-            return .accepted(made.id)
-        case (404, .update), (404, .delete), (410, _): return .gone
-        case (412, .update(let id, _)), (412, .delete(let id, _)):
+        case (.known(.conflict), .update(let id, _)), (.known(.conflict), .delete(let id, _)):
             // A condition fails for a record that is not there, too (RFC 9110 §13.1.1).
             return await read(id) == .gone ? .gone : .conflict
-        case (412, .create(let key)) where object.find == nil:
+        case (.known(.conflict), .create(let key)) where object.find == nil:
             return await existing(AppRecordID(Self.id(for: key)))
-        case (408, _), (423, _), (425, _), (429, _), (477, _):
-            if let seconds = response.retryAfter { await connection.budget.pause(seconds: seconds) }
-            return .notNow(
-                response.status == 429 ? .rateLimit : .appUnavailable,
-                connection.message(response), afterSeconds: response.retryAfter)
-        case (500..., _): return .unknown(connection.message(response))
-        default: return refused(response)
+        case (.no(nil), _) where status >= 500:
+            return .unknown(connection.message(answer.body, status))
+        default: break
         }
+        let outcome = refused(verdict, answer.body, status, answer.response.waitSeconds)
+        if case .notNow(_, _, let seconds?) = outcome {
+            await connection.budget.pause(seconds: seconds)
+        }
+        // Only a record that there was can be gone.
+        if outcome == .gone, case .create = write.kind {
+            return .refused(Refusal(.notFound, connection.message(answer.body, status)))
+        }
+        return outcome
+    }
+
+    /// The id of a new record: in the record itself, else where `create` says that it is.
+    private func newID(in made: JSON) -> AppRecordID? {
+        let place = object.create.id ?? object.shape.id
+        return made.at(place)?.field.flatMap { $0.isEmpty ? nil : AppRecordID($0) }
     }
 
     /// The record that an earlier sending of a create made.
@@ -86,17 +133,124 @@ extension RESTApp {
         return .unknown("the app has \(id) and does not show it")
     }
 
-    private func refused(_ response: HTTPResponse) -> WriteOutcome {
-        let category = connection.category(response) ?? .invalidValue
-        let text = connection.message(response)
-        if category == .rateLimit || category == .appUnavailable {
-            return .notNow(category, text, afterSeconds: response.retryAfter)
+    private static func outcome(of failure: RESTConnection.Failure) -> WriteOutcome {
+        switch failure {
+        case .noAccess(let error): .notNow(.appUnavailable, error.message, afterSeconds: nil)
+        case .busy(let seconds):
+            .notNow(.rateLimit, "the account's limit is used up", afterSeconds: seconds)
+        case .http(.unreachable(let text)): .notNow(.appUnavailable, text, afterSeconds: nil)
+        case .http(.interrupted(let text)): .unknown(text)
+        case .http(let failure): .unknown("\(failure)")
         }
-        // `Contact already exists. Existing ID: 17` names the record in the way.
-        let other = text.split(separator: " ").last.flatMap { Int64($0) }
-        return .refused(
-            Refusal(
-                category, text,
-                otherID: category == .duplicateInApp ? other.map { "\($0)" } : nil))
+    }
+
+    /// What something means that says no.
+    private func refused(
+        _ verdict: RESTConnection.Verdict, _ body: JSON?, _ status: Int, _ wait: Int64?
+    ) -> WriteOutcome {
+        let text = connection.message(body, status)
+        switch verdict {
+        case .known(.gone): return .gone
+        case .known(.conflict): return .conflict
+        case .no(.rateLimit?): return .notNow(.rateLimit, text, afterSeconds: wait)
+        case .no(.appUnavailable?): return .notNow(.appUnavailable, text, afterSeconds: wait)
+        case .yes, .known:
+            return .refused(Refusal(.authentication, text))
+        case .no(let category):
+            let place = connection.rule(for: body, status)?.other
+            return .refused(
+                Refusal(
+                    category ?? .invalidValue, text,
+                    otherID: place.flatMap { Self.other(at: $0, body, text) }))
+        }
+    }
+
+    /// The record in the way: at a place of the answer, or the last word of its text, as in
+    /// `Contact already exists. Existing ID: 17`.
+    private static func other(at place: String, _ body: JSON?, _ text: String) -> String? {
+        if place != RESTDescription.ErrorRule.lastWord { return body?.at(place)?.field }
+        return text.split(separator: " ").last?.filter { $0.isLetter || $0.isNumber }
+    }
+
+    private func associated(_ outcome: WriteOutcome, _ write: AppWrite) async -> WriteOutcome {
+        guard case .accepted(let id) = outcome, !object.shape.associations.isEmpty else {
+            return outcome
+        }
+        do throws(AppError) { try await associate(id, write.values) } catch {
+            // The record is written; what is missing shows when it is read, and is written then.
+            return .unknown(error.message)
+        }
+        return outcome
+    }
+
+    // MARK: In batches
+
+    private func send(_ writes: [AppWrite], in batch: RESTDescription.BatchWrite) async
+        -> [WriteOutcome?]
+    {
+        var arguments = Arguments()
+        arguments.fields = askedFields
+        arguments.writes = writes.map { self.arguments(for: $0) }
+        arguments.ids = writes.compactMap(\.id)
+        let answer: RESTConnection.Answer
+        do { answer = try await connection.send(batch.call, arguments) } catch {
+            return writes.map { _ in Self.outcome(of: error) }
+        }
+        let status = answer.response.status
+        let verdict = connection.verdict(on: answer)
+        let results = answer.body?.at(batch.results)?.elements ?? []
+        if results.count == writes.count {
+            return zip(results, writes).map { outcome(of: $0, $1, batch, status) }
+        }
+        if verdict == .yes || status >= 500 {
+            let text = connection.message(answer.body, status)
+            return writes.map { _ in .unknown(text) }
+        }
+        // Nothing of it was written. One of the records may be to blame: each is sent alone, unless
+        // nothing can be written now.
+        let reason = refused(verdict, answer.body, status, answer.response.waitSeconds)
+        guard case .notNow(_, _, let seconds) = reason else { return writes.map { _ in nil } }
+        if let seconds { await connection.budget.pause(seconds: seconds) }
+        return writes.map { _ in reason }
+    }
+
+    private func outcome(
+        of result: JSON, _ write: AppWrite, _ batch: RESTDescription.BatchWrite, _ status: Int
+    ) -> WriteOutcome {
+        if batch.success?.isOn(result) ?? true {
+            switch write.kind {
+            case .delete: return .deleted
+            case .update(let id, _): return .accepted(id)
+            case .create:
+                guard let id = result.at(batch.id)?.field, !id.isEmpty else {
+                    return .unknown("the answer to the create has no record")
+                }
+                return .accepted(AppRecordID(id))
+            }
+        }
+        let outcome = refused(
+            connection.meaning(of: result, (200..<300).contains(status) ? 400 : status), result,
+            status, nil)
+        if outcome == .gone, case .create = write.kind {
+            return .refused(Refusal(.notFound, connection.message(result, status)))
+        }
+        return outcome
+    }
+}
+
+extension AppWrite {
+    /// The record that is written; `nil` for a new one.
+    fileprivate var id: AppRecordID? {
+        switch kind {
+        case .create: nil
+        case .update(let id, _), .delete(let id, _): id
+        }
+    }
+
+    fileprivate var version: String? {
+        switch kind {
+        case .create: nil
+        case .update(_, let version), .delete(_, let version): version
+        }
     }
 }

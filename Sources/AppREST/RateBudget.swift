@@ -16,7 +16,7 @@ package actor RateBudget {
     /// Waits for room, and takes it.
     ///
     /// - Returns: `nil`, or for how many seconds there will be none, and then none was taken.
-    func take(patienceSeconds: Int64) async -> Int64? {
+    func take(cost: Int, patienceSeconds: Int64) async -> Int64? {
         while let wait = waitingTime() {
             if wait > .seconds(patienceSeconds) { return wait.components.seconds + 1 }
             do { try await Task.sleep(for: wait) } catch { return wait.components.seconds + 1 }

@@ -72,11 +72,32 @@ struct ConnectionReader {
             guard let description = place.description else { return nil }
             var variables: [String: String] = [:]
             for variable in description.variables {
-                variables[variable.name] = said.text(variable.name) ?? variable.fallback
+                variables[variable.name] = said.text(variable.name) ?? variable.fallback ?? ""
             }
+            if let oauth = description.oauth { check(oauth, &variables) }
             return .rest(
                 description, variables: variables, caFile: said.path("ca-file"),
                 timeoutSeconds: said.timeout(60))
+        }
+    }
+
+    /// A grant must be one that the app knows, and have what it needs.
+    private func check(_ oauth: OAuthDescription, _ variables: inout [String: String]) {
+        let known = oauth.grants.map(\.rawValue)
+        let said = variables["grant"] ?? ""
+        if said.isEmpty {
+            variables["grant"] = known.first
+        } else if !known.contains(said) {
+            problems.add(
+                node,
+                "`\(name)`: `grant: \(said)`: expected one of \(known.joined(separator: ", "))"
+                    + suggestion(for: said, in: known))
+            return
+        }
+        let grant = oauth.filled(variables).grant
+        for key in oauth.needed(for: grant) where variables[key, default: ""].isEmpty {
+            problems.add(
+                node, "`\(name)`: `\(key)` is missing; the grant \(grant.rawValue) needs it")
         }
     }
 

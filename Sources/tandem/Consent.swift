@@ -16,7 +16,7 @@ struct Consent {
         switch client.description.grant {
         case .authorizationCode: try await browser()
         case .device: try await device()
-        case .clientCredentials: try result(of: await client.withoutConsent())
+        case .clientCredentials, .jwtBearer: try result(of: await client.withoutConsent())
         }
     }
 

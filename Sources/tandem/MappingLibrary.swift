@@ -68,7 +68,9 @@ struct MappingLibrary {
             guard let found = DescriptionReader(root, problems: problems).description(root) else {
                 return nil
             }
-            return AppPlace(kind: nil, description: found, folder: folder, summary: found.summary)
+            return AppPlace(
+                kind: nil, description: found, folder: folder,
+                summary: "\(found.summary); \(found.evidence.words)")
         }
     }
 

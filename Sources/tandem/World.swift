@@ -87,18 +87,15 @@ struct World {
         case .carddav(let settings): return try CardDAVApp(settings)
         case .csv(let folder, let idColumn): return csv(folder, idColumn, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
+            let options = HTTPClient.Options(
+                timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile)
             return try RESTApp(
                 description, object: object, variables: variables, types: types,
-                budget: apps.budgets.value(for: sync.connection) {
-                    RateBudget(description.limits.windows)
+                budget: budget(of: sync.connection, description),
+                access: apps.access.value(for: sync.connection) {
+                    accessSource(of: sync.connection, description, variables, options)
                 },
-                tokens: apps.tokens.value(for: sync.connection) {
-                    oauth(sync.connection).map {
-                        TokenSource($0.client, $0.vault, of: sync.connection, now: { World.now })
-                    }
-                },
-                options: .init(
-                    timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile))
+                options: options)
         case .postgres(let database):
             return PostgresApp(database.settings(of: object, fields: fields))
         case .process(let program, let parameters):
@@ -108,6 +105,26 @@ struct World {
                 .init(
                     program, stream: object, fields: fields, config: config,
                     catalogOption: catalogOption, replicationKey: replicationKey))
+        }
+    }
+
+    private func budget(of connection: ConnectionName, _ description: RESTDescription)
+        -> RateBudget
+    {
+        apps.budgets.value(for: connection) { RateBudget(description.limits.windows) }
+    }
+
+    /// Where tokens or sessions of a connection come from; `nil` for one that needs none.
+    private func accessSource(
+        of connection: ConnectionName, _ description: RESTDescription,
+        _ variables: [String: String], _ options: HTTPClient.Options
+    ) -> (any AccessSource)? {
+        if let session = description.session {
+            return SessionSource(
+                session, of: description, variables, budget(of: connection, description), options)
+        }
+        return oauth(connection).map {
+            TokenSource($0.client, $0.vault, of: connection, now: { World.now })
         }
     }
 
@@ -189,8 +206,8 @@ private struct LiveApps {
     let adapters = Kept<SyncName, any App>()
     /// What one account may be asked, shared by all syncs of its connection.
     let budgets = Kept<ConnectionName, RateBudget>()
-    /// The tokens of one account, renewed once for all syncs of its connection.
-    let tokens = Kept<ConnectionName, TokenSource?>()
+    /// Tokens or sessions of one account, renewed once for all syncs of its connection.
+    let access = Kept<ConnectionName, (any AccessSource)?>()
 }
 
 /// One value for each key.

@@ -1,0 +1,165 @@
+import FoundationEssentials
+import TandemModel
+
+/// What a call is filled in with besides the connection's variables.
+struct Arguments: Sendable {
+    var texts: [String: String] = [:]
+    var ids: [AppRecordID] = []
+    var fields: [AppField] = []
+    /// The members of a record's values that are written.
+    var values: [String: JSON] = [:]
+    /// A whole record, as it is to be.
+    var record: JSON?
+    /// The records of a batch, each with its `{id}` and `{values}`.
+    var writes: [Arguments] = []
+    /// The address of a page, in the place of the call's own.
+    var address: String?
+    var headers: [String: String] = [:]
+    var access: Access?
+}
+
+/// Filling in templates.
+///
+/// A place is `{name}`, or `{name:form}` for a number or a moment in another form. In addresses what
+/// is filled in is escaped; `{+name}` keeps what has a meaning there (RFC 6570 §3.2.3).
+extension RESTConnection {
+    /// What the paths of calls follow on, without a slash at its end.
+    func root(_ arguments: Arguments) -> String {
+        let root = description.root.filling { name in
+            name == "base" ? arguments.access?.base ?? "" : variables[name]
+        }
+        return root.hasSuffix("/") ? String(root.dropLast()) : root
+    }
+
+    /// The path with its query; parts of the query without a value are left out.
+    func address(_ template: String, _ arguments: Arguments) -> String {
+        let parts = template.split(separator: "?", maxSplits: 1).map(String.init)
+        // What nobody escaped in a description is escaped here, such as a blank in a query language.
+        let path = filled(parts.first ?? "", arguments, .address)
+        guard parts.count == 2 else { return path }
+        let pairs = parts[1].split(separator: "&").flatMap { pair in
+            repeated(String(pair), arguments).map { filled($0.0, $0.1, .address) }
+        }
+        let said = pairs.filter { $0.last != "=" }
+        return said.isEmpty ? path : "\(path)?\(said.joined(separator: "&"))"
+    }
+
+    /// `id={ids*}` stands once for each of the ids (RFC 6570 §3.2.8).
+    private func repeated(_ pair: String, _ arguments: Arguments) -> [(String, Arguments)] {
+        guard pair.contains("{ids*}") else { return [(pair, arguments)] }
+        return arguments.ids.map { id in
+            var one = arguments
+            one.texts["id"] = id.text
+            return (pair.replacing("{ids*}", with: "{id}"), one)
+        }
+    }
+
+    enum Place { case address, text }
+
+    func filled(_ template: String, _ arguments: Arguments, _ place: Place) -> String {
+        guard place == .address else {
+            return template.filling { text(of: $0, arguments) }
+        }
+        return template.filling { name in
+            let isKept = name.hasPrefix("+")
+            let value = text(of: isKept ? String(name.dropFirst()) : name, arguments)
+            // Commas separate the names of a list.
+            return value?.percentEncoded(keeping: isKept ? "/:=,;@!$'()*" : ",")
+        }.escaped
+    }
+
+    private func text(of place: String, _ arguments: Arguments) -> String? {
+        let (name, form) = Self.split(place)
+        let value =
+            switch name {
+            case "fields": arguments.fields.map(\.text).joined(separator: ",")
+            case "members": members(arguments).joined(separator: ",")
+            case "ids": arguments.ids.map(\.text).joined(separator: ",")
+            case "access": arguments.access?.token.field
+            case "base": arguments.access?.base
+            default: arguments.texts[name] ?? variables[name]
+            }
+        guard let value, let form, let written = RESTDescription.TimeForm(rawValue: form) else {
+            return value
+        }
+        return Timestamp(loose: value).map(written.text) ?? value
+    }
+
+    private static func split(_ place: String) -> (name: String, form: String?) {
+        let parts = place.split(separator: ":", maxSplits: 1).map(String.init)
+        return (parts.first ?? "", parts.count == 2 ? parts[1] : nil)
+    }
+
+    /// The members of a record that are asked for, or written.
+    private func members(_ arguments: Arguments) -> [String] {
+        arguments.values.isEmpty
+            ? Set(arguments.fields.map { FieldPath($0.text).member }).sorted()
+            : arguments.values.keys.sorted()
+    }
+
+    func json(_ template: RESTDescription.Template, _ arguments: Arguments) -> JSON {
+        switch template {
+        case .text(let text): value(text, arguments)
+        case .number(let number): .number(Decimal(number))
+        case .flag(let flag): .flag(flag)
+        case .null: .null
+        case .list(let list): .list(list.flatMap { elements($0, arguments) })
+        case .object(let object, let spread):
+            spread.reduce(.object(object.mapValues { json($0, arguments) })) { object, more in
+                .object(
+                    (object.members ?? [:]).merging(json(more, arguments).members ?? [:]) { $1 })
+            }
+        case .elements(let list): json(list, arguments)
+        case .eachID(let element):
+            .list(
+                arguments.ids.map { id in
+                    var arguments = arguments
+                    arguments.texts["id"] = id.text
+                    return json(element, arguments)
+                })
+        case .eachWrite(let element):
+            .list(
+                arguments.writes.map { write in
+                    var one = arguments
+                    one.texts.merge(write.texts) { $1 }
+                    one.values = write.values
+                    return json(element, one)
+                })
+        }
+    }
+
+    private func elements(_ template: RESTDescription.Template, _ arguments: Arguments) -> [JSON] {
+        guard case .elements = template else { return [json(template, arguments)] }
+        return json(template, arguments).elements ?? []
+    }
+
+    /// A text of a body; a place alone stands for what it is.
+    private func value(_ text: String, _ arguments: Arguments) -> JSON {
+        guard text.hasPrefix("{"), text.hasSuffix("}"), !text.dropFirst().contains("{") else {
+            return .text(filled(text, arguments, .text))
+        }
+        let (name, form) = Self.split(String(text.dropFirst().dropLast()))
+        func texts(_ list: [String]) -> JSON { .list(list.map { Self.number($0, form) }) }
+        return switch name {
+        case "ids": texts(arguments.ids.map(\.text))
+        case "fields": texts(arguments.fields.map(\.text))
+        case "members": texts(members(arguments))
+        case "values": .object(arguments.values)
+        case "record": arguments.record ?? .null
+        case "access": arguments.access?.token ?? .null
+        default: Self.number(filled(text, arguments, .text), form)
+        }
+    }
+
+    private static func number(_ text: String, _ form: String?) -> JSON {
+        guard form == "number" else { return .text(text) }
+        return Decimal(canonical: text).map { .number($0) } ?? .null
+    }
+}
+
+extension String {
+    /// The address with everything escaped that may not stand in one (RFC 3986 §2).
+    fileprivate var escaped: String {
+        percentEncoded(keeping: "%:/?#[]@!$&'()*+,;=")
+    }
+}
