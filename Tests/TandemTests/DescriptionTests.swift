@@ -133,10 +133,13 @@ import Testing
     }
 
     /// The limit is met at once and lasts an hour: nobody sits it out.
-    @Test func `keeps to its limits`() throws {
+    ///
+    /// The account is asked first and costs one; the pages are three.
+    @Test(arguments: [(1, 3), (10, 20)])
+    func `keeps to its limits`(_ cost: Int, _ limit: Int) throws {
         try configure(
-            #"get: "/token?after={after}", next: /next"#,
-            more: "limits: {windows: [{requests: 3, per: 1h}]}")
+            #"get: "/token?after={after}", cost: \#(cost), next: /next"#,
+            more: "limits: {windows: [{requests: \(limit), per: 1h}]}")
         let result = try program.run(["sync"])
         #expect(result.code == 1)
         #expect(result.err.contains("limit is used up"), "\(result.err)")
