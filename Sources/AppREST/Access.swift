@@ -26,7 +26,7 @@ package actor SessionSource: AccessSource {
     private let session: RESTDescription.Session
     private let connection: RESTConnection
     private var known: Access?
-    private var login: Task<Result<Access, AppError>, Never>?
+    private let login = SharedWork<Access>()
 
     /// - Parameters:
     ///   - session: The description's own.
@@ -45,18 +45,11 @@ package actor SessionSource: AccessSource {
 
     package func access(instead refused: Access?) async throws(AppError) -> Access {
         if let known, known != refused { return known }
-        let task =
-            login
-            ?? Task { [session, connection] in
-                do throws(AppError) {
-                    return .success(try await Self.logIn(session, connection))
-                } catch { return .failure(error) }
-            }
-        login = task
-        let result = await task.value
-        login = nil
-        known = try? result.get()
-        return try result.get()
+        let access = try await login.value { [session, connection] () async throws(AppError) in
+            try await Self.logIn(session, connection)
+        }
+        known = access
+        return access
     }
 
     private static func logIn(_ session: RESTDescription.Session, _ connection: RESTConnection)
@@ -70,5 +63,25 @@ package actor SessionSource: AccessSource {
                 remedy: "Correct the credentials of the connection.")
         }
         return Access(token: token)
+    }
+}
+
+/// Work that is done once for all who ask for it while it runs.
+actor SharedWork<Value: Sendable> {
+    private var running: Task<Result<Value, AppError>, Never>?
+
+    func value(_ work: @escaping @Sendable () async throws(AppError) -> Value)
+        async throws(AppError) -> Value
+    {
+        let task = running ?? Task { await finish(work) }
+        running = task
+        return try await task.value.get()
+    }
+
+    private func finish(_ work: @Sendable () async throws(AppError) -> Value) async
+        -> Result<Value, AppError>
+    {
+        defer { running = nil }
+        do throws(AppError) { return .success(try await work()) } catch { return .failure(error) }
     }
 }

@@ -49,6 +49,9 @@ struct FieldPath: Hashable, Sendable {
     /// The member of the values that it is in.
     var member: String { if case .name(let name)? = steps.first { name } else { "" } }
 
+    /// The number of the element that it ends at; 0 if it ends at none with a number.
+    var number: Int { if case .name(let name)? = steps.last { Int(name) ?? 0 } else { 0 } }
+
     /// The path to the innermost element of a list that it leads through; `nil` for none.
     var element: FieldPath? {
         let last = steps.lastIndex { step in

@@ -28,11 +28,3 @@ enum JWT {
         return text + "." + Array(signature.rawRepresentation).base64URL
     }
 }
-
-extension [UInt8] {
-    /// Base64 for addresses, without padding (RFC 4648 §5).
-    fileprivate var base64URL: String {
-        Data(self).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
-            .replacing("=", with: "")
-    }
-}

@@ -25,20 +25,20 @@ package struct OAuthDescription: Hashable, Sendable {
     }
 
     /// The ones that the app knows; a connection's `grant` picks one, and else it is the first.
-    package let grants: [Grant]
+    package fileprivate(set) var grants: [Grant]
     /// Where a person consents.
-    package let authorize: String
-    package let token: String
+    package fileprivate(set) var authorize: String
+    package fileprivate(set) var token: String
     /// Where a code for another machine is given.
-    package let device: String
-    package let clientID: String
-    package let clientSecret: String
-    package let authentication: ClientAuthentication
-    package let scopes: [String]
+    package fileprivate(set) var device: String
+    package fileprivate(set) var clientID: String
+    package fileprivate(set) var clientSecret: String
+    package fileprivate(set) var authentication: ClientAuthentication
+    package fileprivate(set) var scopes: [String]
     /// What stands between scopes.
     package var scopeSeparator = " "
     /// Added to the address where a person consents.
-    package let parameters: [String: String]
+    package fileprivate(set) var parameters: [String: String]
     /// What a service account says of itself, in a JWT; times are added (RFC 7519 §4.1).
     package var claims: [String: String] = [:]
     /// The private key that it signs with, in PEM.
@@ -68,15 +68,17 @@ extension OAuthDescription {
     package func filled(_ variables: [String: String]) -> OAuthDescription {
         func fill(_ text: String) -> String { text.filling { variables[$0] } }
         let picked = variables["grant"].flatMap { Grant(rawValue: $0) }
-        var filled = OAuthDescription(
-            grants: picked.map { [$0] } ?? grants, authorize: fill(authorize), token: fill(token),
-            device: fill(device), clientID: fill(clientID), clientSecret: fill(clientSecret),
-            authentication: authentication, scopes: scopes.map(fill),
-            parameters: parameters.mapValues(fill))
-        filled.scopeSeparator = scopeSeparator
+        var filled = self
+        filled.grants = picked.map { [$0] } ?? grants
+        filled.authorize = fill(authorize)
+        filled.token = fill(token)
+        filled.device = fill(device)
+        filled.clientID = fill(clientID)
+        filled.clientSecret = fill(clientSecret)
+        filled.scopes = scopes.map(fill)
+        filled.parameters = parameters.mapValues(fill)
         filled.claims = claims.mapValues(fill)
         filled.key = fill(key)
-        filled.base = base
         return filled
     }
 
@@ -89,14 +91,7 @@ extension OAuthDescription {
             case .clientCredentials: [token, clientID, clientSecret]
             case .jwtBearer: [token, key, claims["iss"] ?? ""]
             }
-        var names: [String] = []
-        for text in texts {
-            _ = text.filling { name in
-                names.append(name)
-                return nil
-            }
-        }
-        return Set(names).sorted()
+        return Set(texts.flatMap(\.places)).sorted()
     }
 
     /// The grant that is used.
@@ -176,7 +171,7 @@ package struct OAuthClient: Sendable {
             "code_challenge": challenge, "code_challenge_method": "S256",
         ].merging(description.parameters) { $1 }
         let separator = description.authorize.contains("?") ? "&" : "?"
-        return description.authorize + separator + Self.form(asked.filter { !$0.value.isEmpty })
+        return description.authorize + separator + asked.filter { !$0.value.isEmpty }.form
     }
 
     /// Asks for tokens.
@@ -271,18 +266,12 @@ package struct OAuthClient: Sendable {
             headers: [
                 ("Content-Type", "application/x-www-form-urlencoded"),
                 ("Accept", "application/json"),
-            ], body: Array(Self.form(form).utf8))
+            ], body: Array(form.form.utf8))
         let response: HTTPResponse
         do { response = try await client.send(request, credentials: credentials) } catch {
             throw error.appError(url)
         }
         return (response.status, RESTConnection.json(response) ?? .null)
-    }
-
-    private static func form(_ values: [String: String]) -> String {
-        values.sorted { $0.key < $1.key }.map { name, value in
-            "\(name.percentEncoded(keeping: ""))=\(value.percentEncoded(keeping: ""))"
-        }.joined(separator: "&")
     }
 }
 
@@ -292,7 +281,7 @@ package actor TokenSource: AccessSource {
     private let vault: any TokenVault
     private let connection: ConnectionName
     private let now: @Sendable () -> Timestamp
-    private var renewal: Task<Result<OAuthTokens, AppError>, Never>?
+    private let renewal = SharedWork<OAuthTokens>()
 
     /// How long before its end a token is renewed.
     private static let margin = Span.seconds(60)
@@ -315,17 +304,10 @@ package actor TokenSource: AccessSource {
     package func access(instead refused: Access?) async throws(AppError) -> Access {
         let refused = refused?.token.field
         if let known = try vault.load(), isFresh(known, refused) { return Self.access(known) }
-        let task =
-            renewal
-            ?? Task { [self] in
-                do throws(AppError) { return .success(try await renewed(refused)) } catch {
-                    return .failure(error)
-                }
-            }
-        renewal = task
-        let result = await task.value
-        renewal = nil
-        return Self.access(try result.get())
+        let tokens = try await renewal.value { () async throws(AppError) in
+            try await self.renewed(refused)
+        }
+        return Self.access(tokens)
     }
 
     private static func access(_ tokens: OAuthTokens) -> Access {

@@ -148,7 +148,7 @@ package struct RESTApp: App {
             return .silent
         }
         let status = answer.response.status
-        switch connection.verdict(on: answer) {
+        switch answer.verdict {
         case .known(.gone): return .gone
         case .known, .no: return .silent
         case .yes:
@@ -197,11 +197,8 @@ package struct RESTApp: App {
             "key-id": Self.id(for: key),
             "value": value.map { find.escapes[String($0)] ?? String($0) }.joined(),
         ]
-        let answer: RESTConnection.Answer
-        do { answer = try await connection.send(find.call, arguments) } catch {
-            throw error.appError(find.call.path)
-        }
-        if connection.verdict(on: answer) == .known(.gone) { return [] }
+        let answer = try await connection.answer(to: find.call, arguments)
+        if answer.verdict == .known(.gone) { return [] }
         let success = try connection.success(answer, find.call)
         guard let found = success.elements(find.records) else { throw unexpected(find.call) }
         let records = found.filter { !isDeleted($0) }.compactMap(record).filter { record in

@@ -28,9 +28,9 @@ extension RESTApp {
         async throws(AppError) -> [AppRecordID: String]
     {
         var targets: [AppRecordID: String] = [:]
-        for start in stride(from: 0, to: ids.count, by: how.read.size) {
+        for chunk in ids.chunks(of: how.read.size) {
             var arguments = Arguments()
-            arguments.ids = Array(ids[start..<min(start + how.read.size, ids.count)])
+            arguments.ids = Array(chunk)
             let answer = try await connection.call(how.read.call, arguments)
             guard let found = answer.elements(how.read.records) else {
                 throw unexpected(how.read.call)

@@ -33,38 +33,22 @@ struct RESTConnection: Sendable {
         self.types = types
     }
 
-    /// What was answered to a call.
-    struct Answer: Sendable {
-        let response: HTTPResponse
-        /// `nil` for what is no JSON, or nested too deeply to be a record; null for nothing at all.
-        let body: JSON?
-        /// What paths follow on; pages are there, too.
-        let root: String
-
-        /// Nothing was found, or nothing has changed (RFC 9110 §15.3.5, §15.4.5).
-        var isEmpty: Bool { [204, 304].contains(response.status) }
-    }
-
-    /// An answer that says yes.
-    struct Success: Sendable {
-        let body: JSON
-        let response: HTTPResponse
-        let root: String
-        let isEmpty: Bool
-
-        /// - Returns: The records of the answer; `nil` if it has no list of them.
-        func elements(_ records: RESTDescription.Records) -> [JSON]? {
-            isEmpty ? [] : records.all(in: body)
-        }
-    }
-
     /// Sends a call that only reads, and whose failure ends whatever it is part of.
-    ///
-    /// An app that is busy is asked again, as late as it wants.
     ///
     /// - Throws: ``AppError`` if there is no answer, or one that is no success.
     func call(_ call: RESTDescription.Call, _ arguments: Arguments) async throws(AppError)
         -> Success
+    {
+        try success(try await answer(to: call, arguments), call)
+    }
+
+    /// Sends a call that only reads, and gives whatever is answered.
+    ///
+    /// An app that is busy is asked again, as late as it wants.
+    ///
+    /// - Throws: ``AppError`` if there is no answer.
+    func answer(to call: RESTDescription.Call, _ arguments: Arguments) async throws(AppError)
+        -> Answer
     {
         var attempt = 0
         while true {
@@ -76,7 +60,7 @@ struct RESTConnection: Sendable {
             let isPutOff = [429, 502, 503, 504].contains(answer.response.status)
             let wait = answer.response.waitSeconds ?? Int64(1 << attempt)
             guard isPutOff, attempt < Self.attempts, wait <= Self.patienceSeconds else {
-                return try success(answer, call)
+                return answer
             }
             await budget.pause(seconds: wait)
         }
@@ -84,15 +68,13 @@ struct RESTConnection: Sendable {
 
     /// - Throws: ``AppError`` for an answer that is no success.
     func success(_ answer: Answer, _ call: RESTDescription.Call) throws(AppError) -> Success {
-        let verdict = verdict(on: answer)
-        guard verdict == .yes else { throw failure(answer, verdict, call.path) }
+        guard answer.verdict == .yes else { throw failure(answer, call.path) }
         guard let body = answer.body else {
             throw .tryLater(
                 .appUnavailable, "\(call.path) answers with something that is no JSON",
                 afterSeconds: nil)
         }
-        return Success(
-            body: body, response: answer.response, root: answer.root, isEmpty: answer.isEmpty)
+        return Success(answer: answer, body: body)
     }
 
     /// Why a call has no answer.
@@ -123,9 +105,7 @@ struct RESTConnection: Sendable {
         let known = try await self.access(from: access, instead: nil)
         let answer = try await send(call, arguments, known)
         let isRefused =
-            if case .known(.accessExpired) = verdict(on: answer) { true } else {
-                answer.response.status == 401
-            }
+            answer.response.status == 401 || answer.verdict == .known(.accessExpired)
         if !isRefused { return answer }
         let renewed = try await self.access(from: access, instead: known)
         return try await send(call, arguments, renewed)
@@ -165,9 +145,9 @@ struct RESTConnection: Sendable {
         }
         trace?.note(request, response, hiding: access?.token.field)
         await heed(response)
-        let isNothing = response.body.isEmpty
+        let body = response.body.isEmpty ? .null : Self.json(response)
         return Answer(
-            response: response, body: isNothing ? .null : Self.json(response), root: root)
+            response: response, body: body, root: root, verdict: verdict(on: body, response.status))
     }
 
     private func request(_ call: RESTDescription.Call, _ arguments: Arguments, _ root: String)
@@ -189,7 +169,8 @@ struct RESTConnection: Sendable {
             let type = headers.first { $0.name.lowercased() == "content-type" }?.value
             if type == nil { headers.append(("Content-Type", "application/json")) }
             let body = json(template, arguments)
-            bytes = type == Self.formType ? body.form : body.bytes
+            let form = (body.members ?? [:]).mapValues { $0.field ?? "" }.form
+            bytes = type == Self.formType ? Array(form.utf8) : body.bytes
         }
         var request = HTTPRequest(call.method, url, headers: headers, body: bytes)
         request.secrets = description.headers.sorted { $0.key < $1.key }.map {
@@ -269,160 +250,10 @@ struct RESTConnection: Sendable {
     }
 }
 
-/// What answers mean.
-extension RESTConnection {
-    enum Verdict: Hashable, Sendable {
-        case yes
-        case known(RESTDescription.ErrorRule.Known)
-        case no(FailureCategory?)
-    }
-
-    /// Whether an answer says yes, and else what it means: by the first rule of the description that
-    /// fits, else by its status.
-    func verdict(on answer: Answer) -> Verdict {
-        let status = answer.response.status
-        let isYes =
-            (200..<300).contains(status) || status == 304
-        if isYes, !(description.failure.map { $0.isOn(answer.body ?? .null) } ?? false) {
-            return .yes
-        }
-        return meaning(of: answer.body, status)
-    }
-
-    /// What something means that says no: an answer, or one result of a batch.
-    func meaning(of body: JSON?, _ status: Int) -> Verdict {
-        if let rule = rule(for: body, status) {
-            return switch rule.meaning {
-            case .category(let category): .no(category)
-            case .known(let known): .known(known)
-            }
-        }
-        return switch status {
-        case 401: .no(.authentication)
-        case 403: .no(.permission)
-        case 404, 410: .known(.gone)
-        case 412: .known(.conflict)
-        case 429: .no(.rateLimit)
-        // 477 is what some apps say of a lock; the others are in RFC 9110 §15.5 and RFC 4918 §11.3.
-        case 408, 423, 425, 477: .no(.appUnavailable)
-        default: .no(nil)
-        }
-    }
-
-    func rule(for body: JSON?, _ status: Int) -> RESTDescription.ErrorRule? {
-        let text = message(body, status).lowercased()
-        return description.errors.first { rule in
-            let hasCode = rule.code.map { code in
-                code.places.contains { place in
-                    (body?.at(place)?.field).map(code.values.contains) ?? false
-                }
-            }
-            return (rule.status.map { $0 == status } ?? true) && hasCode ?? true
-                && (rule.words.map { text.contains($0.lowercased()) } ?? true)
-        }
-    }
-
-    /// What the app says went wrong.
-    func message(_ body: JSON?, _ status: Int) -> String {
-        let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
-            !$0.isEmpty
-        }
-        return text.map { String($0.prefix(500)) } ?? "status \(status)"
-    }
-
-    private func failure(_ answer: Answer, _ verdict: Verdict, _ path: String) -> AppError {
-        let text = "\(path): \(message(answer.body, answer.response.status))"
-        let wait = answer.response.waitSeconds
-        switch verdict {
-        case .known(.cursorExpired): return .cursorExpired(text)
-        case .known(.accessExpired), .no(.authentication?):
-            return .askOperator(
-                .authentication, text, remedy: "Correct the credentials of the connection.")
-        case .no(.permission?):
-            return .askOperator(
-                .permission, text,
-                remedy: "Give the account of the connection the right to do this.")
-        case .no(.rateLimit?): return .tryLater(.rateLimit, text, afterSeconds: wait)
-        case .no(.appUnavailable?): return .tryLater(.appUnavailable, text, afterSeconds: wait)
-        case .no(nil) where answer.response.status >= 500:
-            return .tryLater(.appUnavailable, text, afterSeconds: wait)
-        case .yes, .known, .no:
-            return .askOperator(
-                .mapping, text, remedy: "Correct the app's description, or `url` of the connection."
-            )
-        }
-    }
-}
-
-extension JSON {
-    /// An object as a form (RFC 1866 §8.2.1).
-    fileprivate var form: [UInt8] {
-        let pairs = (members ?? [:]).sorted { $0.key < $1.key }.map { name, value in
-            "\(name.percentEncoded())=\((value.field ?? "").percentEncoded())"
-        }
-        return Array(pairs.joined(separator: "&").utf8)
-    }
-}
-
-extension HTTPFailure {
-    func appError(_ path: String) -> AppError {
-        switch self {
-        case .unreachable(let text), .interrupted(let text):
-            .tryLater(.appUnavailable, "\(path): \(text)", afterSeconds: nil)
-        case .untrusted(let text):
-            .askOperator(
-                .authentication, "\(path): \(text)",
-                remedy: "If the server has its own authority, name its certificate in `ca-file`.")
-        case .tooLarge(let limit):
-            .askOperator(
-                .invalidValue, "\(path) answers with more than \(limit) bytes",
-                remedy: "Ask for smaller pages in the app's description.")
-        case .badRedirect(let text):
-            .askOperator(.notFound, "\(path): \(text)", remedy: "Correct `url`.")
-        }
-    }
-}
-
-extension RESTDescription.Records {
-    /// The records in an answer; `nil` if it has no list of them.
-    func all(in body: JSON) -> [JSON]? {
-        let found: [JSON]
-        switch body.at(list) {
-        case .list(let list): found = list
-        case .object(let object): found = [.object(object)]
-        default: return isOptional ? [] : nil
-        }
-        return found.compactMap { $0.at(item) }
-    }
-
-    /// The one record in an answer.
-    func first(in body: JSON?) -> JSON? { body.flatMap { all(in: $0)?.first } }
-}
-
-extension RESTDescription.Call {
-    /// Whether a place of this name is filled in anywhere in the call.
-    package func mentions(_ place: String) -> Bool {
-        path.mentions(place) || headers.values.contains { $0.mentions(place) }
-            || body?.mentions(place) ?? false
-    }
-}
-
-extension RESTDescription.Template {
-    fileprivate func mentions(_ place: String) -> Bool {
-        switch self {
-        case .text(let text): text.mentions(place)
-        case .number, .flag, .null: false
-        case .list(let list): list.contains { $0.mentions(place) }
-        case .object(let object, let spread):
-            object.values.contains { $0.mentions(place) } || spread.contains { $0.mentions(place) }
-        case .elements(let inner), .eachID(let inner), .eachWrite(let inner): inner.mentions(place)
-        }
-    }
-}
-
-extension String {
-    /// Whether a place of this name is in it, in any form.
-    package func mentions(_ place: String) -> Bool {
-        contains("{\(place)}") || contains("{\(place):") || contains("{+\(place)}")
+extension [String: String] {
+    /// Names and values as a form has them, and the query of an address (RFC 1866 §8.2.1).
+    var form: String {
+        sorted { $0.key < $1.key }.map { "\($0.percentEncoded())=\($1.percentEncoded())" }
+            .joined(separator: "&")
     }
 }

@@ -59,7 +59,11 @@ extension RESTApp {
         if value.isEmpty { return blank(of: field) }
         let form = shape.fields[field]
         let plain = shape.isTyped || form?.type != nil ? typed(value, field) : .text(value)
-        return form?.written.map { template in plain.put(into: template) } ?? plain
+        guard let template = form?.written else { return plain }
+        var arguments = Arguments()
+        arguments.texts["value"] = value
+        arguments.value = plain
+        return connection.json(template, arguments)
     }
 
     private func typed(_ value: String, _ field: AppField) -> JSON {
@@ -117,10 +121,9 @@ extension RESTApp {
             }
             return isHollow ? element : nil
         }
-        // From the end of each list on, so that no number changes its meaning.
-        return hollow.sorted { "\($0.steps)" > "\($1.steps)" }.reduce(members) {
-            $1.removing(from: $0)
-        }
+        // The innermost first, and each list from its end on, so that no number changes its meaning.
+        return hollow.sorted { ($0.steps.count, $0.number) > ($1.steps.count, $1.number) }
+            .reduce(members) { $1.removing(from: $0) }
     }
 
     /// A whole record with some members written over.
@@ -164,21 +167,5 @@ extension RESTApp {
         let overridden = Set(own.map(\.field))
         return known.filter { !overridden.contains($0.field) }
             + own.sorted { $0.field < $1.field }
-    }
-}
-
-extension JSON {
-    /// A template around this value, which stands where it says `{value}`.
-    fileprivate func put(into template: RESTDescription.Template) -> JSON {
-        switch template {
-        case .text("{value}"): self
-        case .text(let text): .text(text.filling { $0 == "value" ? field : nil })
-        case .number(let number): .number(Decimal(number))
-        case .flag(let flag): .flag(flag)
-        case .null: .null
-        case .list(let list): .list(list.map { put(into: $0) })
-        case .object(let object, _): .object(object.mapValues { put(into: $0) })
-        case .elements(let inner), .eachID(let inner), .eachWrite(let inner): put(into: inner)
-        }
     }
 }

@@ -8,6 +8,8 @@ struct Arguments: Sendable {
     var fields: [AppField] = []
     /// The members of a record's values that are written.
     var values: [String: JSON] = [:]
+    /// The value of the one field that is written.
+    var value: JSON?
     /// A whole record, as it is to be.
     var record: JSON?
     /// The records of a batch, each with its `{id}` and `{values}`.
@@ -58,36 +60,32 @@ extension RESTConnection {
 
     func filled(_ template: String, _ arguments: Arguments, _ place: Place) -> String {
         guard place == .address else {
-            return template.filling { text(of: $0, arguments) }
+            return template.filling { text(of: CallPlace($0), arguments) }
         }
         return template.filling { name in
-            let isKept = name.hasPrefix("+")
-            let value = text(of: isKept ? String(name.dropFirst()) : name, arguments)
+            let place = CallPlace(name)
+            let value = text(of: place, arguments)
             // Commas separate the names of a list.
-            return value?.percentEncoded(keeping: isKept ? "/:=,;@!$'()*" : ",")
+            return value?.percentEncoded(keeping: place.isKept ? "/:=,;@!$'()*" : ",")
         }.escaped
     }
 
-    private func text(of place: String, _ arguments: Arguments) -> String? {
-        let (name, form) = Self.split(place)
+    private func text(of place: CallPlace, _ arguments: Arguments) -> String? {
         let value =
-            switch name {
+            switch place.name {
             case "fields": arguments.fields.map(\.text).joined(separator: ",")
             case "members": members(arguments).joined(separator: ",")
             case "ids": arguments.ids.map(\.text).joined(separator: ",")
             case "access": arguments.access?.token.field
             case "base": arguments.access?.base
-            default: arguments.texts[name] ?? variables[name]
+            default: arguments.texts[place.name] ?? variables[place.name]
             }
-        guard let value, let form, let written = RESTDescription.TimeForm(rawValue: form) else {
+        guard let value, let form = place.form,
+            let written = RESTDescription.TimeForm(rawValue: form)
+        else {
             return value
         }
         return Timestamp(loose: value).map(written.text) ?? value
-    }
-
-    private static func split(_ place: String) -> (name: String, form: String?) {
-        let parts = place.split(separator: ":", maxSplits: 1).map(String.init)
-        return (parts.first ?? "", parts.count == 2 ? parts[1] : nil)
     }
 
     /// The members of a record that are asked for, or written.
@@ -138,14 +136,16 @@ extension RESTConnection {
         guard text.hasPrefix("{"), text.hasSuffix("}"), !text.dropFirst().contains("{") else {
             return .text(filled(text, arguments, .text))
         }
-        let (name, form) = Self.split(String(text.dropFirst().dropLast()))
+        let place = CallPlace(String(text.dropFirst().dropLast()))
+        let form = place.form
         func texts(_ list: [String]) -> JSON { .list(list.map { Self.number($0, form) }) }
-        return switch name {
+        return switch place.name {
         case "ids": texts(arguments.ids.map(\.text))
         case "fields": texts(arguments.fields.map(\.text))
         case "members": texts(members(arguments))
         case "values": .object(arguments.values)
         case "record": arguments.record ?? .null
+        case "value" where arguments.value != nil && form == nil: arguments.value ?? .null
         case "access": arguments.access?.token ?? .null
         default: Self.number(filled(text, arguments, .text), form)
         }
@@ -161,5 +161,49 @@ extension String {
     /// The address with everything escaped that may not stand in one (RFC 3986 §2).
     fileprivate var escaped: String {
         percentEncoded(keeping: "%:/?#[]@!$&'()*+,;=")
+    }
+}
+
+extension RESTDescription.Call {
+    /// Whether a place of this name is filled in anywhere in the call.
+    package func mentions(_ place: String) -> Bool {
+        path.mentions(place) || headers.values.contains { $0.mentions(place) }
+            || body?.mentions(place) ?? false
+    }
+}
+
+extension RESTDescription.Template {
+    fileprivate func mentions(_ place: String) -> Bool {
+        switch self {
+        case .text(let text): text.mentions(place)
+        case .number, .flag, .null: false
+        case .list(let list): list.contains { $0.mentions(place) }
+        case .object(let object, let spread):
+            object.values.contains { $0.mentions(place) } || spread.contains { $0.mentions(place) }
+        case .elements(let inner), .eachID(let inner), .eachWrite(let inner): inner.mentions(place)
+        }
+    }
+}
+
+extension String {
+    /// Whether a place of this name is in it, in any form.
+    package func mentions(_ name: String) -> Bool {
+        places.contains { CallPlace($0).name == name }
+    }
+}
+
+/// What stands between the braces of a place: `name`, `name:form` or `+name`.
+package struct CallPlace: Hashable, Sendable {
+    package let name: String
+    /// A number, or a form of moments; `nil` for what there is.
+    package let form: String?
+    /// What has a meaning in addresses is not escaped (RFC 6570 §3.2.3).
+    let isKept: Bool
+
+    package init(_ text: String) {
+        isKept = text.hasPrefix("+")
+        let parts = text.dropFirst(isKept ? 1 : 0).split(separator: ":", maxSplits: 1)
+        name = parts.first.map { String($0) } ?? ""
+        form = parts.count == 2 ? String(parts[1]) : nil
     }
 }

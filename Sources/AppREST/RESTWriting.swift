@@ -10,8 +10,7 @@ extension RESTApp {
         var outcomes: [Int: WriteOutcome] = [:]
         let kinds = Dictionary(grouping: writes.indices) { batch(for: writes[$0]) }
         for case (let batch?, let places) in kinds {
-            for start in stride(from: 0, to: places.count, by: batch.size) {
-                let chunk = Array(places[start..<min(start + batch.size, places.count)])
+            for chunk in places.chunks(of: batch.size) {
                 let results = await send(chunk.map { writes[$0] }, in: batch)
                 for (place, outcome) in zip(chunk, results) { outcomes[place] = outcome }
             }
@@ -89,7 +88,7 @@ extension RESTApp {
     }
 
     private func judged(_ answer: RESTConnection.Answer, _ write: AppWrite) async -> WriteOutcome {
-        let verdict = connection.verdict(on: answer)
+        let verdict = answer.verdict
         let status = answer.response.status
         switch (verdict, write.kind) {
         case (.yes, .delete): return .deleted
@@ -197,7 +196,7 @@ extension RESTApp {
             return writes.map { _ in Self.outcome(of: error) }
         }
         let status = answer.response.status
-        let verdict = connection.verdict(on: answer)
+        let verdict = answer.verdict
         let results = answer.body?.at(batch.results)?.elements ?? []
         if results.count == writes.count {
             return zip(results, writes).map { outcome(of: $0, $1, batch, status) }

@@ -1,4 +1,14 @@
 extension String {
+    /// What stands between the braces of each `{name}`.
+    package var places: [String] {
+        var places: [String] = []
+        _ = filling { name in
+            places.append(name)
+            return nil
+        }
+        return places
+    }
+
     /// The text with each `{name}` filled in, once: what is filled in is never looked at again.
     ///
     /// - Parameter value: What a name stands for; a place for which it gives `nil` stays as it is.

@@ -59,15 +59,13 @@ struct CallReader {
     /// Refuses places that nothing fills in, and calls without those that they need.
     func check(_ keys: YAMLReader, _ name: String) {
         var found: Set<String> = []
-        for place in Self.texts(of: keys.node).flatMap(Self.placeholders) {
-            let parts = place.split(separator: ":", maxSplits: 1).map(String.init)
-            found.insert(parts.first ?? "")
+        for place in Self.texts(of: keys.node).flatMap(\.places).map({ CallPlace($0) }) {
+            found.insert(place.name)
             let forms = RESTDescription.TimeForm.allCases.map(\.rawValue) + ["number"]
-            if parts.count == 2 && !forms.contains(parts[1]) {
+            if let form = place.form, !forms.contains(form) {
                 problems.add(
                     keys.node,
-                    "`\(name)`: there is no form `\(parts[1])`"
-                        + suggestion(for: parts[1], in: forms))
+                    "`\(name)`: there is no form `\(form)`" + suggestion(for: form, in: forms))
             }
         }
         let filled = Self.filled.union(variables)
@@ -83,11 +81,6 @@ struct CallReader {
                 problems.add(keys.node, "`\(name)`: `{\(names[0])}` is missing")
             }
         }
-    }
-
-    /// The names in `{name}`, `{+name}` and `{name:form}`.
-    private static func placeholders(in text: String) -> [String] {
-        text.matches(of: #/\{\+?([^{}]*)\}/#).map { String($0.1) }
     }
 
     /// Every text in a node.

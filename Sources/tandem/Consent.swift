@@ -82,14 +82,6 @@ struct Consent {
     }
 }
 
-extension Data {
-    /// Base64 for addresses, without padding (RFC 4648 §5).
-    fileprivate var base64URL: String {
-        base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
-            .replacing("=", with: "")
-    }
-}
-
 /// Waits on this machine for a browser that is sent back to it.
 private final class LoopbackServer {
     let port: UInt16

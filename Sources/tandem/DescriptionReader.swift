@@ -111,7 +111,8 @@ struct DescriptionReader {
             let keys = mapping(reader, "oauth", known: Self.oauthKeys)
         else { return nil }
         calls.check(keys, "oauth")
-        let grants = grants(keys)
+        let grants =
+            keys.words("grant", as: OAuthDescription.Grant.self) ?? [.authorizationCode]
         let needed: [OAuthDescription.Grant: String] = [
             .authorizationCode: "authorize", .device: "device", .jwtBearer: "key",
         ]
@@ -137,21 +138,6 @@ struct DescriptionReader {
             problems.add(keys.node, "`oauth`: `client-id` is missing")
         }
         return oauth
-    }
-
-    private func grants(_ keys: YAMLReader) -> [OAuthDescription.Grant] {
-        let known = OAuthDescription.Grant.allCases.map(\.rawValue)
-        let said = keys.texts("grant") ?? ["authorization-code"]
-        return said.compactMap { word in
-            let grant = OAuthDescription.Grant(rawValue: word)
-            if grant == nil {
-                problems.add(
-                    keys["grant"],
-                    "`grant: \(word)`: expected one of \(known.joined(separator: ", "))"
-                        + suggestion(for: word, in: known))
-            }
-            return grant
-        }
     }
 
     private func errors(_ reader: YAMLReader) -> [RESTDescription.ErrorRule] {

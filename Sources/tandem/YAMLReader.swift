@@ -92,11 +92,22 @@ struct YAMLReader {
     /// One of the words of an enumeration.
     func word<Word: RawRepresentable & CaseIterable>(_ key: String, as type: Word.Type) -> Word?
     where Word.RawValue == String {
-        guard let node = entries[key], let text = text(key) else { return nil }
+        text(key).flatMap { word($0, of: key) }
+    }
+
+    /// A list of such words, or one of them.
+    func words<Word: RawRepresentable & CaseIterable>(_ key: String, as type: Word.Type) -> [Word]?
+    where Word.RawValue == String {
+        texts(key)?.compactMap { word($0, of: key) }
+    }
+
+    private func word<Word: RawRepresentable & CaseIterable>(_ text: String, of key: String)
+        -> Word?
+    where Word.RawValue == String {
         if let word = Word(rawValue: text) { return word }
         let words = Word.allCases.map(\.rawValue)
         problems.add(
-            node,
+            entries[key],
             "`\(key): \(text)`: expected one of \(words.joined(separator: ", "))"
                 + suggestion(for: text, in: words))
         return nil

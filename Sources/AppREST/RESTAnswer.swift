@@ -1,0 +1,145 @@
+import TandemHTTP
+import TandemModel
+
+/// What answers mean.
+extension RESTConnection {
+    /// What was answered to a call.
+    struct Answer: Sendable {
+        let response: HTTPResponse
+        /// `nil` for what is no JSON, or nested too deeply to be a record; null for nothing at all.
+        let body: JSON?
+        /// What paths follow on; pages are there, too.
+        let root: String
+        let verdict: Verdict
+
+        /// Nothing was found, or nothing has changed (RFC 9110 §15.3.5, §15.4.5).
+        var isEmpty: Bool { [204, 304].contains(response.status) }
+    }
+
+    /// An answer that says yes.
+    struct Success: Sendable {
+        let answer: Answer
+        let body: JSON
+
+        var response: HTTPResponse { answer.response }
+        var root: String { answer.root }
+
+        /// - Returns: The records of the answer; `nil` if it has no list of them.
+        func elements(_ records: RESTDescription.Records) -> [JSON]? {
+            answer.isEmpty ? [] : records.all(in: body)
+        }
+    }
+
+    enum Verdict: Hashable, Sendable {
+        case yes
+        case known(RESTDescription.ErrorRule.Known)
+        case no(FailureCategory?)
+    }
+
+    /// Whether an answer says yes, and else what it means: by the first rule of the description that
+    /// fits, else by its status.
+    func verdict(on body: JSON?, _ status: Int) -> Verdict {
+        let isYes = (200..<300).contains(status) || status == 304
+        let saysNo = description.failure?.isOn(body ?? .null) ?? false
+        return isYes && !saysNo ? .yes : meaning(of: body, status)
+    }
+
+    /// What something means that says no: an answer, or one result of a batch.
+    func meaning(of body: JSON?, _ status: Int) -> Verdict {
+        if let rule = rule(for: body, status) {
+            return switch rule.meaning {
+            case .category(let category): .no(category)
+            case .known(let known): .known(known)
+            }
+        }
+        return switch status {
+        case 401: .no(.authentication)
+        case 403: .no(.permission)
+        case 404, 410: .known(.gone)
+        case 412: .known(.conflict)
+        case 429: .no(.rateLimit)
+        // 477 is what some apps say of a lock; the others are in RFC 9110 §15.5 and RFC 4918 §11.3.
+        case 408, 423, 425, 477: .no(.appUnavailable)
+        default: .no(nil)
+        }
+    }
+
+    func rule(for body: JSON?, _ status: Int) -> RESTDescription.ErrorRule? {
+        let text = message(body, status).lowercased()
+        return description.errors.first { rule in
+            let hasCode = rule.code.map { code in
+                code.places.contains { place in
+                    (body?.at(place)?.field).map(code.values.contains) ?? false
+                }
+            }
+            return (rule.status.map { $0 == status } ?? true) && hasCode ?? true
+                && (rule.words.map { text.contains($0.lowercased()) } ?? true)
+        }
+    }
+
+    /// What the app says went wrong.
+    func message(_ body: JSON?, _ status: Int) -> String {
+        let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
+            !$0.isEmpty
+        }
+        return text.map { String($0.prefix(500)) } ?? "status \(status)"
+    }
+
+    func failure(_ answer: Answer, _ path: String) -> AppError {
+        let text = "\(path): \(message(answer.body, answer.response.status))"
+        let wait = answer.response.waitSeconds
+        switch answer.verdict {
+        case .known(.cursorExpired): return .cursorExpired(text)
+        case .known(.accessExpired), .no(.authentication?):
+            return .askOperator(
+                .authentication, text, remedy: "Correct the credentials of the connection.")
+        case .no(.permission?):
+            return .askOperator(
+                .permission, text,
+                remedy: "Give the account of the connection the right to do this.")
+        case .no(.rateLimit?): return .tryLater(.rateLimit, text, afterSeconds: wait)
+        case .no(.appUnavailable?): return .tryLater(.appUnavailable, text, afterSeconds: wait)
+        case .no(nil) where answer.response.status >= 500:
+            return .tryLater(.appUnavailable, text, afterSeconds: wait)
+        case .yes, .known, .no:
+            return .askOperator(
+                .mapping, text, remedy: "Correct the app's description, or `url` of the connection."
+            )
+        }
+    }
+}
+
+extension HTTPFailure {
+    func appError(_ path: String) -> AppError {
+        switch self {
+        case .unreachable(let text), .interrupted(let text):
+            .tryLater(.appUnavailable, "\(path): \(text)", afterSeconds: nil)
+        case .untrusted(let text):
+            .askOperator(
+                .authentication, "\(path): \(text)",
+                remedy: "If the server has its own authority, name its certificate in `ca-file`.")
+        case .tooLarge(let limit):
+            .askOperator(
+                .invalidValue, "\(path) answers with more than \(limit) bytes",
+                remedy: "Ask for smaller pages in the app's description.")
+        case .badRedirect(let text):
+            .askOperator(.notFound, "\(path): \(text)", remedy: "Correct `url`.")
+        }
+    }
+}
+
+extension RESTDescription.Records {
+    /// The records in an answer; `nil` if it has no list of them.
+    func all(in body: JSON) -> [JSON]? {
+        let found: [JSON]
+        switch body.at(list) {
+        case .list(let list): found = list
+        case .object(let object): found = [.object(object)]
+        default: return isOptional ? [] : nil
+        }
+        return found.compactMap { $0.at(item) }
+    }
+
+    /// The one record in an answer.
+    func first(in body: JSON?) -> JSON? { body.flatMap { all(in: $0)?.first } }
+}
