@@ -26,7 +26,7 @@ struct CallReader {
     }
 
     private func call(_ keys: YAMLReader, _ name: String) -> RESTDescription.Call? {
-        check(keys, name)
+        check(keys.node, name)
         let named = Self.methods.filter { keys[$0] != nil }
         guard named.count == 1, let path = keys.text(named[0]) else {
             problems.add(
@@ -57,28 +57,28 @@ struct CallReader {
     ]
 
     /// Refuses places that nothing fills in, and calls without those that they need.
-    func check(_ keys: YAMLReader, _ name: String) {
+    func check(_ node: Node, _ name: String) {
         var found: Set<String> = []
-        for place in Self.texts(of: keys.node).flatMap(\.places).map({ CallPlace($0) }) {
+        for place in Self.texts(of: node).flatMap(\.places).map({ CallPlace($0) }) {
             found.insert(place.name)
             let forms = RESTDescription.TimeForm.allCases.map(\.rawValue) + ["number"]
             if let form = place.form, !forms.contains(form) {
                 problems.add(
-                    keys.node,
+                    node,
                     "`\(name)`: there is no form `\(form)`" + suggestion(for: form, in: forms))
             }
         }
         let filled = Self.filled.union(variables)
         for place in found.subtracting(filled).sorted() {
             problems.add(
-                keys.node,
+                node,
                 "`\(name)`: nothing fills in `{\(place)}`\(suggestion(for: place, in: filled.sorted()))"
             )
         }
         for place in Self.places[name] ?? [] {
             let names = place.split(separator: "|").map(String.init)
             if found.isDisjoint(with: names) {
-                problems.add(keys.node, "`\(name)`: `{\(names[0])}` is missing")
+                problems.add(node, "`\(name)`: `{\(names[0])}` is missing")
             }
         }
     }

@@ -41,6 +41,7 @@ struct DescriptionReader {
         description.failure = calls.mark(reader, "failure")
         description.errors = errors(reader)
         description.limits = limits(reader)
+        for name in ["root", "headers", "query"] { reader[name].map { calls.check($0, name) } }
         checkRoot(reader, description)
         showAccess(&description)
         if let list = calls.mapping(reader, "objects", known: nil) {
@@ -95,7 +96,7 @@ struct DescriptionReader {
         guard reader["basic"] != nil,
             let keys = mapping(reader, "basic", known: ["username", "password"])
         else { return nil }
-        calls.check(keys, "basic")
+        calls.check(keys.node, "basic")
         return RESTDescription.Basic(
             username: keys.requiredText("username", example: "\"{username}\""),
             password: keys.requiredText("password", example: "\"{password}\""))
@@ -110,7 +111,7 @@ struct DescriptionReader {
         guard reader["oauth"] != nil,
             let keys = mapping(reader, "oauth", known: Self.oauthKeys)
         else { return nil }
-        calls.check(keys, "oauth")
+        calls.check(keys.node, "oauth")
         let grants =
             keys.words("grant", as: OAuthDescription.Grant.self) ?? [.authorizationCode]
         let needed: [OAuthDescription.Grant: String] = [

@@ -149,12 +149,13 @@ import Testing
         try configure(
             #"get: "/token?aftr={aftr}", next: /next"#,
             more:
-                "errors: [{stauts: 400, category: rate-limit}]\nlimits: {windows: [{requests: 0, per: 1h}]}"
+                "root: '{ulr}'\nerrors: [{stauts: 400, category: rate-limit}]\nlimits: {windows: [{requests: 0, per: 1h}]}"
         )
         let result = try program.run(["check"])
         #expect(result.code == 78)
         for words in [
             "nothing fills in `{aftr}` (did you mean `after`?)", "`{after}` is missing",
+            "`root`: nothing fills in `{ulr}` (did you mean `url`?)",
             "unknown key `stauts` (did you mean `status`?)", "`requests: 0`", "app.yaml:",
         ] {
             #expect(result.err.contains(words), "\(words)\n\(result.err)")
