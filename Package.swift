@@ -131,7 +131,7 @@ let package = Package(
         .testTarget(
             name: "AppTests",
             dependencies: [
-                "TandemModel", "TandemCSV", "TandemHTTP", "AppCSV", "AppCardDAV",
+                "TandemModel", "TandemCSV", "TandemHTTP", "AppCSV", "AppCardDAV", "AppREST",
             ],
             swiftSettings: strict),
         .testTarget(

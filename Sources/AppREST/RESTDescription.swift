@@ -99,8 +99,8 @@ package struct RESTDescription: Hashable, Sendable {
     package struct Limits: Hashable, Sendable {
         /// Requests in flight.
         package var concurrency = 4
-        /// Requests within a time; all windows hold at once.
-        package var windows: [Window] = []
+        /// All hold at once.
+        package var windows: [WindowRule] = []
         /// The header that says how much is left of a window, and the one with the seconds to its
         /// end.
         package var remaining: String?
@@ -109,15 +109,44 @@ package struct RESTDescription: Hashable, Sendable {
         package init() {}
     }
 
-    package struct Window: Hashable, Sendable {
-        /// Each counts as much as its call costs.
-        package let requests: Int
+    /// How much within a time, where a connection may say how much; a template.
+    package struct WindowRule: Hashable, Sendable {
+        package let amount: String
+        package let counts: Window.Counts
         package let seconds: Int64
 
-        package init(requests: Int, seconds: Int64) {
-            self.requests = requests
+        package init(amount: String, counts: Window.Counts, seconds: Int64) {
+            self.amount = amount
+            self.counts = counts
             self.seconds = seconds
         }
+
+        /// `nil` if what the connection says is no number above zero.
+        package func filled(_ variables: [String: String]) -> Window? {
+            let limit = Int(amount.filling { variables[$0] }).flatMap { $0 > 0 ? $0 : nil }
+            return limit.map { Window($0, counts, seconds: seconds) }
+        }
+    }
+
+    package struct Window: Hashable, Sendable {
+        package let limit: Int
+        package let counts: Counts
+        package let seconds: Int64
+
+        package enum Counts: String, Hashable, Sendable, CaseIterable {
+            case requests
+            /// What each request costs.
+            case points
+        }
+
+        package init(_ limit: Int, _ counts: Counts = .requests, seconds: Int64) {
+            self.limit = limit
+            self.counts = counts
+            self.seconds = seconds
+        }
+
+        /// What a request counts whose call has this cost.
+        func count(of cost: Int) -> Int { counts == .points ? cost : 1 }
     }
 
     /// One request.
@@ -131,7 +160,7 @@ package struct RESTDescription: Hashable, Sendable {
         package var record = ""
         /// Where the id is in it, of a create; where it is in every record if `nil`.
         package var id: String?
-        /// How much of the limits one request uses.
+        /// How many points of the limits one request uses.
         package var cost = 1
 
         package init(method: String, path: String, headers: [String: String], body: Template?) {

@@ -5,7 +5,7 @@ package import TandemModel
 
 /// Brings the CRM store and one object of one app into agreement, once.
 ///
-/// Start reading here: ``run(isFull:)`` is the whole story, and each file beside this one tells
+/// Start reading here: ``work(_:isFull:)`` is the whole story, and each file beside this one tells
 /// what one of its lines means. A crash at any point loses nothing and repeats nothing, because
 /// nothing is queued: the next cycle observes and plans again.
 package struct Cycle: Sendable {
@@ -46,17 +46,9 @@ package struct Cycle: Sendable {
         case .left(let report): return report
         }
         do {
-            try await app.prepare()
-            try followSettings(&run)
-            try await observeApp(&run, isFull: isFull)
-            try observeCRM(&run)
-            try await settleIntents(&run)
-            try completeLinks(run)
-            try match(&run)
-            try checkRails(&run)
-            try await planAndApply(&run)
-            // Records of one object that name each other: the second pass has all of them.
-            if try completeLinks(run) { try await planAndApply(&run) }
+            try await Urgency.$current.withValue(run.wasInitial ? .later : .fresh) {
+                try await work(&run, isFull: isFull)
+            }
         } catch let error as AppError {
             run.report.stop = .app(error)
         } catch let stop as RailStop {
@@ -68,6 +60,20 @@ package struct Cycle: Sendable {
             run.report.stop = .isStopping
         }
         return try end(run)
+    }
+
+    private func work(_ run: inout CycleRun, isFull: Bool) async throws {
+        try await app.prepare()
+        try followSettings(&run)
+        try await observeApp(&run, isFull: isFull)
+        try observeCRM(&run)
+        try await settleIntents(&run)
+        try completeLinks(run)
+        try match(&run)
+        try checkRails(&run)
+        try await planAndApply(&run)
+        // Records of one object that name each other: the second pass has all of them.
+        if try completeLinks(run) { try await planAndApply(&run) }
     }
 }
 

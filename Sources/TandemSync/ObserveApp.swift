@@ -38,6 +38,13 @@ extension Cycle {
     }
 
     private func list(since cursor: Cursor?, _ run: inout CycleRun) async throws {
+        // Changes that came meanwhile are in the next listing, too: everything can wait for them.
+        try await Urgency.$current.withValue(cursor == nil ? .later : .fresh) {
+            try await read(since: cursor, &run)
+        }
+    }
+
+    private func read(since cursor: Cursor?, _ run: inout CycleRun) async throws {
         let startedAt = surroundings.now()
         let listing = try await app.changes(since: cursor)
         var provesAbsence = false

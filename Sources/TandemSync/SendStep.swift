@@ -5,7 +5,14 @@ import TandemModel
 
 /// Sending writes to the app and recording what came of them.
 extension Cycle {
+    /// Sends what is new, then what failed before.
     func send(_ outbox: [OutboxItem], _ run: inout CycleRun) async throws {
+        try await sendInBatches(outbox.filter { !$0.isRetry }, &run)
+        let retries = outbox.filter(\.isRetry)
+        try await Urgency.$current.withValue(.later) { try await sendInBatches(retries, &run) }
+    }
+
+    private func sendInBatches(_ outbox: [OutboxItem], _ run: inout CycleRun) async throws {
         if outbox.isEmpty { return }
         for chunk in outbox.chunks(of: app.capabilities.writeBatch) {
             let items = try await stillCurrent(Array(chunk), &run)

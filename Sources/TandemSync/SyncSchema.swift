@@ -207,5 +207,19 @@ package enum SyncSchema {
                 ) {strict}
                 """
             ]),
+        Migration(
+            "sync-6",
+            [
+                // What was used of the long windows of an account's limits, by their 24ths.
+                """
+                CREATE TABLE request_usage (
+                    connection TEXT NOT NULL,
+                    window_seconds {integer} NOT NULL,
+                    slot {integer} NOT NULL,
+                    used {integer} NOT NULL,
+                    PRIMARY KEY (connection, window_seconds, slot)
+                ) {clustered}
+                """
+            ]),
     ]
 }

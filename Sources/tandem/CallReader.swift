@@ -51,7 +51,7 @@ struct CallReader {
     ]
 
     /// What is filled in by calls, besides what a connection says.
-    private static let filled: Set<String> = [
+    static let filled: Set<String> = [
         "object", "fields", "members", "after", "since", "id", "ids", "ids*", "key", "key-id",
         "field", "value", "values", "record", "version", "access", "base",
     ]

@@ -75,6 +75,10 @@ struct ConnectionReader {
                 variables[variable.name] = said.text(variable.name) ?? variable.fallback ?? ""
             }
             if let oauth = description.oauth { check(oauth, &variables) }
+            for rule in description.limits.windows where rule.filled(variables) == nil {
+                let names = rule.amount.places.map { "`\($0)`" }.joined(separator: ", ")
+                problems.add(node, "`\(name)`: \(names): expected a number above zero")
+            }
             return .rest(
                 description, variables: variables, caFile: said.path("ca-file"),
                 timeoutSeconds: said.timeout(60))

@@ -86,6 +86,10 @@ struct DescriptionReader {
             guard let keys = mapping(list, name, known: ["required", "default", "secret"]) else {
                 return nil
             }
+            if CallReader.filled.contains(name) {
+                problems.add(
+                    keys.node, "`connection`: `\(name)` is what calls fill in; choose another name")
+            }
             return RESTDescription.Variable(
                 name: name, isRequired: keys.flag("required") ?? false,
                 fallback: keys.text("default"), isSecret: keys.flag("secret") ?? false)
@@ -188,13 +192,29 @@ struct DescriptionReader {
         limits.windows = calls.list(keys, "windows").compactMap { node in
             guard
                 let window = YAMLReader(
-                    node, what: "windows", known: ["requests", "per"], problems: problems),
-                let requests = window.number("requests", in: 1...1_000_000),
+                    node, what: "windows", known: ["requests", "points", "per"],
+                    problems: problems),
+                let (counts, amount) = amount(window),
                 let seconds = window.seconds("per", in: 1...86_400)
             else { return nil }
-            return .init(requests: requests, seconds: seconds)
+            return .init(amount: amount, counts: counts, seconds: seconds)
         }
         return limits
+    }
+
+    /// How much a window lets through: a number, or what a connection says.
+    private func amount(_ window: YAMLReader) -> (RESTDescription.Window.Counts, String)? {
+        let kinds = RESTDescription.Window.Counts.allCases
+        guard let counts = kinds.first(where: { window[$0.rawValue] != nil }) else {
+            problems.add(window.node, "`windows`: expected `requests` or `points`")
+            return nil
+        }
+        let text = window.text(counts.rawValue) ?? ""
+        if text.places.isEmpty {
+            return window.number(counts.rawValue, in: 1...100_000_000).map { (counts, "\($0)") }
+        }
+        calls.check(window.node, "windows")
+        return (counts, text)
     }
 
     private func mapping(_ reader: YAMLReader, _ name: String, known: [String]?) -> YAMLReader? {

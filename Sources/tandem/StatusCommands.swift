@@ -26,11 +26,18 @@ struct StatusCommand: AsyncParsableCommand {
                         in: connection)
                 }
             }
-            if shared.json { return try Terminal.printJSON(["syncs": all]) }
+            let quotas = try world.quotas(of: Set(chosen.map(\.connection)), now: now)
+            if shared.json { return try Terminal.printJSON(Health(syncs: all, quotas: quotas)) }
             for status in all { Terminal.write(status.text) }
+            for quota in quotas { Terminal.write(quota.text) }
             if all.isEmpty { Terminal.write("The configuration has no syncs.\n") }
         }
     }
+}
+
+private struct Health: Encodable {
+    let syncs: [SyncStatus]
+    let quotas: [Quota]
 }
 
 extension SyncStatus {

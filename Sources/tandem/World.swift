@@ -91,7 +91,7 @@ struct World {
                 timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile)
             return try RESTApp(
                 description, object: object, variables: variables, types: types,
-                budget: budget(of: sync.connection, description),
+                budget: budget(of: sync.connection, description, variables),
                 access: apps.access.value(for: sync.connection) {
                     accessSource(of: sync.connection, description, variables, options)
                 },
@@ -108,10 +108,33 @@ struct World {
         }
     }
 
-    private func budget(of connection: ConnectionName, _ description: RESTDescription)
-        -> RateBudget
-    {
-        apps.budgets.value(for: connection) { RateBudget(description.limits.windows) }
+    private func budget(
+        of connection: ConnectionName, _ description: RESTDescription,
+        _ variables: [String: String]
+    ) -> RateBudget {
+        apps.budgets.value(for: connection) {
+            RateBudget(
+                description.limits.windows.compactMap { $0.filled(variables) },
+                ledger: ledger(of: connection), now: { World.now })
+        }
+    }
+
+    private func ledger(of connection: ConnectionName) -> RequestLedger {
+        RequestLedger(connection: connection, database: vault.database)
+    }
+
+    /// What is used of the long windows of connections, and what they come to.
+    ///
+    /// - Throws: `DatabaseFailure` if the store fails.
+    func quotas(of connections: Set<ConnectionName>, now: Timestamp) throws -> [Quota] {
+        try connections.sorted { $0.text < $1.text }.flatMap { name -> [Quota] in
+            guard
+                case .rest(let description, let variables, _, _)? =
+                    configuration.connections[name]?.reach
+            else { return [] }
+            let windows = description.limits.windows.compactMap { $0.filled(variables) }
+            return try ledger(of: name).quotas(windows, now: now)
+        }
     }
 
     /// Where tokens or sessions of a connection come from; `nil` for one that needs none.
@@ -121,7 +144,8 @@ struct World {
     ) -> (any AccessSource)? {
         if let session = description.session {
             return SessionSource(
-                session, of: description, variables, budget(of: connection, description), options)
+                session, of: description, variables, budget(of: connection, description, variables),
+                options)
         }
         return oauth(connection).map {
             TokenSource($0.client, $0.vault, of: connection, now: { World.now })

@@ -134,15 +134,29 @@ import Testing
 
     /// The limit is met at once and lasts an hour: nobody sits it out.
     ///
-    /// The account is asked first and costs one; the pages are three.
-    @Test(arguments: [(1, 3), (10, 20)])
+    /// The account is asked first and costs one; the pages are three. A first sync leaves a quarter.
+    @Test(arguments: [(1, 3), (10, 20), (10, 40)])
     func `keeps to its limits`(_ cost: Int, _ limit: Int) throws {
         try configure(
             #"get: "/token?after={after}", cost: \#(cost), next: /next"#,
-            more: "limits: {windows: [{requests: \(limit), per: 1h}]}")
+            more: "limits: {windows: [{points: \(limit), per: 1h}]}")
         let result = try program.run(["sync"])
         #expect(result.code == 1)
         #expect(result.err.contains("limit is used up"), "\(result.err)")
+    }
+
+    @Test func `shows what is used of a day`() throws {
+        try configure(
+            #"get: "/token?after={after}", cost: 10, next: /next"#,
+            more: "limits: {windows: [{points: 1000, per: 1d}, {requests: 9, per: 1s}]}")
+        try program.must("sync")
+        let quotas = try #require(try program.json("status")["quotas"] as? [[String: Any]])
+        #expect(quotas.count == 1)
+        #expect(quotas.first?["connection"] as? String == "people")
+        #expect(quotas.first?["counts"] as? String == "points")
+        #expect(quotas.first?["used"] as? Int == 31)
+        #expect(quotas.first?["limit"] as? Int == 1000)
+        #expect(try program.must("status").contains("31 of 1000 points in 24 hours are used"))
     }
 
     @Test func `is refused with all its mistakes, each with its line`() throws {

@@ -1,0 +1,10 @@
+/// How soon an app must be asked, where its limits leave little room.
+package enum Urgency: Hashable, Sendable {
+    /// Changes, which people wait for.
+    case fresh
+    /// What may come after them: first syncs, listings of everything, retries.
+    case later
+
+    /// Of what is being done; it goes with the task and its children.
+    @TaskLocal package static var current = Urgency.fresh
+}
