@@ -110,7 +110,7 @@ package struct RESTApp: App {
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
         var readings: [AppRecordID: AppReading] = [:]
-        if let batch = object.read {
+        if let batch = object.read, ids.count >= batch.least {
             var arguments = Arguments()
             arguments.ids = ids
             arguments.fields = askedFields
@@ -201,14 +201,22 @@ package struct RESTApp: App {
         if answer.verdict == .known(.gone) { return [] }
         let success = try connection.success(answer, find.call)
         guard let found = success.elements(find.records) else { throw unexpected(find.call) }
-        let records = found.filter { !isDeleted($0) }.compactMap(record).filter { record in
+        let shown = found.filter { !isDeleted($0) }.compactMap(record)
+        let records = find.isIndex ? try await themselves(shown) : try await associated(shown)
+        return records.filter { record in
             isByKey
                 || (record.createdAt.map { $0 >= start } ?? true)
                     && usual.allSatisfy {
                         record.values[$0]?.lowercased() == sent[$0]?.lowercased()
                     }
         }
-        return try await associated(records)
+    }
+
+    /// The records that an index shows.
+    private func themselves(_ shown: [AppRecord]) async throws(AppError) -> [AppRecord] {
+        try await read(shown.map(\.id)).values.compactMap {
+            if case .present(let record) = $0 { record } else { nil }
+        }
     }
 
     func unexpected(_ call: RESTDescription.Call) -> AppError {

@@ -131,6 +131,8 @@ extension RESTDescription {
         package var since = TimeForm.milliseconds
         /// How long a new record may not be found; as long as changes may stay invisible if `nil`.
         package var lagSeconds: Int64?
+        /// What it shows is no record but the way to one, which is then read.
+        package var isIndex = false
 
         package init(call: Call, records: Records) {
             self.call = call
@@ -251,6 +253,8 @@ extension RESTDescription {
         package let records: Records
         /// How many in one call.
         package let size: Int
+        /// Fewer are asked for one by one, where that costs less.
+        package var least = 1
 
         package init(call: Call, records: Records, size: Int) {
             self.call = call

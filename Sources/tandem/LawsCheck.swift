@@ -40,9 +40,9 @@ struct LawsCheck {
     private func subject(_ schema: [FieldSchema]) throws -> LawSubject {
         let writable = sync.mapping.fields.filter {
             $0.direction.allows(writingTo: .app) && $0.template == nil && $0.options.isEmpty
-                && $0.namePart == nil && $0.association == nil
+                && $0.association == nil
         }
-        let texts = writable.filter { $0.type == .string }
+        let texts = writable.filter { $0.type == .string && $0.namePart == nil }
         let free = texts.filter { !$0.isRequired && $0.crm != "name" && $0.crm != "lastname" }
         guard let first = free.first, let last = free.last, first.app != last.app else {
             throw CommandFailure.failed(

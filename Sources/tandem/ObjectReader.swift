@@ -122,24 +122,26 @@ struct ObjectReader {
     }
 
     private func batchRead(_ keys: YAMLReader) -> RESTDescription.BatchRead? {
-        guard let (call, said) = calls.call(keys, "read", more: ["records", "batch"]) else {
-            return nil
-        }
-        return .init(
+        guard let (call, said) = calls.call(keys, "read", more: ["records", "batch", "least"])
+        else { return nil }
+        var read = RESTDescription.BatchRead(
             call: call, records: calls.records(said),
             size: said.number("batch", in: 1...2_000) ?? 100)
+        read.least = said.number("least", in: 1...2_000) ?? read.least
+        return read
     }
 
     private func find(_ keys: YAMLReader) -> RESTDescription.Lookup? {
         guard
             let (call, said) = calls.call(
-                keys, "find", more: ["records", "fields", "escapes", "since", "lag"])
+                keys, "find", more: ["records", "fields", "escapes", "since", "lag", "index"])
         else { return nil }
         var find = RESTDescription.Lookup(call: call, records: calls.records(said))
         find.fields = (said.texts("fields") ?? []).map { AppField($0) }
         find.escapes = calls.texts(said, "escapes")
         find.since = said.word("since", as: RESTDescription.TimeForm.self) ?? .milliseconds
         find.lagSeconds = said.seconds("lag", in: 0...86_400)
+        find.isIndex = said.flag("index") ?? false
         return find
     }
 
