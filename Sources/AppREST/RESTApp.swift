@@ -186,7 +186,8 @@ package struct RESTApp: App {
         let isByKey = createSafety == .lookupByKey
         let sent = ownValues(values).filter { !$0.value.isEmpty }
         let usual = find.fields.filter { sent[$0] != nil }
-        let searched = usual.first ?? sent.keys.min()
+        let compared = usual.isEmpty ? sent.keys.sorted() : usual
+        let searched = compared.first
         guard isByKey || searched != nil else { return [] }
         var arguments = Arguments()
         arguments.fields = Set(askedFields + Array(sent.keys)).sorted()
@@ -206,8 +207,10 @@ package struct RESTApp: App {
         return records.filter { record in
             isByKey
                 || (record.createdAt.map { $0 >= start } ?? true)
-                    && usual.allSatisfy {
-                        record.values[$0]?.lowercased() == sent[$0]?.lowercased()
+                    && compared.allSatisfy { field in
+                        let type = connection.types[field] ?? .string
+                        let (left, right) = (record.values[field] ?? "", sent[field] ?? "")
+                        return type.equal(left.lowercased(), right.lowercased())
                     }
         }
     }

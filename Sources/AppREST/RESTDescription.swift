@@ -180,8 +180,8 @@ package struct RESTDescription: Hashable, Sendable {
         /// What the text of the error must have in it, without case; `nil` for any.
         package let words: String?
         package let meaning: Meaning
-        /// Where the id of the record in the way is: a place of the answer, or ``lastWord``.
-        package var other: String?
+        /// Where the id of the record in the way may be: places of the answer, or ``lastWord``.
+        package var others: [String] = []
         package static let lastWord = "last-word"
 
         package struct Code: Hashable, Sendable {

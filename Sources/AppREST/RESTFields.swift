@@ -79,10 +79,16 @@ extension RESTApp {
 
     /// Whether a write needs what the record holds now: lists and some objects are written whole.
     func needsRecord(_ values: [AppField: String]) -> Bool {
-        values.keys.contains { field in
-            let path = path(of: field)
-            return path.element != nil || shape.whole.contains(path.member)
-        }
+        values.keys.contains { isPartOfWhole($0) }
+    }
+
+    /// Whether a field is part of something that is written whole.
+    ///
+    /// What is written in a form of its own is a whole itself.
+    private func isPartOfWhole(_ field: AppField) -> Bool {
+        if shape.fields[field]?.written != nil { return false }
+        let path = path(of: field)
+        return path.element != nil || shape.whole.contains(path.member)
     }
 
     /// The members of a record that a write touches, as they are to be.
@@ -96,9 +102,7 @@ extension RESTApp {
         var members = JSON.object([:])
         for (field, value) in written.sorted(by: { $0.key < $1.key }) {
             let path = path(of: field)
-            if members[path.member] == nil, let whole = held?[path.member],
-                path.element != nil || shape.whole.contains(path.member)
-            {
+            if isPartOfWhole(field), members[path.member] == nil, let whole = held?[path.member] {
                 members = FieldPath(path.member).setting(whole, in: members)
             }
             if shape.fields[field]?.written != nil {
@@ -152,7 +156,10 @@ extension RESTApp {
             AppField(name), type: said, isWritable: !(schema.readOnly?.isOn(json) ?? false),
             isRequired: !schema.required.isEmpty && schema.required.allSatisfy { $0.isOn(json) },
             options: options.compactMap { $0.at(schema.option)?.field },
-            maximumLength: schema.maximumLength.flatMap { json.at($0)?.integer }.map { Int($0) })
+            // Nought is what types have that are no texts.
+            maximumLength: schema.maximumLength.flatMap { json.at($0)?.integer }.flatMap {
+                $0 > 0 ? Int($0) : nil
+            })
     }
 
     /// The fields that the description itself tells something of.

@@ -18,7 +18,31 @@ extension RESTApp {
         let alone = writes.indices.filter { outcomes[$0] == nil }
         let results = await alone.mapped(atMost: width) { await apply(writes[$0]) }
         for (place, outcome) in zip(alone, results) { outcomes[place] = outcome }
-        return writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }
+        return await confirmed(
+            writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }, writes)
+    }
+
+    /// A record that is only marked as deleted may still let itself be written: what was accepted is
+    /// read, which is needed anyway.
+    private func confirmed(_ outcomes: [WriteOutcome], _ writes: [AppWrite]) async -> [WriteOutcome]
+    {
+        let accepted = zip(outcomes, writes).compactMap { outcome, write -> AppRecordID? in
+            if case .accepted(let id) = outcome, write.id != nil { id } else { nil }
+        }
+        if object.shape.deleted == nil || accepted.isEmpty { return outcomes }
+        var readings: [AppRecordID: AppReading] = [:]
+        for chunk in accepted.chunks(of: capabilities.readBatch) {
+            // What cannot be read now is read later.
+            readings.merge((try? await read(Array(chunk))) ?? [:]) { $1 }
+        }
+        return outcomes.map { outcome in
+            guard case .accepted(let id) = outcome else { return outcome }
+            switch readings[id] {
+            case .present(let record): return .written(record)
+            case .gone: return .gone
+            case .foreign, .unreadable, nil: return outcome
+            }
+        }
     }
 
     /// How a write goes out with others; `nil` for one that goes alone.
@@ -156,11 +180,11 @@ extension RESTApp {
         case .yes, .known:
             return .refused(Refusal(.authentication, text))
         case .no(let category):
-            let place = connection.rule(for: body, status)?.other
+            let places = connection.rule(for: body, status)?.others ?? []
             return .refused(
                 Refusal(
                     category ?? .invalidValue, text,
-                    otherID: place.flatMap { Self.other(at: $0, body, text) }))
+                    otherID: places.lazy.compactMap { Self.other(at: $0, body, text) }.first))
         }
     }
 

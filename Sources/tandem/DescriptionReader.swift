@@ -165,7 +165,7 @@ struct DescriptionReader {
             guard let meaning = meaning(keys) else { return nil }
             var rule = RESTDescription.ErrorRule(
                 status: status, code: code, words: keys.text("words"), meaning: meaning)
-            rule.other = keys.text("other")
+            rule.others = keys.texts("other") ?? []
             return rule
         }
     }

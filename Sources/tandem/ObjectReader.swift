@@ -43,11 +43,6 @@ struct ObjectReader {
                 "`\(name)`: `find` is missing; without it `create` must give `{key-id}` to the new "
                     + "record")
         }
-        if let find = object.find, !find.call.mentions("value"), !find.call.mentions("key-id"),
-            !find.call.mentions("key")
-        {
-            problems.add(keys["find"], "`find`: `{value}` is missing")
-        }
         let needsVersion = !object.condition.isEmpty || object.update.mentions("version")
         if needsVersion && shape.version == nil && shape.modified == nil {
             problems.add(
@@ -134,7 +129,8 @@ struct ObjectReader {
     private func find(_ keys: YAMLReader) -> RESTDescription.Lookup? {
         guard
             let (call, said) = calls.call(
-                keys, "find", more: ["records", "fields", "escapes", "since", "lag", "index"])
+                keys, "find",
+                more: ["records", "fields", "escapes", "since", "lag", "index", "newest"])
         else { return nil }
         var find = RESTDescription.Lookup(call: call, records: calls.records(said))
         find.fields = (said.texts("fields") ?? []).map { AppField($0) }
@@ -142,6 +138,15 @@ struct ObjectReader {
         find.since = said.word("since", as: RESTDescription.TimeForm.self) ?? .milliseconds
         find.lagSeconds = said.seconds("lag", in: 0...86_400)
         find.isIndex = said.flag("index") ?? false
+        // A list that asks for nothing in particular would show anything but the new record.
+        if !["value", "key-id", "key", "since"].contains(where: call.mentions),
+            said.flag("newest") != true
+        {
+            problems.add(
+                said.node,
+                "`find`: `{value}` or `{since}` is missing, or `newest: true` for a list that begins "
+                    + "with what was made last")
+        }
         return find
     }
 

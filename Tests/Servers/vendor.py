@@ -9,6 +9,7 @@ serves the module NAME of this folder on loopback, and writes the file READY whe
     GET  /-/OBJECT        every record, whole             POST /-/OBJECT/ID   an edit
     GET  /-/violations    what was asked wrongly          DELETE /-/OBJECT/ID a deletion
     GET  /-/calls         how many requests came
+    POST /-/forget        cursors and tokens that were given count no more
 """
 import base64, email.utils, hashlib, http.server, importlib, json, os, subprocess, sys, tempfile
 import threading, time, urllib.parse
@@ -193,6 +194,9 @@ class Vendor:
     def remove(self, name, key):
         self.records[name].pop(key, None)
 
+    def forget(self):
+        """Takes no cursor any more that was given before, where there are such."""
+
 
 def serve(vendor, port, ready):
     lock, inside, violations = threading.Lock(), [0], []
@@ -200,6 +204,10 @@ def serve(vendor, port, ready):
     def control(ask):
         if ask.parts[1] == "violations": return violations
         if ask.parts[1] == "calls": return vendor.count
+        if ask.parts[1] == "forget":
+            vendor.token = None
+            vendor.forget()
+            return {}
         name = ask.parts[1]
         if ask.method == "GET": return list(vendor.records[name].values())
         key = "/".join(ask.parts[2:])

@@ -40,21 +40,8 @@ private final class OAuthServer {
     }
 
     /// The user takes every grant back.
-    func revokeAll() throws { try get("-X", "POST", "\(url)/revoke-all") }
+    func revokeAll() throws { try browser("-X", "POST", "\(url)/revoke-all") }
 
-    /// What a browser does.
-    @discardableResult
-    func get(_ arguments: String...) throws -> String {
-        let curl = Process()
-        curl.executableURL = URL(filePath: "/usr/bin/env")
-        curl.arguments = ["curl", "-sSL"] + arguments
-        let pipe = Pipe()
-        curl.standardOutput = pipe
-        try curl.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        curl.waitUntilExit()
-        return String(decoding: data, as: UTF8.self)
-    }
 }
 
 @Suite final class `An app that gives access by OAuth` {
@@ -113,30 +100,13 @@ private final class OAuthServer {
             """)
     }
 
-    /// Runs `tandem connect`, and does in a browser what it asks for.
-    private func connect(_ server: OAuthServer) throws -> (code: Int32, out: String) {
-        let process = try program.start(["connect", "people"])
-        try program.write("connect.out", "")
-        let handle = try FileHandle(forWritingTo: program.file("connect.out"))
-        process.standardOutput = handle
-        process.standardError = handle
-        try process.run()
-        try program.wait(for: "the address") {
-            try program.read("connect.out").contains("Waiting") || !process.isRunning
-        }
-        let address = try program.read("connect.out").firstMatch(of: #/http\S+authorize\S+/#)
-        if let address { _ = try server.get(String(address.0)) }
-        process.waitUntilExit()
-        return (process.terminationStatus, try program.read("connect.out"))
-    }
-
     @Test func `lets in after consent in the browser, and keeps no token in the open`() throws {
         let server = try OAuthServer([], in: program.folder)
         try configure(server)
         let before = try program.run(["sync"])
         #expect(before.code == 1)
         #expect(before.err.contains("Run `tandem connect people`"), "\(before.err)")
-        let connected = try connect(server)
+        let connected = try program.connect("people")
         #expect(connected.code == 0, "\(connected.out)")
         #expect(connected.out.contains("people is connected"))
         // A preview works on a copy of the store, and with the tokens of the store itself.
@@ -162,7 +132,7 @@ private final class OAuthServer {
     @Test func `renews tokens that rotate, one at a time`() throws {
         let server = try OAuthServer(["--expires", "61"], in: program.folder)
         try configure(server)
-        #expect(try connect(server).code == 0)
+        #expect(try program.connect("people").code == 0)
         usleep(1_500_000)
         let processes = try (0..<4).map { _ in try program.start(["check"]) }
         for process in processes {
@@ -182,13 +152,13 @@ private final class OAuthServer {
     @Test func `says once what to do when access was taken back, and goes on after it`() throws {
         let server = try OAuthServer([], in: program.folder)
         try configure(server)
-        #expect(try connect(server).code == 0)
+        #expect(try program.connect("people").code == 0)
         try program.must("sync")
         try server.revokeAll()
         let refused = try program.run(["sync", "--full"])
         #expect(refused.code == 1)
         #expect(refused.err.contains("Run `tandem connect people`"), "\(refused.err)")
-        #expect(try connect(server).code == 0)
+        #expect(try program.connect("people").code == 0)
         try program.must("sync", "--full")
     }
 
@@ -205,7 +175,7 @@ private final class OAuthServer {
         #expect(refused.code == 1 && refused.err.contains("client-secret"), "\(refused.err)")
 
         try configure(server, grant: "device")
-        let connected = try connect(server)
+        let connected = try program.connect("people")
         #expect(connected.code == 0, "\(connected.out)")
         #expect(connected.out.contains("/device"))
         try program.must("sync")
@@ -229,9 +199,9 @@ private final class OAuthServer {
         let port = try #require(
             String(address.0).firstMatch(of: #/127\.0\.0\.1%3A(\d+)%2Fcallback/#))
         #expect(
-            try server.get("http://127.0.0.1:\(port.1)/callback?code=stolen&state=guessed")
+            try browser("http://127.0.0.1:\(port.1)/callback?code=stolen&state=guessed")
                 .contains("not the answer"))
-        _ = try server.get("-d", "answer=no", String(address.0))
+        try browser("-d", "answer=no", String(address.0))
         process.waitUntilExit()
         #expect(process.terminationStatus == 1)
         #expect(try program.read("connect.out").contains("access was refused"))

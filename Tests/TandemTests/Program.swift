@@ -143,11 +143,42 @@ extension Program {
         Issue.record("never came: \(what)\n\((try? read("log")) ?? "")")
     }
 
+    /// Runs `tandem connect`, and does in a browser what it asks for.
+    func connect(_ connection: String) throws -> (code: Int32, out: String) {
+        let process = try start(["connect", connection])
+        try write("connect.out", "")
+        let handle = try FileHandle(forWritingTo: file("connect.out"))
+        process.standardOutput = handle
+        process.standardError = handle
+        try process.run()
+        try wait(for: "the address") {
+            try read("connect.out").contains("Waiting") || !process.isRunning
+        }
+        let address = try read("connect.out").firstMatch(of: #/http\S+redirect_uri\S+/#)
+        if let address { try browser(String(address.0)) }
+        process.waitUntilExit()
+        return (process.terminationStatus, try read("connect.out"))
+    }
+
     func stop(_ daemon: Process) -> Int32 {
         kill(daemon.processIdentifier, SIGTERM)
         daemon.waitUntilExit()
         return daemon.terminationStatus
     }
+}
+
+/// What a browser does; what it shows.
+@discardableResult
+func browser(_ arguments: String...) throws -> String {
+    let curl = Process()
+    curl.executableURL = URL(filePath: "/usr/bin/env")
+    curl.arguments = ["curl", "-sSL"] + arguments
+    let pipe = Pipe()
+    curl.standardOutput = pipe
+    try curl.run()
+    let data = pipe.fileHandleForReading.readDataToEndOfFile()
+    curl.waitUntilExit()
+    return String(decoding: data, as: UTF8.self)
 }
 
 /// A port of loopback that nobody has, below those that the kernel gives to outgoing connections

@@ -30,22 +30,11 @@ final class VendorServer {
     /// Does what a person does in the vendor's own pages, or looks.
     @discardableResult
     func people(_ method: String, _ path: String, _ body: [String: Any]? = nil) throws -> Any {
-        let curl = Process()
-        curl.executableURL = URL(filePath: "/usr/bin/env")
-        curl.arguments = ["curl", "-sSf", "-X", method, "\(url)/-/\(path)"]
-        if let body {
-            let data = try JSONSerialization.data(withJSONObject: body)
-            curl.arguments? += [
-                "-H", "Content-Type: application/json", "-d", String(decoding: data, as: UTF8.self),
-            ]
-        }
-        let pipe = Pipe()
-        curl.standardOutput = pipe
-        try curl.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        curl.waitUntilExit()
-        try #require(curl.terminationStatus == 0, "\(method) \(path)")
-        return try JSONSerialization.jsonObject(with: data, options: .fragmentsAllowed)
+        let sent = try body.map { try Self.text(of: $0) } ?? "{}"
+        let shown = try browser(
+            "-X", method, "-H", "Content-Type: application/json", "-d", sent, "\(url)/-/\(path)")
+        return try JSONSerialization.jsonObject(
+            with: Data(shown.utf8), options: .fragmentsAllowed)
     }
 
     /// Every record of an object, whole.

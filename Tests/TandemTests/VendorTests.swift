@@ -14,6 +14,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
     let edit: String
     /// A field that the default mapping has not got, where the laws need a second one.
     var more = ""
+    /// A person must consent before.
+    var isConsented = false
     /// How many laws it keeps; the others do not apply.
     let laws: Int
 
@@ -33,6 +35,20 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             more:
                 "\n  - {crm: city, app: custom_fields/c17}\n  - {crm: state, app: custom_fields/c18}",
             laws: 13),
+        Vendor(
+            name: "odoo",
+            connection: "database: crm, username: tandem@example.com, password: s3cret",
+            contacts: "res.partner", id: "id", edit: #"{"name": "Changed Last3"}"#, laws: 13),
+        Vendor(
+            name: "graph", connection: "login: LOGIN, client-id: tandem", contacts: "contacts",
+            id: "id", edit: #"{"givenName": "Changed"}"#, isConsented: true, laws: 13),
+        Vendor(
+            name: "people",
+            connection:
+                "login: LOGIN, tokens: LOGIN, client-id: tandem, client-secret: secret, points-per-minute: 100000000",
+            contacts: "people", id: "resourceName",
+            edit: #"{"names": [{"givenName": "Changed", "familyName": "Last3"}]}"#,
+            isConsented: true, laws: 14),
     ]
 }
 
@@ -55,9 +71,14 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             "tandem.yaml",
             """
             mappings: mappings
-            connections: {app: {app: \(vendor.name), url: "\(server.url)", \(vendor.connection)}}
+            connections:
+              app: {app: \(vendor.name), url: "\(server.url)", \(vendor.connection.replacing("LOGIN", with: "\"\(server.url)\""))}
             syncs: {people: {connection: app, object: contacts, blanks: clear}}
             """)
+        if vendor.isConsented {
+            let connected = try program.connect("app")
+            try #require(connected.code == 0, "\(connected.out)")
+        }
         return server
     }
 
@@ -94,6 +115,9 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         try program.must("sync", "--full")
         #expect(try program.status("people")["deleted_in_app"] as? Int == 1)
         #expect(try program.status("people")["failed"] as? Int == 0)
+        #expect(try program.writes() == 0)
+        // Cursors and tokens that count no more cost a listing, and nothing else.
+        try server.people("POST", "forget")
         #expect(try program.writes() == 0)
         #expect(try server.violations == [])
     }
