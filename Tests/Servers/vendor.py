@@ -72,8 +72,8 @@ class Vendor:
     scheme = "Bearer"
     #: More requests at a time than these are refused.
     concurrency = 64
-    #: The PEM of the key that signs for a service account.
-    public_key = None
+    #: Where the test leaves `key.pub`, the key of a service account, in PEM.
+    folder = None
 
     def __init__(self, url):
         self.url, self.time, self.count = url, int(time.time()), 0
@@ -145,13 +145,11 @@ class Vendor:
         """Checks a service account's claims and its signature (RFC 7515, RS256)."""
         head, claims, signature = text.split(".")
         def bytes_of(part): return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-        with tempfile.TemporaryDirectory() as folder:
-            for name, data in (("sig", bytes_of(signature)), ("text", f"{head}.{claims}".encode()),
-                               ("key", self.public_key.encode())):
-                open(f"{folder}/{name}", "wb").write(data)
-            check = ["openssl", "dgst", "-sha256", "-verify", f"{folder}/key", "-signature",
-                     f"{folder}/sig", f"{folder}/text"]
-            if subprocess.run(check, capture_output=True).returncode != 0:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(bytes_of(signature))
+            file.flush()
+            check = ["openssl", "dgst", "-sha256", "-verify", f"{self.folder}/key.pub", "-signature", file.name]
+            if subprocess.run(check, input=f"{head}.{claims}".encode(), capture_output=True).returncode != 0:
                 raise Refused(400, {"error": "invalid_grant", "error_description": "signature"})
         self.claims(json.loads(bytes_of(claims)))
         return {}
@@ -262,6 +260,7 @@ def serve(vendor, port, ready):
         def log_message(self, *_): pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    vendor.folder = os.path.dirname(ready)
     open(ready, "w").close()
     server.serve_forever()
 

@@ -74,15 +74,6 @@ import Testing
         SELECT p.email, f.name FROM people p LEFT JOIN firms f ON f.id = p.firm ORDER BY p.email
         """
 
-    private func id(_ object: String, _ name: String) throws -> String {
-        let records = try #require(
-            try program.json("crm", "list", object)["results"] as? [[String: Any]])
-        let found = records.first { record in
-            (record["properties"] as? [String: String] ?? [:]).values.contains(name)
-        }
-        return try #require(found?["id"] as? String)
-    }
-
     @Test func `are translated on the way, in both directions`() throws {
         try server.sql(
             """
@@ -91,18 +82,22 @@ import Testing
             INSERT INTO sales (title, amount, firm, person) VALUES ('Big', 10, 2, 1);
             """)
         try program.must("crm", "create", "companies", "name=Cork", "domain=cork.example")
-        let cork = try id("companies", "Cork")
+        let cork = try program.id("companies", "Cork")
         try program.must(
             "crm", "create", "contacts", "email=c@cork.example", "associatedcompanyid=\(cork)")
         try program.must("sync")
         #expect(
             try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|Cork"])
-        let (acme, bolt) = (try id("companies", "Acme"), try id("companies", "Bolt"))
+        let (acme, bolt) = (
+            try program.id("companies", "Acme"), try program.id("companies", "Bolt")
+        )
         #expect(
             try program.contacts()["a@acme.example"]?["associatedcompanyid"] == acme)
-        let (deal, ann) = (try id("deals", "Big"), try id("contacts", "a@acme.example"))
-        #expect(try linked("deals", deal, "companies") == [bolt])
-        #expect(try linked("deals", deal, "contacts") == [ann])
+        let (deal, ann) = (
+            try program.id("deals", "Big"), try program.id("contacts", "a@acme.example")
+        )
+        #expect(try program.linked("deals", deal, "companies") == [bolt])
+        #expect(try program.linked("deals", deal, "contacts") == [ann])
         #expect(try program.writes() == 0)
 
         // Each side moves a link, and one is cleared.
@@ -111,9 +106,11 @@ import Testing
         try server.sql("UPDATE sales SET firm = 1, person = 2")
         try program.must("sync")
         #expect(try server.sql(Self.names).first == "a@acme.example|Cork")
-        #expect(try linked("deals", deal, "companies") == [acme])
+        #expect(try program.linked("deals", deal, "companies") == [acme])
         #expect(
-            try linked("deals", deal, "contacts") == [id("contacts", "c@cork.example")])
+            try program.linked("deals", deal, "contacts") == [
+                program.id("contacts", "c@cork.example")
+            ])
         try server.sql("UPDATE people SET firm = NULL WHERE email = 'c@cork.example'")
         try program.must("sync")
         #expect(
@@ -129,7 +126,7 @@ import Testing
             INSERT INTO people (email, firm) VALUES ('a@acme.example', 1);
             """)
         try program.must("crm", "create", "companies", "name=Cork", "domain=cork.example")
-        let cork = try id("companies", "Cork")
+        let cork = try program.id("companies", "Cork")
         try program.must(
             "crm", "create", "contacts", "email=c@cork.example", "associatedcompanyid=\(cork)")
         try program.must("sync")
@@ -145,7 +142,7 @@ import Testing
         #expect(try server.sql(Self.names) == ["a@acme.example|Acme", "c@cork.example|Cork"])
         #expect(
             try program.contacts()["a@acme.example"]?["associatedcompanyid"]
-                == id("companies", "Acme"))
+                == program.id("companies", "Acme"))
         #expect(try program.status("people")["links_waiting"] as? Int == 0)
         #expect(try program.writes() == 0)
     }
@@ -154,7 +151,7 @@ import Testing
     @Test func `wait for a record that is in the bin`() throws {
         try server.sql("INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example')")
         try program.must("sync")
-        let acme = try id("companies", "Acme")
+        let acme = try program.id("companies", "Acme")
         try program.must("crm", "delete", "companies", acme)
         try server.sql("INSERT INTO sales (title, firm) VALUES ('Big', 1)")
         try program.must("sync")
@@ -165,7 +162,7 @@ import Testing
         #expect(deals?.count == 1)
         try program.must("crm", "restore", "companies", acme)
         try program.must("sync")
-        #expect(try linked("deals", id("deals", "Bigger"), "companies") == [acme])
+        #expect(try program.linked("deals", program.id("deals", "Bigger"), "companies") == [acme])
         #expect(try program.status("sales")["links_waiting"] as? Int == 0)
     }
 
@@ -176,15 +173,11 @@ import Testing
             UPDATE firms SET parent = 3 - id;
             """)
         try program.must("sync")
-        let (acme, bolt) = (try id("companies", "Acme"), try id("companies", "Bolt"))
-        #expect(try linked("companies", acme, "companies") == [bolt])
+        let (acme, bolt) = (
+            try program.id("companies", "Acme"), try program.id("companies", "Bolt")
+        )
+        #expect(try program.linked("companies", acme, "companies") == [bolt])
         #expect(try program.writes() == 0)
         #expect(try server.sql("SELECT id, parent FROM firms ORDER BY id") == ["1|2", "2|1"])
-    }
-
-    private func linked(_ object: String, _ id: String, _ other: String) throws -> [String] {
-        let document = try program.json("crm", "show", object, id)
-        let all = document["associations"] as? [String: [[String: Any]]] ?? [:]
-        return (all[other] ?? []).compactMap { $0["id"] as? String }
     }
 }

@@ -91,6 +91,23 @@ final class Program {
         return contacts
     }
 
+    /// The id of the record of which a property has this value.
+    func id(_ object: String, _ value: String) throws -> String {
+        let records = try #require(
+            try json("crm", "list", object)["results"] as? [[String: Any]])
+        let found = records.first { record in
+            (record["properties"] as? [String: String] ?? [:]).values.contains(value)
+        }
+        return try #require(found?["id"] as? String)
+    }
+
+    /// The ids of what a record is associated with.
+    func linked(_ object: String, _ id: String, _ other: String) throws -> [String] {
+        let document = try json("crm", "show", object, id)
+        let all = document["associations"] as? [String: [[String: Any]]] ?? [:]
+        return (all[other] ?? []).compactMap { $0["id"] as? String }
+    }
+
     /// Runs a cycle of the syncs, or of all; how many records it wrote on either side.
     func writes(_ arguments: [String] = [], codes: [Int32] = [0]) throws -> Int {
         let result = try run(["sync", "--json"] + arguments)

@@ -4,10 +4,13 @@ import Testing
 /// One vendor whose description Tandem ships, and what is particular about it.
 struct Vendor: Sendable, CustomTestStringConvertible {
     let name: String
-    /// What the connection says besides `app` and `url`.
+    /// What the connection says besides `app`.
     let connection: String
     /// The object of its contacts, in its server.
     let contacts: String
+    /// Those of its companies and deals; no companies, no deals.
+    var firms = ""
+    var deals = ""
     /// Where the id of a contact is.
     let id: String
     /// What changes the first name in its own pages to `Changed`, as JSON.
@@ -25,29 +28,46 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         Vendor(
             name: "mailchimp",
             connection:
-                "api-key: 0123456789abcdef-us6, audience: f34247943d, status: transactional",
+                "url: URL, api-key: 0123456789abcdef-us6, audience: f34247943d, status: transactional",
             contacts: "members", id: "contact_id",
             edit: #"{"merge_fields": {"FNAME": "Changed"}}"#,
             more: "\n  - {crm: company, app: merge_fields/COMPANY}", laws: 13),
         Vendor(
-            name: "pipedrive", connection: "token: 0123456789abcdef, daily-points: 100000000",
-            contacts: "persons", id: "id", edit: #"{"name": "Changed Last3"}"#,
+            name: "pipedrive",
+            connection: "url: URL, token: 0123456789abcdef, daily-points: 100000000",
+            contacts: "persons", firms: "organizations", deals: "deals", id: "id",
+            edit: #"{"name": "Changed Last3"}"#,
             more:
                 "\n  - {crm: city, app: custom_fields/c17}\n  - {crm: state, app: custom_fields/c18}",
             laws: 13),
         Vendor(
             name: "odoo",
-            connection: "database: crm, username: tandem@example.com, password: s3cret",
-            contacts: "res.partner", id: "id", edit: #"{"name": "Changed Last3"}"#, laws: 13),
+            connection: "url: URL, database: crm, username: tandem@example.com, password: s3cret",
+            contacts: "res.partner", firms: "res.partner", deals: "crm.lead", id: "id",
+            edit: #"{"name": "Changed Last3"}"#, laws: 13),
         Vendor(
-            name: "graph", connection: "login: LOGIN, client-id: tandem", contacts: "contacts",
+            name: "graph", connection: "url: URL, login: URL, client-id: tandem",
+            contacts: "contacts",
             id: "id", edit: #"{"givenName": "Changed"}"#, isConsented: true, laws: 13),
         Vendor(
             name: "people",
             connection:
-                "login: LOGIN, tokens: LOGIN, client-id: tandem, client-secret: secret, points-per-minute: 100000000",
+                "url: URL, login: URL, tokens: URL, client-id: tandem, client-secret: secret, points-per-minute: 100000000",
             contacts: "people", id: "resourceName",
             edit: #"{"names": [{"givenName": "Changed", "familyName": "Last3"}]}"#,
+            isConsented: true, laws: 14),
+        Vendor(
+            name: "salesforce",
+            connection:
+                #"login: URL, client-id: tandem, grant: jwt-bearer, username: ann@example.com, private-key: "@key.pem""#,
+            contacts: "Contact", firms: "Account", deals: "Opportunity", id: "Id",
+            edit: #"{"FirstName": "Changed"}"#, laws: 14),
+        Vendor(
+            name: "zoho",
+            connection:
+                "login: URL, client-id: tandem, client-secret: secret, daily-credits: 100000000",
+            contacts: "Contacts", firms: "Accounts", deals: "Deals", id: "id",
+            edit: #"{"First_Name": "Changed"}"#,
             isConsented: true, laws: 14),
     ]
 }
@@ -61,25 +81,47 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
     private func start(_ vendor: Vendor, more: String = "") throws -> VendorServer {
         let server = try VendorServer(vendor.name, in: program)
-        let shipped = URL(filePath: #filePath).deletingLastPathComponent()
-            .appending(path: "../../mappings/\(vendor.name)/contacts.yaml").standardizedFileURL
-        let mapping = try String(contentsOf: shipped, encoding: .utf8)
-        try program.write(
-            "mappings/\(vendor.name)/contacts.yaml",
-            mapping.trimmingCharacters(in: .newlines) + more + "\n")
+        if !more.isEmpty {
+            let shipped = URL(filePath: #filePath).deletingLastPathComponent()
+                .appending(path: "../../mappings/\(vendor.name)/contacts.yaml")
+            let mapping = try String(contentsOf: shipped, encoding: .utf8)
+            try program.write(
+                "mappings/\(vendor.name)/contacts.yaml",
+                mapping.trimmingCharacters(in: .newlines) + more + "\n")
+        }
+        var syncs = ["people": "contacts"]
+        if !vendor.firms.isEmpty { syncs.merge(["firms": "companies", "deals": "deals"]) { $1 } }
+        let list = syncs.map { "\($0): {connection: app, object: \($1), blanks: clear}" }
         try program.write(
             "tandem.yaml",
             """
             mappings: mappings
             connections:
-              app: {app: \(vendor.name), url: "\(server.url)", \(vendor.connection.replacing("LOGIN", with: "\"\(server.url)\""))}
-            syncs: {people: {connection: app, object: contacts, blanks: clear}}
+              app: {app: \(vendor.name), \(vendor.connection.replacing("URL", with: "\"\(server.url)\""))}
+            syncs: {\(list.joined(separator: ", "))}
             """)
-        if vendor.isConsented {
-            let connected = try program.connect("app")
-            try #require(connected.code == 0, "\(connected.out)")
-        }
+        try makeKey()
+        try consent(vendor)
         return server
+    }
+
+    private func consent(_ vendor: Vendor) throws {
+        guard vendor.isConsented else { return }
+        let connected = try program.connect("app")
+        try #require(connected.code == 0, "\(connected.out)")
+    }
+
+    /// The key of a service account, for the program and for the server.
+    private func makeKey() throws {
+        for arguments in ["genrsa -out key.pem 2048", "rsa -in key.pem -pubout -out key.pub"] {
+            let openssl = Process()
+            openssl.executableURL = URL(filePath: "/usr/bin/env")
+            openssl.arguments = ["openssl"] + arguments.split(separator: " ").map(String.init)
+            openssl.currentDirectoryURL = program.folder
+            openssl.standardError = FileHandle.nullDevice
+            try openssl.run()
+            openssl.waitUntilExit()
+        }
     }
 
     @Test(arguments: Vendor.all) func `keeps the adapter laws`(_ vendor: Vendor) throws {
@@ -118,6 +160,46 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         #expect(try program.writes() == 0)
         // Cursors and tokens that count no more cost a listing, and nothing else.
         try server.people("POST", "forget")
+        #expect(try program.writes() == 0)
+        #expect(try server.violations == [])
+    }
+
+    @Test(arguments: Vendor.all.filter { !$0.firms.isEmpty })
+    func `carries companies and deals, and what they name`(_ vendor: Vendor) throws {
+        let server = try start(vendor)
+        try program.must(
+            "crm", "create", "companies", "name=Acme", "website=https://acme.example", "city=Oslo",
+            "phone=+47 1234567")
+        let acme = try program.id("companies", "Acme")
+        try program.must(
+            "crm", "create", "contacts", "email=ann@acme.example", "firstname=Ann", "lastname=Lee",
+            "associatedcompanyid=\(acme)")
+        try program.must(
+            "crm", "create", "deals", "dealname=Big", "amount=1200.5",
+            "closedate=2027-01-31T00:00:00Z", "dealstage=appointmentscheduled")
+        let big = try program.id("deals", "Big")
+        try program.must("crm", "associate", "deals", big, "companies", acme)
+        try program.must("sync")
+        #expect(try program.writes() == 0)
+        let firm = try server.record(vendor.firms, with: #":"Acme""#)
+        let key = try #require(firm[vendor.id].map { "\($0)" })
+        let contact = try server.record(vendor.contacts, with: "ann@acme.example")
+        #expect(try VendorServer.text(of: contact).contains(key))
+        let deal = try VendorServer.text(of: server.record(vendor.deals, with: #":"Big""#))
+        #expect(deal.contains("1200.5") && deal.contains("2027-01-31"), "\(deal)")
+
+        // Another CRM gets it all from there, with what belongs together.
+        let names = deal.contains(key)
+        for file in ["tandem.db", "tandem.db-wal", "tandem.db-shm"] {
+            try? FileManager.default.removeItem(at: program.file(file))
+        }
+        try consent(vendor)
+        try program.must("sync")
+        let there = try program.id("companies", "Acme")
+        #expect(try program.contacts()["ann@acme.example"]?["associatedcompanyid"] == there)
+        let copy = try program.id("deals", "Big")
+        #expect(try program.linked("deals", copy, "companies") == (names ? [there] : []))
+        #expect(names == (vendor.name != "odoo"))
         #expect(try program.writes() == 0)
         #expect(try server.violations == [])
     }
