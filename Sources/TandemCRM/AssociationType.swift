@@ -24,6 +24,9 @@ package struct AssociationType: Hashable, Sendable {
         + activities.flatMap { pair($0.0, $0.1, $0.2, $0.3, nil) }
         + pair(.companies, .companies, 13, 14, "Parent Company", "Child Company")
 
+    /// From a company to the one that it belongs to.
+    static let parentCompany = standard.first { $0.id == 14 }
+
     /// What makes a company a contact's primary one.
     static let primaryCompanyOfContacts = standard.first { $0.from == .contacts && $0.isPrimary }
 

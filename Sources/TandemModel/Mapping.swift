@@ -44,6 +44,8 @@ package struct FieldMapping: Hashable, Sendable {
     package var namePart: NamePart?
     /// The object whose record the field names: by its id in the app there, by that in the CRM here.
     package var association: ObjectName?
+    /// Which associations the field stands for, where not any.
+    package var label: String?
     /// The app refuses a record without it.
     package var isRequired: Bool
 
@@ -51,7 +53,7 @@ package struct FieldMapping: Hashable, Sendable {
         _ crm: PropertyName, _ app: AppField, type: ValueType = .string,
         direction: Direction = .both, rule: FieldRule = .overwrite,
         options: [String: String] = [:], template: String? = nil, namePart: NamePart? = nil,
-        association: ObjectName? = nil, isRequired: Bool = false
+        association: ObjectName? = nil, label: String? = nil, isRequired: Bool = false
     ) {
         self.crm = crm
         self.app = app
@@ -62,6 +64,7 @@ package struct FieldMapping: Hashable, Sendable {
         self.template = template
         self.namePart = namePart
         self.association = association
+        self.label = label
         self.isRequired = isRequired
     }
 }

@@ -97,6 +97,6 @@ extension FieldMapping {
         let options = options.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         return "\(crm):\(app):\(type.rawValue):\(direction.rawValue):\(rule.rawValue):"
             + "\(options.joined(separator: "&")):\(template ?? ""):\(namePart?.rawValue ?? "")"
-            + (association.map { ":\($0)" } ?? "")
+            + (association.map { ":\($0)" } ?? "") + (label.map { ":\($0)" } ?? "")
     }
 }

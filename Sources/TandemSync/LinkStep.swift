@@ -14,6 +14,8 @@ struct LinkStep {
     private let tx: CycleTransaction
     /// Properties that the CRM has; a link without one is an association.
     private let properties: [PropertyName: PropertyDefinition]
+    /// What those without a property are in the CRM; one whose label has gone is left alone.
+    private let types: [PropertyName: LinkType]
 
     /// A field whose record has no counterpart yet.
     struct Wait: Hashable {
@@ -35,6 +37,12 @@ struct LinkStep {
         }
         self.targets = targets
         properties = fields.isEmpty ? [:] : tx.writer.schema.objects[sync.object] ?? [:]
+        types = try fields.reduce(into: [:]) { types, field in
+            guard let object = field.association else { return }
+            types[field.crm] = LinkType(
+                from: sync.object, to: object, label: field.label,
+                among: try tx.crm.associationTypes(from: sync.object, to: object))
+        }
     }
 
     func has(_ property: PropertyName) -> Bool { fields.contains { $0.crm == property } }
@@ -44,6 +52,10 @@ struct LinkStep {
         var waits: [Wait] = []
         for field in fields {
             guard let object = field.association else { continue }
+            if properties[field.crm] == nil && types[field.crm] == nil {
+                values[field.crm] = nil
+                continue
+            }
             let linked = try current(field, values, record, pair)
             values[field.crm] = linked == nil ? "" : nil
             guard let linked else { continue }
@@ -66,8 +78,9 @@ struct LinkStep {
             let number = values[field.crm].flatMap { Int64($0) }
             return try number.map { try tx.crm.current(RecordID($0)) }
         }
+        guard let type = types[field.crm] else { return nil }
         let preferred = try pair.appBase[field.crm].flatMap { try crmID(of: $0, object) }
-        return try tx.crm.link(of: record.id, to: object, preferring: preferred)
+        return try tx.crm.link(of: record.id, to: object, type, preferring: preferred)
     }
 
     /// Values for the CRM: those of properties in its own ids, and links that no property holds.
@@ -102,8 +115,9 @@ struct LinkStep {
         throws
     {
         for (field, target) in links {
+            guard let type = types[field.crm] else { continue }
             let old = try current(field, [:], record, pair)
-            try tx.writer.setLink(of: record.id, from: old, to: target)
+            try tx.writer.setLink(of: record.id, type, from: old, to: target)
         }
     }
 

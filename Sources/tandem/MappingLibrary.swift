@@ -131,7 +131,7 @@ struct MappingReader {
 
     private static let fieldKeys = [
         "crm", "app", "type", "direction", "rule", "options", "template", "name-part",
-        "association", "required",
+        "association", "label", "required",
     ]
 
     func mapping(_ root: Node) -> ObjectMapping? {
@@ -147,6 +147,14 @@ struct MappingReader {
             return nil
         }
         let fields = list.compactMap(field)
+        for (field, node) in zip(fields, list) where field.label == nil {
+            if field.association == object && object != .companies {
+                problems.add(
+                    node,
+                    "`\(field.crm)`: `label` is missing; of two \(object) that belong together, only "
+                        + "an association's label says which one names the other")
+            }
+        }
         for (name, twins) in Dictionary(grouping: fields, by: \.crm) where twins.count > 1 {
             problems.add(reader["fields"], "`fields`: `\(name)` is mapped \(twins.count) times")
         }
@@ -181,6 +189,7 @@ struct MappingReader {
             template: reader.text("template"),
             namePart: reader.word("name-part", as: NamePart.self),
             association: reader.text("association").map { ObjectName($0) },
+            label: reader.text("label"),
             isRequired: reader.flag("required") ?? false)
     }
 }

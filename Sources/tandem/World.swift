@@ -32,10 +32,36 @@ struct World {
                 return nil
             } catch { return "\(named.place): filter: \(error)" }
         }
-        if !unknown.isEmpty { throw CommandFailure.configuration(unknown.joined(separator: "\n")) }
+        let problems = try unknown + unknownLabels(configuration, store)
+        if !problems.isEmpty {
+            throw CommandFailure.configuration(problems.joined(separator: "\n"))
+        }
         return World(
             configuration: configuration, database: database, store: store,
             vault: (database, configuration.store + ".key"))
+    }
+
+    /// Association fields whose label no association between the two objects has.
+    private static func unknownLabels(_ configuration: Configuration, _ store: CRMStore) throws
+        -> [String]
+    {
+        try store.database.read { connection in
+            let reader = store.reader(in: connection)
+            return try configuration.syncs.flatMap { sync in
+                try sync.mapping.fields.compactMap { field -> String? in
+                    guard let object = field.association, let label = field.label else {
+                        return nil
+                    }
+                    let known = try reader.associationTypes(from: sync.object, to: object)
+                        .compactMap(\.label)
+                    if known.contains(label) { return nil }
+                    return "\(sync.name): `\(field.crm)`: no association of \(sync.object) with "
+                        + "\(object) has the label `\(label)`"
+                        + suggestion(for: label, in: known)
+                        + "; `tandem crm labels \(sync.object) \(object)` lists them, and adds one"
+                }
+            }
+        }
     }
 
     private static func openDatabase(_ path: String) throws -> SQLiteDatabase {

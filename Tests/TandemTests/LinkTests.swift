@@ -166,6 +166,40 @@ import Testing
         #expect(try program.status("sales")["links_waiting"] as? Int == 0)
     }
 
+    /// Who belongs to whom is no matter of the other one's field.
+    @Test func `tell a parent from its child`() throws {
+        try server.sql(
+            """
+            INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example'), ('Bolt', 'bolt.example'),
+            ('Cork', 'cork.example');
+            UPDATE firms SET parent = 2 WHERE id = 1;
+            """)
+        try program.must("sync")
+        #expect(try program.writes() == 0)
+        #expect(
+            try server.sql("SELECT id, parent FROM firms ORDER BY id") == ["1|2", "2|", "3|"])
+        // The CRM moves it, and associates two firms that are no parent and child.
+        let (acme, cork) = (
+            try program.id("companies", "Acme"), try program.id("companies", "Cork")
+        )
+        let bolt = try program.id("companies", "Bolt")
+        let child = try #require(
+            try program.must("crm", "labels", "companies", "companies").firstMatch(
+                of: #/(?m)^14\s+(.*?)\s\s/#))
+        try program.must("crm", "associate", "companies", acme, "companies", bolt, "--remove")
+        try program.must(
+            "crm", "associate", "companies", acme, "companies", cork, "--label", String(child.1))
+        try program.must("crm", "associate", "companies", bolt, "companies", cork)
+        try program.must("sync")
+        #expect(
+            try server.sql("SELECT id, parent FROM firms ORDER BY id") == ["1|3", "2|", "3|"])
+        try server.sql("UPDATE firms SET parent = NULL")
+        try program.must("sync")
+        #expect(try program.linked("companies", acme, "companies").isEmpty)
+        #expect(try program.linked("companies", bolt, "companies") == [cork])
+        #expect(try program.writes() == 0)
+    }
+
     @Test func `may go round in a circle`() throws {
         try server.sql(
             """
