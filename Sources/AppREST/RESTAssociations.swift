@@ -37,7 +37,8 @@ extension RESTApp {
             }
             for json in found {
                 guard let from = json.at(how.from)?.field else { continue }
-                targets[AppRecordID(from)] = FieldPath(how.to).value(in: json)?.field ?? ""
+                let places = how.to.lazy.compactMap { FieldPath($0).value(in: json)?.field }
+                targets[AppRecordID(from)] = places.first ?? ""
             }
         }
         return targets
@@ -56,8 +57,8 @@ extension RESTApp {
             guard let wanted = values[field] else { continue }
             let held = try await targets(of: [id], how)[id] ?? ""
             if held == wanted { continue }
-            if !held.isEmpty { try await call(how.clear, id, held) }
             if !wanted.isEmpty { try await call(how.set, id, wanted) }
+            if !held.isEmpty { try await call(how.clear, id, held) }
         }
     }
 

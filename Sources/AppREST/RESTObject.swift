@@ -208,14 +208,15 @@ extension RESTDescription {
     package struct Association: Hashable, Sendable {
         /// Asks for several records' targets at once, by `{ids}`.
         package let read: BatchRead
-        /// In an element: the record, and what it is associated with.
+        /// In an element: the record, and where what it is associated with may be; the first that is
+        /// there holds.
         package let from: String
-        package let to: String
+        package let to: [String]
         /// With `{id}` and `{value}`, like ``clear``.
         package let set: Call
         package let clear: Call
 
-        package init(read: BatchRead, from: String, to: String, set: Call, clear: Call) {
+        package init(read: BatchRead, from: String, to: [String], set: Call, clear: Call) {
             self.read = read
             self.from = from
             self.to = to

@@ -83,6 +83,10 @@ extension RESTApp {
             }
         }
         do {
+            // Nothing of it may be the record's own.
+            if case .update(let id, _) = write.kind, arguments.values.isEmpty {
+                return await associated(.accepted(id), write)
+            }
             let outcome = await judged(try await connection.send(call, arguments), write)
             return await associated(outcome, write)
         } catch { return Self.outcome(of: error) }

@@ -261,9 +261,10 @@ struct ObjectReader {
             let read = batchRead(said), let (set, _) = calls.call(said, "set"),
             let (clear, _) = calls.call(said, "clear")
         else { return nil }
+        if said["to"] == nil { problems.add(said.node, "`\(name)`: `to` is missing") }
         return .init(
             read: read, from: said.requiredText("from", example: "/from/id"),
-            to: said.requiredText("to", example: "/to/0/id"), set: set, clear: clear)
+            to: said.texts("to") ?? [], set: set, clear: clear)
     }
 }
 

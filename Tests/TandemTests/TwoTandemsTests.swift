@@ -23,7 +23,7 @@ import Testing
             syncs:
               people: {connection: other, object: contacts}
               firms: {connection: other, object: companies}
-              deals: {connection: other, object: deals}
+              deals: {connection: other, object: deals, blanks: clear}
             """)
     }
 
@@ -107,6 +107,48 @@ import Testing
         #expect(try here.status("people")["deleted_in_app"] as? Int == 1)
         try here.must("resync-deleted", "people", "--in", "app", "--all")
         #expect(try contacts(here) == contacts(there))
+        #expect(try sync("--full") == 0)
+    }
+
+    /// Each side names companies and contacts by numbers of its own; an association is made and ended by
+    /// calls, and is no change of the deal.
+    @Test func `agree on what a deal is about`() throws {
+        try serve()
+        try here.write("in.csv", people("Here", 0..<2))
+        try here.must("crm", "import", "contacts", "in.csv")
+        for (name, program) in [("Acme", there), ("Bolt", there), ("Cork", here)] {
+            try program.must(
+                "crm", "create", "companies", "name=\(name)", "domain=\(name).example")
+        }
+        try here.must("crm", "create", "deals", "dealname=Big", "amount=5")
+        try sync()
+        func firm(_ name: String, _ program: Program) throws -> String {
+            try program.id("companies", name)
+        }
+        func about(_ object: String, _ program: Program) throws -> [String] {
+            try program.linked("deals", program.id("deals", "Big"), object)
+        }
+        let big = try here.id("deals", "Big")
+        let person = try here.id("contacts", "p1@example.com")
+        try here.must("crm", "associate", "deals", big, "companies", firm("Cork", here))
+        try here.must("crm", "associate", "deals", big, "contacts", person)
+        try sync()
+        #expect(try about("companies", there) == [firm("Cork", there)])
+        #expect(try about("contacts", there) == [there.id("contacts", "p1@example.com")])
+        #expect(try sync() == 0)
+
+        // The other side has another primary company, and one more besides.
+        let there1 = try there.id("deals", "Big")
+        let (acme, bolt) = (try firm("Acme", there), try firm("Bolt", there))
+        try there.must("crm", "associate", "deals", there1, "companies", acme)
+        try there.must(
+            "crm", "associate", "deals", there1, "companies", bolt, "--label", "Primary")
+        try sync("--full")
+        #expect(try about("companies", here) == [firm("Bolt", here)])
+        #expect(try Set(about("companies", there)) == [acme, bolt, firm("Cork", there)])
+        try here.must("crm", "associate", "deals", big, "contacts", person, "--remove")
+        try sync()
+        #expect(try about("contacts", there).isEmpty)
         #expect(try sync("--full") == 0)
     }
 
