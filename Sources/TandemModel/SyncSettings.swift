@@ -79,6 +79,20 @@ package struct SyncSettings: Hashable, Sendable {
         }
     }
 
+    /// The same for an app that does not let some fields be written: they flow to the CRM only.
+    package func respecting(readOnly: Set<AppField>) -> SyncSettings {
+        if readOnly.isEmpty { return self }
+        var settings = self
+        settings.mapping.fields = mapping.fields.compactMap { field in
+            guard readOnly.contains(field.app) else { return field }
+            guard let direction = field.direction.intersection(.toCRM) else { return nil }
+            var field = field
+            field.direction = direction
+            return field
+        }
+        return settings
+    }
+
     /// A text that differs whenever a setting that can change a plan differs.
     package var fingerprint: String {
         let fields = mapping.fields.map(\.fingerprint).joined(separator: ",")

@@ -5,11 +5,11 @@ package import TandemModel
 
 /// Brings the CRM store and one object of one app into agreement, once.
 ///
-/// Start reading here: ``work(_:isFull:)`` is the whole story, and each file beside this one tells
+/// Start reading here: ``work(_:startsAnew:)`` is the whole story, and each file beside this one tells
 /// what one of its lines means. A crash at any point loses nothing and repeats nothing, because
 /// nothing is queued: the next cycle observes and plans again.
 package struct Cycle: Sendable {
-    let sync: SyncSettings
+    private(set) var sync: SyncSettings
     let app: any App
     let store: CRMStore
     let surroundings: Surroundings
@@ -64,8 +64,16 @@ package struct Cycle: Sendable {
 
     private func work(_ run: inout CycleRun, isFull: Bool) async throws {
         try await app.prepare()
+        let startsAnew = isFull || startsAnew(run)
+        if startsAnew { try await askApp(&run) }
+        var cycle = self
+        cycle.sync = sync.respecting(readOnly: run.state.readOnly)
+        try await cycle.work(&run, startsAnew: startsAnew)
+    }
+
+    private func work(_ run: inout CycleRun, startsAnew: Bool) async throws {
         try followSettings(&run)
-        try await observeApp(&run, isFull: isFull)
+        try await observeApp(&run, startsAnew: startsAnew)
         try observeCRM(&run)
         try await settleIntents(&run)
         try completeLinks(run)
@@ -114,8 +122,9 @@ extension Cycle {
                 report.stop = .isBusy
                 return .left(report)
             }
-            // Only the holder of the lease may take over changed settings.
-            let state = try syncs.adopt(sync)
+            guard let state = try syncs.state(sync.name) else {
+                throw DatabaseFailure(.failed, "sync \(sync.name) was not registered")
+            }
             let generation = state.generation + 1
             try SyncTable(connection).set("generation", .integer(generation), of: state.id)
             let run = try connection.row(

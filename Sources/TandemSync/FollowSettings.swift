@@ -8,6 +8,8 @@ import TandemModel
 /// pairs have followed.
 extension Cycle {
     func followSettings(_ run: inout CycleRun) throws {
+        // Only the holder of the lease may take over changed settings.
+        run.state = try transaction(run) { tx in try tx.syncs.adopt(sync) }
         while let replan = run.state.replan {
             try leaveIfStopping()
             try transaction(run) { tx in

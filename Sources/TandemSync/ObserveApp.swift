@@ -8,33 +8,41 @@ extension Cycle {
     ///
     /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
     ///   missing that it looks like an accident.
-    func observeApp(_ run: inout CycleRun, isFull: Bool) async throws {
-        let period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
-        let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
-        let startsAnew =
-            isFull || run.state.isInitial || run.state.cursor == nil
-            || surroundings.now() >= sweepAt
-        if startsAnew { try await checkAccount(run) }
+    func observeApp(_ run: inout CycleRun, startsAnew: Bool) async throws {
         do {
             try await list(since: startsAnew ? nil : run.state.cursor, &run)
         } catch AppError.cursorExpired {
             run.report.count("cursor-expired")
-            try await checkAccount(run)
+            try await askApp(&run)
             try await list(since: nil, &run)
         }
         try judgeMissing(run)
         try await recheck(&run)
     }
 
-    private func checkAccount(_ run: CycleRun) async throws {
+    /// Whether the app is to be listed from the start.
+    func startsAnew(_ run: CycleRun) -> Bool {
+        let period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
+        let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
+        return run.state.isInitial || run.state.cursor == nil || surroundings.now() >= sweepAt
+    }
+
+    /// Asks the app whose account it is, and what it lets be written.
+    ///
+    /// - Throws: ``AppError`` if it does not say; ``RailStop`` if it is another account.
+    func askApp(_ run: inout CycleRun) async throws {
         let profile = try await app.profile()
+        let readOnly = profile.fields.filter { !$0.isWritable }.map(\.field.text).sorted()
         try transaction(run) { tx in
             if let known = run.state.account, known != profile.account {
                 try letThrough(
                     .otherAccount, records: 0, of: 0, detail: "\(known) -> \(profile.account)", tx)
             }
             try tx.syncs.set("account", .text(profile.account), of: tx.syncID)
+            try tx.syncs.set(
+                "read_only", .text(readOnly.joined(separator: "\n")), of: tx.syncID)
         }
+        try reload(&run)
     }
 
     private func list(since cursor: Cursor?, _ run: inout CycleRun) async throws {

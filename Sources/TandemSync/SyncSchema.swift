@@ -219,7 +219,9 @@ package enum SyncSchema {
                     used {integer} NOT NULL,
                     PRIMARY KEY (connection, window_seconds, slot)
                 ) {clustered}
-                """
+                """,
+                // Fields that the app does not let be written, one in a line.
+                "ALTER TABLE sync ADD COLUMN read_only TEXT",
             ]),
     ]
 }

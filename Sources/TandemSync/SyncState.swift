@@ -22,6 +22,8 @@ package struct SyncState: Hashable, Sendable {
     package let problem: Problem?
     /// Settings that changed and that not every pair has followed yet.
     package let replan: Replan?
+    /// Fields that the app does not let be written, as it said when it was last asked.
+    package let readOnly: Set<AppField>
 
     package struct Replan: Hashable, Sendable {
         /// The last pair that has followed.
@@ -57,7 +59,7 @@ package struct SyncTable {
             """
             SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
             finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
-            swept_at, replan_after, replan_fields, replan_wider
+            swept_at, replan_after, replan_fields, replan_wider, read_only
             FROM sync WHERE name = ?
             """, [.text(name.text)], Self.state)
     }
@@ -86,7 +88,8 @@ package struct SyncTable {
             cursor: row.text(4).map { Cursor($0) }, generation: row.integer(5) ?? 0,
             crmSequence: row.integer(6), account: row.text(7), readAt: moment(8),
             sweptAt: moment(15),
-            finding: finding, problem: problem, replan: replan)
+            finding: finding, problem: problem, replan: replan,
+            readOnly: Set((row.text(19) ?? "").split(separator: "\n").map { .init(String($0)) }))
     }
 
     /// Makes sure that the store knows a sync.

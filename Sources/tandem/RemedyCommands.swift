@@ -216,7 +216,7 @@ private func turn(_ names: [String], on isOn: Bool, _ shared: SharedOptions) asy
         let chosen = try world.syncs(names)
         try world.database.write { connection in
             for sync in chosen {
-                _ = try SyncTable(connection).adopt(sync)
+                _ = try SyncTable(connection).register(sync)
                 _ = try SyncTable(connection).turn(on: isOn, sync.name)
             }
         }

@@ -232,7 +232,7 @@ struct CheckCommand: AsyncParsableCommand {
         var notes: [String] = []
         let writes = direction?.allows(writingTo: .app) ?? false
         if writes && !schema.isWritable {
-            notes.append("the app does not let it be written: map it with `direction: to-crm`")
+            notes.append("the app does not let it be written: it flows to the CRM only")
         }
         if let type = schema.type, !field.type.canHold(type) {
             notes.append(
