@@ -5,13 +5,14 @@ package struct LinkType: Hashable, Sendable {
     /// The type from the record to what it names; `nil` if any association is such a link.
     let type: AssociationType?
 
+    /// `nil` if no type has this label, or if the two are one object and nothing tells a record from
+    /// what it names.
+    ///
     /// - Parameters:
     ///   - from: The object whose records have the field.
     ///   - to: The object that is named.
     ///   - label: Which associations are meant; `nil` for any.
     ///   - types: Those between the two.
-    /// - Returns: `nil` if no type has this label, or if the two are one object and nothing tells a
-    ///   record from what it names.
     package init?(
         from: ObjectName, to: ObjectName, label: String?, among types: [AssociationType]
     ) {

@@ -59,7 +59,7 @@ struct LinkStep {
             let linked = try current(field, values, record, pair)
             values[field.crm] = linked == nil ? "" : nil
             guard let linked else { continue }
-            if let id = try appID(of: linked, object) {
+            if let id = try appID(of: linked, object, since: pair.appBase[field.crm]) {
                 values[field.crm] = id.text
             } else {
                 waits.append(
@@ -121,10 +121,16 @@ struct LinkStep {
         }
     }
 
-    private func appID(of id: RecordID, _ object: ObjectName) throws -> AppRecordID? {
-        guard let pair = try targets[object]?.pair(crm: id), pair.appPresence == .present else {
-            return nil
-        }
+    /// The app's id of a record.
+    ///
+    /// One that is gone there is still what the CRM has named all along, if it was so when both sides
+    /// last agreed: only the app can have moved since.
+    private func appID(of id: RecordID, _ object: ObjectName, since base: String?) throws
+        -> AppRecordID?
+    {
+        guard let pair = try targets[object]?.pair(crm: id),
+            pair.appPresence == .present || base != nil && pair.appID?.text == base
+        else { return nil }
         return pair.appID
     }
 

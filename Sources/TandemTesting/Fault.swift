@@ -4,7 +4,9 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case trims, changesCase = "changes-case", reformatsPhones = "reformats-phones", truncates
     case rejectsOption = "rejects-option", requiresField = "requires-field"
     case limitsLength = "limits-length", uniqueEmail = "unique-email"
-    case automation, omitsField = "omits-field"
+    case automation, omitsField = "omits-field", readOnlyField = "read-only-field"
+    // Fields that name another record.
+    case danglingLink = "dangling-link", rejectsLink = "rejects-link"
     // Reading.
     case staleRead = "stale-read", searchLag = "search-lag", coarseTime = "coarse-time"
     case equalTimes = "equal-times", clockSkew = "clock-skew", clockJump = "clock-jump"

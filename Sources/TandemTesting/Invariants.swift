@@ -13,8 +13,9 @@ extension SimWorld {
             let records = try reader.records(of: object, after: RecordID(0), limit: 10_000)
             let living = Dictionary(uniqueKeysWithValues: records.map { ($0.id, $0) })
             var lost: Set<String> = []
-            for (index, sync) in settings.enumerated() {
-                guard let state = try SyncTable(connection).state(sync.name) else { continue }
+            for (index, said) in settings.enumerated() {
+                guard let state = try SyncTable(connection).state(said.name) else { continue }
+                let sync = said.respecting(readOnly: state.readOnly)
                 let pairs = try PairTable(connection: connection, syncID: state.id)
                     .select("sync_id = ? ORDER BY id", [.integer(state.id)])
                 for entry in try journal(of: state.id, in: connection) {
@@ -31,6 +32,7 @@ extension SimWorld {
                     }
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
+                try checkLinks(pairs, sync, servers[index], reader)
                 checkCoverage(pairs, sync, servers[index], living)
                 checkServer(servers[index], sync)
             }
@@ -75,7 +77,7 @@ extension SimWorld {
         else { return violate("I12", "\(name) is in sync with a record that is gone") }
         let mapped = sync.mapping.crmValues(of: app.values)
         let crm = sync.mapping.view(of: record.properties)
-        for field in sync.mapping.fields {
+        for field in sync.mapping.fields where field.association == nil {
             guard let now = mapped.values[field.crm] else { continue }
             // A field that the app kept to itself, in the listing and in the read, is not known.
             let isOmitted =
@@ -97,6 +99,40 @@ extension SimWorld {
             if !field.type.equal(taken, now) && !field.type.equal(ours, now) {
                 violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
             }
+        }
+    }
+
+    /// I3: two companies belong together on both sides, unless one of them is only on one side.
+    private func checkLinks(
+        _ pairs: [Pair], _ sync: SyncSettings, _ server: SimServer, _ reader: CRMReader
+    ) throws {
+        guard let field = sync.mapping.fields.first(where: { $0.association != nil }),
+            sync.direction == .both, field.direction == .both, field.rule == .overwrite,
+            let type = try Self.parent(reader)
+        else { return }
+        let records = server.with { state, _ in state.records }
+        var there: [RecordID: String] = [:]
+        for pair in pairs where pair.appPresence == .present {
+            guard let id = pair.crmID, try reader.record(id)?.archivedAt == nil else { continue }
+            there[id] = pair.appID?.text
+        }
+        for pair in pairs where pair.state == .inSync {
+            guard let id = pair.crmID, let app = records[pair.appID ?? ""] else { continue }
+            let boss = app.values[field.app] ?? ""
+            let parent = try reader.link(
+                of: id, to: object, type,
+                preferring: there.first { $0.value == boss }?.key)
+            guard boss.isEmpty || there.values.contains(boss) else { continue }
+            let ours = parent.map { there[$0] ?? "" } ?? ""
+            // What has no counterpart is waited for; what had one when both sides agreed is not.
+            let hadOne = pairs.contains { target in
+                target.crmID == parent && target.appID?.text == pair.appBase[field.crm]
+            }
+            if parent != nil && ours.isEmpty && (!hadOne || boss.isEmpty) { continue }
+            let isDropped = boss.isEmpty && pair.appBase[field.crm] == ""
+            let isKept = sync.blanks == .keep && (ours.isEmpty || boss.isEmpty)
+            if ours == boss || isDropped || isKept { continue }
+            violate("I3", "\(sync.name) \(id): belongs to `\(ours)`, in the app to `\(boss)`")
         }
     }
 
@@ -150,6 +186,9 @@ extension SimWorld {
         }
         for (id, record) in records where !(record.values["unmapped"] ?? "").hasPrefix("u") {
             violate("I8", "\(server.name) \(id): the unmapped field changed")
+        }
+        if let forbidden = server.with({ state, _ in state.forbiddenWrites.first }) {
+            violate("I2", "\(server.name) was told what it does not let be written: \(forbidden)")
         }
         if sync.deletions == .track && deletes > 0 {
             violate("I9", "\(server.name): \(deletes) records were deleted")

@@ -18,7 +18,11 @@ package struct SimApp: App {
 
     package func profile() async throws(AppError) -> AppProfile {
         try reach("profile")
-        return AppProfile(account: server.name, summary: "simulated", fields: [])
+        let isLocked = server.with { state, _ in state.holds(.readOnlyField, when: true) }
+        let fields = SimServer.State.fields.map { field in
+            FieldSchema(field, isWritable: !(isLocked && field == "title"))
+        }
+        return AppProfile(account: server.name, summary: "simulated", fields: fields)
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
@@ -138,7 +142,7 @@ extension SimServer.State {
         if profile.safety == .clientID, let known = shown(AppRecordID(key), now: now) {
             return .exists(known)
         }
-        if let refusal = refusal(of: values, for: nil) { return .refused(refusal) }
+        if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
         let id = insert(values, id: own, key: key, isOurs: true, now: now)
         return answer(id, now: now)
@@ -149,7 +153,7 @@ extension SimServer.State {
     ) -> WriteOutcome {
         guard let record = records[id], !record.isDeleted else { return .gone }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
-        if let refusal = refusal(of: values, for: id) { return .refused(refusal) }
+        if let refusal = refusal(ofOurs: values, for: id) { return .refused(refusal) }
         if values.allSatisfy({ record.values[$0.key] ?? "" == $0.value }) {
             redundantWrites.append("\(id): \(values)")
         }
@@ -168,6 +172,7 @@ extension SimServer.State {
         }
         records[id]?.isDeleted = true
         log.append((id, true))
+        unlink(id, now: now)
         return .deleted
     }
 

@@ -20,6 +20,7 @@ enum SimMapping {
                 FieldMapping("phone", "tel", type: .phone), FieldMapping("industry", "org"),
                 FieldMapping("description", "title"), FieldMapping("city", "town"),
                 FieldMapping("state", "last"),
+                FieldMapping("parent", "boss", association: .companies),
             ]
         for index in fields.indices.dropFirst(3) where random.chance(0.1) {
             fields[index].direction = random.pick([.toCRM, .toApp])

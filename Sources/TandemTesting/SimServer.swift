@@ -84,6 +84,8 @@ package final class SimServer: Sendable {
         var writeCalls = 0
         var deletes = 0
         var redundantWrites: [String] = []
+        /// Fields that were written although the app had said that it does not let them.
+        var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
     }
 
@@ -168,6 +170,20 @@ extension SimServer.State {
         return nil
     }
 
+    /// As ``refusal(of:for:)``, for what comes through the interface and not from the app's own pages.
+    mutating func refusal(ofOurs values: [AppField: String], for id: AppRecordID?) -> Refusal? {
+        if profile.faults.contains(.readOnlyField), let title = values["title"] {
+            forbiddenWrites.append("\(id ?? "new"): \(title)")
+        }
+        if let boss = values["boss"], !boss.isEmpty {
+            let target = records[AppRecordID(boss)]
+            if target?.isDeleted ?? true, holds(.rejectsLink, when: true) {
+                return Refusal(.associationMissing, "boss: there is no \(boss)")
+            }
+        }
+        return refusal(of: values, for: id)
+    }
+
     mutating func insert(
         _ values: [AppField: String], id: AppRecordID?, key: String?, isOurs: Bool, now: Int64
     ) -> AppRecordID {
@@ -227,6 +243,13 @@ extension SimServer.State {
         log.append((id, true))
     }
 
+    /// Who named a record that is gone names none any more, unless the app leaves that to others.
+    mutating func unlink(_ id: AppRecordID, now: Int64) {
+        let naming = living.filter { records[$0]?.values["boss"] == id.text }
+        if holds(.danglingLink, when: !naming.isEmpty) { return }
+        for other in naming { change(other, ["boss": ""], isOurs: false, now: now) }
+    }
+
     /// Brings back what was there before the app was wiped.
     mutating func restore(_ backup: [AppRecordID: SimServer.Record], now: Int64) {
         for (id, record) in backup.sorted(by: { $0.key < $1.key }) where !record.isDeleted {
@@ -263,10 +286,13 @@ extension SimServer.State {
             modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset))
     }
 
+    static let fields: [AppField] = [
+        "mail", "first", "last", "tel", "org", "title", "town", "stage", "boss",
+    ]
+
     /// The fields a read shows; one that was never filled is blank.
     static func face(of values: [AppField: String]) -> [AppField: String] {
-        let fields: [AppField] = ["mail", "first", "last", "tel", "org", "title", "town", "stage"]
-        return fields.reduce(into: [:]) { $0[$1] = values[$1] ?? "" }
+        fields.reduce(into: [:]) { $0[$1] = values[$1] ?? "" }
     }
 
     var living: [AppRecordID] { records.filter { !$0.value.isDeleted }.keys.sorted() }

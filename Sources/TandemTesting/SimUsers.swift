@@ -7,6 +7,7 @@ extension SimWorld {
     /// One thing that somebody does somewhere.
     func actRandomly(onApp: Bool = true) {
         let server = random.pick(servers)
+        if object == .companies && random.chance(0.3) { return link(server, onApp: onApp) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
@@ -126,6 +127,40 @@ extension SimWorld {
         }
     }
 
+    /// Somebody says on one side which company another one belongs to, or that it belongs to none.
+    private func link(_ server: SimServer, onApp: Bool) {
+        if onApp && random.chance(0.5) { return linkInApp(server) }
+        let isCleared = random.chance(0.2)
+        inCRM("belongs to \(isCleared ? "none" : "another one")") { reader, writer in
+            guard let record = try someRecord(reader), let parent = try someRecord(reader),
+                parent.id != record.id, let type = try Self.parent(reader)
+            else { return nil }
+            let old = try reader.link(of: record.id, to: object, type, preferring: nil)
+            try writer.setLink(of: record.id, type, from: old, to: isCleared ? nil : parent.id)
+            return record.id
+        }
+    }
+
+    static func parent(_ reader: CRMReader) throws -> LinkType? {
+        LinkType(
+            from: .companies, to: .companies, label: nil,
+            among: try reader.associationTypes(from: .companies, to: .companies))
+    }
+
+    private func linkInApp(_ server: SimServer) {
+        let (pick, isCleared) = (random.next(), random.chance(0.2))
+        let told = server.with { state, now -> String? in
+            let ids = state.living
+            guard ids.count > 1 else { return nil }
+            let child = Int(pick % UInt64(ids.count))
+            let boss = ids[(child + 1 + Int(pick / 97 % UInt64(ids.count - 1))) % ids.count]
+            state.change(
+                ids[child], ["boss": isCleared ? "" : boss.text], isOurs: false, now: now)
+            return "\(ids[child]) belongs to \(isCleared ? "none" : boss.text)"
+        }
+        if let told { say("\(server.name) user: \(told)") }
+    }
+
     private func deleteInCRM() {
         inCRM("deleted") { reader, writer in
             guard let record = try someRecord(reader) else { return nil }
@@ -190,10 +225,11 @@ extension SimWorld {
 
     private func deleteInApp(_ server: SimServer) {
         let pick = random.next()
-        let id = server.with { state, _ -> AppRecordID? in
+        let id = server.with { state, now -> AppRecordID? in
             guard !state.living.isEmpty else { return nil }
             let id = state.living[Int(pick % UInt64(state.living.count))]
             state.remove(id)
+            state.unlink(id, now: now)
             return id
         }
         collectEdits()
@@ -218,11 +254,12 @@ extension SimWorld {
     /// Two records become one of them, which keeps its own values.
     private func mergeInApp(_ server: SimServer) {
         let pick = random.next()
-        let ids = server.with { state, _ -> [AppRecordID] in
+        let ids = server.with { state, now -> [AppRecordID] in
             let ids = state.living
             guard ids.count > 2, state.strikes(.mergedAway, rate: 0.5) else { return [] }
             let loser = Int(pick % UInt64(ids.count))
             state.remove(ids[loser])
+            state.unlink(ids[loser], now: now)
             return [ids[loser], ids[(loser + 1) % ids.count]]
         }
         collectEdits()
@@ -238,6 +275,7 @@ extension SimWorld {
             let id = ids[Int(pick % UInt64(ids.count))]
             let values = state.records[id]?.values ?? [:]
             state.remove(id)
+            state.unlink(id, now: now)
             let kept = values.filter { ["mail", "first", "last", "org"].contains($0.key) }
             let new = state.insert(kept, id: nil, key: nil, isOurs: false, now: now)
             for (field, value) in kept {
@@ -277,7 +315,7 @@ extension SimWorld {
                 defer { state.edits = [] }
                 return state.edits
             }
-            for edit in edits where edit.field != "unmapped" {
+            for edit in edits where !["unmapped", "boss"].contains(edit.field) {
                 watch.twins.removeAll { $0.server == server.name && $0.app == edit.id }
                 oracle.note(
                     old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")

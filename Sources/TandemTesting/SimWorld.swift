@@ -44,7 +44,7 @@ final class SimWorld {
         self.path = path
         self.defects = defects
         random = SplitMix(seed: seed)
-        object = random.chance(0.8) ? .contacts : .companies
+        object = random.chance(0.65) ? .contacts : .companies
         try copyFile(from: template, to: path)
         file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
         store = try CRMStore(database: CrashingDatabase(base: file, crash: crash))
@@ -86,7 +86,7 @@ final class SimWorld {
         let onlyUS = Filter.any([
             .condition("city", .known(true)), .condition("lastname", .known(true)),
         ])
-        return SyncSettings(
+        var settings = SyncSettings(
             name: SyncName("sync\(index)"), connection: ConnectionName("app\(index)"), app: "sim",
             mapping: SimMapping.mapping(object, random: &random),
             direction: random.chance(0.7) ? .both : random.pick([.toCRM, .toApp]),
@@ -97,6 +97,8 @@ final class SimWorld {
             onLeavingFilter: random.chance(0.8) ? .keep : .exclude,
             deletions: random.chance(0.7) ? .track : .propagate,
             blanks: random.pick([.keep, .clear]))
+        settings.companions = [object: settings.name]
+        return settings
     }
 
     /// Closes the store and opens it again, as a new process would.

@@ -166,6 +166,30 @@ import Testing
         #expect(try program.status("sales")["links_waiting"] as? Int == 0)
     }
 
+    /// A firm that is gone in the app is still in the CRM, and keeps nobody.
+    @Test func `go on to another record when theirs is gone in the app`() throws {
+        try server.sql(
+            """
+            INSERT INTO firms (name, domain) VALUES ('Acme', 'acme.example'), ('Bolt', 'bolt.example');
+            INSERT INTO people (email, firm) VALUES ('a@acme.example', 1), ('b@acme.example', 1);
+            """)
+        try program.must("sync")
+        try server.sql(
+            """
+            UPDATE people SET firm = CASE email WHEN 'a@acme.example' THEN 2 END;
+            DELETE FROM firms WHERE name = 'Acme';
+            """)
+        try program.must("sync", "--full")
+        #expect(try program.status("firms")["deleted_in_app"] as? Int == 1)
+        let contacts = try program.contacts()
+        #expect(
+            try contacts["a@acme.example"]?["associatedcompanyid"]
+                == program.id("companies", "Bolt"))
+        #expect(contacts["b@acme.example"]?["associatedcompanyid"] ?? "" == "")
+        #expect(try program.status("people")["links_waiting"] as? Int == 0)
+        #expect(try program.writes() == 0)
+    }
+
     /// Who belongs to whom is no matter of the other one's field.
     @Test func `tell a parent from its child`() throws {
         try server.sql(
