@@ -23,9 +23,10 @@ final class RESTListing: ChangeListing {
         var signpost: String?
         /// The app's clock at the first answer.
         var moment: Timestamp?
-        /// Records of this part, and since the part began anew.
-        var seen = 0
+        /// Records and pages of this part since it began anew, and the most that a page had.
         var seenInRange = 0
+        var pages = 0
+        var pageSize = 0
         /// `{since}` of a part that began anew.
         var rangeStart: String?
         /// The ids of the last page.
@@ -68,8 +69,9 @@ final class RESTListing: ChangeListing {
         var after = before
         after.moment = before.moment ?? answer.response.date
         after.signpost = try signpost(answer, before.signpost)
-        after.seen += fresh.count
         after.seenInRange += fresh.count
+        after.pages += 1
+        after.pageSize = max(before.pageSize, found.count)
         after.ids = ids
         try advance(&after, part.listing, found, answer)
         let end = after
@@ -129,35 +131,46 @@ final class RESTListing: ChangeListing {
         _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON],
         _ answer: RESTConnection.Success
     ) throws(AppError) {
-        if let cap = listing.cap, state.seenInRange >= cap {
-            try beginAnew(&state, listing, found, cap)
+        if let cap = listing.cap, !found.isEmpty, ended(state, listing) >= cap {
+            if try beginAnew(&state, listing, found, cap) { return }
         } else if let place = try next(state, listing, found, answer) {
             if place == state.place || place == .after(listing.start) { throw sameAgain(listing) }
             state.place = place
-        } else {
-            // Each part starts from the beginning.
-            let (signpost, moment) = (state.signpost, state.moment)
-            state = State(part: state.part + 1, signpost: signpost, moment: moment)
+            return
         }
+        // Each part starts from the beginning.
+        let (signpost, moment) = (state.signpost, state.moment)
+        state = State(part: state.part + 1, signpost: signpost, moment: moment)
+    }
+
+    /// Behind how many records the next page would begin; pages with a number may not be full.
+    private func ended(_ state: State, _ listing: RESTDescription.Listing) -> Int {
+        listing.paging == .page ? state.pages * state.pageSize : state.seenInRange
     }
 
     /// An app that gives no more records to one question is asked again from the last one on.
+    ///
+    /// - Returns: Whether there may be more.
     private func beginAnew(
         _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON], _ cap: Int
-    ) throws(AppError) {
+    ) throws(AppError) -> Bool {
         let modified = app.object.shape.modified ?? ""
         guard case .date(let form) = app.object.changes.signpost,
             let last = found.last?.at(modified)?.field.flatMap({ Timestamp(loose: $0) })
         else { throw app.unexpected(listing.call) }
         let start = form.text(last)
         if start == state.rangeStart {
+            if state.seenInRange < cap { return false }
             throw .askOperator(
                 .mapping, "\(listing.call.path) gives \(cap) records, and more changed at one time",
                 remedy: "The app's description must list these records in another way.")
         }
         state.rangeStart = start
         state.seenInRange = 0
+        state.pages = 0
+        state.pageSize = 0
         state.place = .after(nil)
+        return true
     }
 
     /// Where the page behind this one is; `nil` if there is none.

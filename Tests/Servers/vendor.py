@@ -177,6 +177,10 @@ class Vendor:
         """`(status, body)` or a body; the body is JSON, and nothing if `None`."""
         raise NotImplementedError
 
+    def headers(self):
+        """What every answer has besides the usual."""
+        return {}
+
     # MARK: People at the vendor's own pages
 
     def edit(self, name, key, members):
@@ -246,7 +250,7 @@ def serve(vendor, port, ready):
                 inside[0] -= 1
             data = b"" if body is None else json.dumps(body).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
+            for name, value in {"Content-Type": "application/json", **vendor.headers(), **headers}.items():
                 self.send_header(name.replace("_", "-"), value)
             if status not in (204, 304): self.send_header("Content-Length", str(len(data)))
             self.end_headers()

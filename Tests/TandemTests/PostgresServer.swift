@@ -5,6 +5,7 @@ import Testing
 final class PostgresServer {
     let folder: URL
     private var process: Process?
+    private var port = "5432"
 
     private static let programs = "/usr/lib/postgresql/15/bin"
 
@@ -36,14 +37,40 @@ final class PostgresServer {
         getuid() == 0 ? ["runuser", "-u", "postgres", "--"] : []
     }
 
-    func start() throws {
+    /// Has the server be reached over TCP as well, and only by who speaks TLS.
+    ///
+    /// - Returns: The address of its database, and the file of the authority that vouches for it.
+    func openWithTLS() throws -> (url: String, authority: String) {
+        let (certificate, key) = ("\(data)/server.crt", "\(data)/server.key")
+        try Self.run(
+            Self.asItsUser + [
+                "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate,
+                "-keyout", key,
+            ])
+        let rules = folder.appending(path: "data/pg_hba.conf")
+        try Data("local all all trust\nhostssl all all 127.0.0.1/32 trust\n".utf8).write(to: rules)
+        if getuid() == 0 { try Self.run(["chown", "postgres", rules.path()]) }
+        kill()
+        let port = try freePort()
+        try start(["listen_addresses=127.0.0.1", "port=\(port)", "ssl=on"])
+        return ("postgres://postgres@127.0.0.1:\(port)/erp", certificate)
+    }
+
+    func start() throws { try start(["listen_addresses="]) }
+
+    private func start(_ settings: [String]) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments =
             Self.asItsUser + [
-                "\(Self.programs)/postgres", "-D", data, "-k", folder.path(), "-c",
-                "listen_addresses=", "-c", "fsync=off", "-c", "max_prepared_transactions=4",
-            ]
+                "\(Self.programs)/postgres", "-D", data, "-k", folder.path(), "-c", "fsync=off",
+                "-c",
+                "max_prepared_transactions=4",
+            ] + settings.flatMap { ["-c", $0] }
+        port =
+            settings.lazy.compactMap { $0.wholeMatch(of: #/port=(\d+)/#)?.1 }.first
+            .map(String.init) ?? "5432"
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
@@ -71,7 +98,7 @@ final class PostgresServer {
     func sql(_ text: String, in database: String = "erp") throws -> [String] {
         let out = try Self.run(
             ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-                + ["-h", folder.path(), "-U", "postgres", "-d", database, "-c", text])
+                + ["-h", folder.path(), "-p", port, "-U", "postgres", "-d", database, "-c", text])
         return out.split(separator: "\n").map(String.init)
     }
 
@@ -80,7 +107,7 @@ final class PostgresServer {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments =
-            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", folder.path()]
+            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", folder.path(), "-p", port]
             + ["-U", "postgres", "-d", "erp", "-c", text]
         process.standardOutput = FileHandle.nullDevice
         process.terminationHandler = { onEnd($0.terminationStatus == 0) }

@@ -248,6 +248,31 @@ import Testing
         #expect(try program.run(["check"]).out.contains("Nothing to do"))
     }
 
+    @Test func `is reached over TLS, and only if its authority is the one that is named`() throws {
+        let (url, authority) = try server.openWithTLS()
+        try server.sql("INSERT INTO people (email) VALUES ('tls@example.com')")
+        let text = try program.read("tandem.yaml")
+        func connect(_ more: String) throws -> Program.Result {
+            try program.write(
+                "tandem.yaml",
+                text.replacing(#/url: "[^"]*"/#) { _ in "url: \"\(url)\(more)" })
+            return try program.run(["check"])
+        }
+        let right = try connect("\", ca-file: \"\(authority)\"")
+        #expect(right.code == 0, "\(right.out)")
+        try program.must("sync")
+        #expect(try program.contacts()["tls@example.com"] != nil)
+        try program.tool(
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other",
+            "-out", "other.pem", "-keyout", "other.key")
+        let other = try connect("\", ca-file: other.pem")
+        #expect(other.code == 1)
+        #expect(other.out.contains("certificate"), "\(other.out)")
+        let open = try connect("?sslmode=disable\"")
+        #expect(open.code == 1)
+        #expect(open.out.contains("no encryption"), "\(open.out)")
+    }
+
     @Test func `names table, column and key that are not there`() throws {
         for (table, words) in [
             ("key: nummer", "no column `nummer`"), ("changes: chnged", "did you mean `changed`"),

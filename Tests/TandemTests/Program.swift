@@ -64,6 +64,18 @@ final class Program {
         return result
     }
 
+    /// Runs another program of this machine in the folder.
+    func tool(_ arguments: String...) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        try #require(process.terminationStatus == 0, "\(arguments)")
+    }
+
     /// Runs the program, expects success, and gives what it printed.
     @discardableResult
     func must(_ arguments: String...) throws -> String {

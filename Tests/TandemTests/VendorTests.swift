@@ -24,7 +24,51 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
+    /// Its description and mapping are the test's own.
+    var isOurs = false
+
+    /// What some vendors have and none above: a key in the query, forms, records that are written
+    /// whole, results that are capped, and headers that say how many requests are left.
+    static let ledger = Vendor(
+        name: "ledger", connection: "url: URL, api-key: k3y", contacts: "clients", id: "id",
+        edit: #"{"given": "Changed"}"#, laws: 13, isOurs: true)
+
+    static let ledgerFiles = [
+        "app.yaml": """
+        title: Ledger
+        summary: a server with what some vendors have
+        connection: {url: {required: true}, api-key: {required: true, secret: true}}
+        query: {api_key: "{api-key}"}
+        account: {get: /account, id: /id}
+        message: /error
+        errors: [{status: 409, means: conflict}, {status: 400, category: invalid-value}]
+        limits: {concurrency: 1, remaining: X-Left, reset: X-Reset}
+        objects:
+          clients:
+            record: {id: /id, values: "", modified: /changed, version: /revision}
+            list: {get: "/clients?since={since}&page={after}", records: /clients, next-page: true, start: "1", cap: 30}
+            changes: {get: "/clients?since={since}&page={after}", records: /clients, next-page: true, start: "1", cap: 30, since: ms, lag: 5s}
+            deletions: sweep
+            single: {get: "/clients/{id}", record: /client}
+            find: {get: "/clients?email={value}&since={since}", records: /clients, fields: [email], lag: 1s}
+            create: {post: /clients, headers: {Content-Type: application/x-www-form-urlencoded}, body: "{values}", record: /client}
+            update: {put: "/clients/{id}", body: "{record}"}
+            delete: {delete: "/clients/{id}"}
+        """,
+        "contacts.yaml": """
+        object: contacts
+        app-object: clients
+        fields:
+          - {crm: email, app: email, type: email}
+          - {crm: firstname, app: given}
+          - {crm: lastname, app: family}
+          - {crm: phone, app: phone, type: phone}
+          - {crm: city, app: city}
+        """,
+    ]
+
     static let all = [
+        ledger,
         Vendor(
             name: "mailchimp",
             connection:
@@ -81,6 +125,11 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
     private func start(_ vendor: Vendor, more: String = "") throws -> VendorServer {
         let server = try VendorServer(vendor.name, in: program)
+        if vendor.isOurs {
+            for (name, text) in Vendor.ledgerFiles {
+                try program.write("mappings/ledger/\(name)", text)
+            }
+        }
         if !more.isEmpty {
             let shipped = URL(filePath: #filePath).deletingLastPathComponent()
                 .appending(path: "../../mappings/\(vendor.name)/contacts.yaml")
@@ -113,15 +162,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
     /// The key of a service account, for the program and for the server.
     private func makeKey() throws {
-        for arguments in ["genrsa -out key.pem 2048", "rsa -in key.pem -pubout -out key.pub"] {
-            let openssl = Process()
-            openssl.executableURL = URL(filePath: "/usr/bin/env")
-            openssl.arguments = ["openssl"] + arguments.split(separator: " ").map(String.init)
-            openssl.currentDirectoryURL = program.folder
-            openssl.standardError = FileHandle.nullDevice
-            try openssl.run()
-            openssl.waitUntilExit()
-        }
+        try program.tool("openssl", "genrsa", "-out", "key.pem", "2048")
+        try program.tool("openssl", "rsa", "-in", "key.pem", "-pubout", "-out", "key.pub")
     }
 
     @Test(arguments: Vendor.all) func `keeps the adapter laws`(_ vendor: Vendor) throws {
