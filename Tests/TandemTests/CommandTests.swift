@@ -250,6 +250,22 @@ import Testing
         #expect(refused.code == 1)
     }
 
+    @Test func `write an init file for an app that is a folder`() throws {
+        try program.must("init", "made", "--app", "pipedrive", "--url", "https://x.example")
+        let checked = try program.run(
+            ["status", "--config", "made/tandem.yaml"], environment: ["PIPEDRIVE_TOKEN": "x"])
+        #expect(checked.code == 0, "\(checked.err)")
+        for object in ["companies", "contacts", "deals"] {
+            #expect(checked.out.contains("main-\(object)"), "\(checked.out)")
+        }
+        // What only a person knows is left to be filled in, and asked for by name.
+        try program.must("init", "other", "--app", "salesforce")
+        let asked = try program.run(["status", "--config", "other/tandem.yaml"])
+        #expect(asked.code == 78)
+        #expect(asked.err.contains("`client-id` is missing"), "\(asked.err)")
+        #expect(try program.run(["init", "third", "--app", "pipedriv"]).err.contains("pipedrive"))
+    }
+
     @Test func `name every missing key of a connection, and everything else beside it`() throws {
         try program.write(
             "tandem.yaml",
