@@ -118,16 +118,22 @@ struct FieldPath: Hashable, Sendable {
         }
     }
 
-    /// The same values without the element that it leads to.
+    /// The same values without the element or member that it leads to.
     func removing(from json: JSON) -> JSON {
         guard let last = steps.last else { return json }
         let parent = FieldPath(steps: steps.dropLast())
-        guard case .list(var list)? = parent.value(in: json),
-            case .element(let index)? = Self.place(of: last, in: .list(list)),
-            list.indices.contains(index)
-        else { return json }
-        list.remove(at: index)
-        return parent.setting(.list(list), in: json)
+        switch (
+            parent.value(in: json), parent.value(in: json).flatMap { Self.place(of: last, in: $0) }
+        )
+        {
+        case (.list(var list)?, .element(let index)?) where list.indices.contains(index):
+            list.remove(at: index)
+            return parent.setting(.list(list), in: json)
+        case (.object(var members)?, .member(let name)?) where members[name] != nil:
+            members[name] = nil
+            return parent.setting(.object(members), in: json)
+        default: return json
+        }
     }
 }
 

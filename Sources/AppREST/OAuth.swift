@@ -229,7 +229,8 @@ package struct OAuthClient: Sendable {
     /// - Throws: ``AppError/tryLater(_:_:afterSeconds:)`` if the app cannot be reached.
     package func withoutConsent() async throws(AppError) -> Answer {
         guard description.grant == .jwtBearer else {
-            return try await ask(["grant_type": "client_credentials", "scope": description.scope])
+            let asked = ["grant_type": "client_credentials", "scope": description.scope]
+            return try await ask(asked.filter { !$0.value.isEmpty })
         }
         let assertion: String
         do {

@@ -55,9 +55,11 @@ package struct RESTApp: App {
             reportsDeletions: reportsDeletions, listsWholeRecords: true)
     }
 
-    /// Whether a write can be made to depend on the version.
+    /// Whether a write can be made to depend on the version, which tells nothing of associations that
+    /// have calls of their own.
     private var isConditional: Bool {
-        !object.condition.isEmpty || object.update.mentions("version")
+        fields.allSatisfy { object.shape.associations[$0] == nil }
+            && (!object.condition.isEmpty || object.update.mentions("version"))
     }
 
     private var createSafety: CreateSafety {
@@ -207,19 +209,34 @@ package struct RESTApp: App {
         return records.filter { record in
             isByKey
                 || (record.createdAt.map { $0 >= start } ?? true)
-                    && compared.allSatisfy { field in
-                        let type = connection.types[field] ?? .string
-                        let (left, right) = (record.values[field] ?? "", sent[field] ?? "")
-                        return type.equal(left.lowercased(), right.lowercased())
-                    }
+                    && compared.allSatisfy { isSame(record.values[$0] ?? "", sent[$0] ?? "", $0) }
         }
     }
 
+    /// Whether a record may hold what was sent: the same, in another case, or as the app writes it.
+    private func isSame(_ held: String, _ sent: String, _ field: AppField) -> Bool {
+        type(of: field)?.equal(held, sent) ?? false || held.lowercased() == sent.lowercased()
+            || ValueType.looksRewritten(sent, as: held)
+    }
+
     /// The records that an index shows.
+    ///
+    /// - Throws: ``AppError`` if one of them cannot be read: it may be the one that is looked for.
     private func themselves(_ shown: [AppRecord]) async throws(AppError) -> [AppRecord] {
-        try await read(shown.map(\.id)).values.compactMap {
-            if case .present(let record) = $0 { record } else { nil }
+        var records: [AppRecord] = []
+        for chunk in shown.map(\.id).chunks(of: capabilities.readBatch) {
+            let readings = try await read(Array(chunk))
+            for id in chunk {
+                switch readings[id] {
+                case .present(let record): records.append(record)
+                case .gone, .foreign, .unreadable: break
+                case nil:
+                    throw .tryLater(
+                        .appUnavailable, "\(id) was found and cannot be read", afterSeconds: nil)
+                }
+            }
         }
+        return records
     }
 
     func unexpected(_ call: RESTDescription.Call) -> AppError {

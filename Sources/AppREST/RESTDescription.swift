@@ -111,9 +111,12 @@ package struct RESTDescription: Hashable, Sendable {
 
     /// How much within a time, where a connection may say how much; a template.
     package struct WindowRule: Hashable, Sendable {
+        /// A number, or a template that the connection makes one of.
         package let amount: String
         package let counts: Window.Counts
         package let seconds: Int64
+        /// The amounts that are possible.
+        package static let amounts = 1...100_000_000
 
         package init(amount: String, counts: Window.Counts, seconds: Int64) {
             self.amount = amount
@@ -121,13 +124,15 @@ package struct RESTDescription: Hashable, Sendable {
             self.seconds = seconds
         }
 
-        /// `nil` if what the connection says is no number above zero.
+        /// `nil` if what the connection says is none of ``amounts``.
         package func filled(_ variables: [String: String]) -> Window? {
-            let limit = Int(amount.filling { variables[$0] }).flatMap { $0 > 0 ? $0 : nil }
-            return limit.map { Window($0, counts, seconds: seconds) }
+            guard let limit = Int(amount.filling { variables[$0] }), Self.amounts.contains(limit)
+            else { return nil }
+            return Window(limit, counts, seconds: seconds)
         }
     }
 
+    /// So many requests, or points, within any time of so many seconds.
     package struct Window: Hashable, Sendable {
         package let limit: Int
         package let counts: Counts

@@ -34,7 +34,7 @@ extension RESTApp {
         (shape.version ?? shape.modified).flatMap { json.at($0)?.field }
     }
 
-    private func type(of field: AppField) -> ValueType? {
+    func type(of field: AppField) -> ValueType? {
         shape.fields[field]?.type ?? connection.types[field]
     }
 
@@ -112,7 +112,8 @@ extension RESTApp {
                 members = path.setting(json(value, field), in: members)
             }
         }
-        return withoutHollowElements(members, touchedBy: Set(written.keys)).members ?? [:]
+        let sent = shape.unsent.reduce(members) { FieldPath($1).removing(from: $0) }
+        return withoutHollowElements(sent, touchedBy: Set(written.keys)).members ?? [:]
     }
 
     /// Takes the elements of lists away in which no field that is mapped has a value.

@@ -160,7 +160,8 @@ final class RESTListing: ChangeListing {
         else { throw app.unexpected(listing.call) }
         let start = form.text(last)
         if start == state.rangeStart {
-            if state.seenInRange < cap { return false }
+            // A page that is not full is the last one.
+            if state.seenInRange < cap && found.count < state.pageSize { return false }
             throw .askOperator(
                 .mapping, "\(listing.call.path) gives \(cap) records, and more changed at one time",
                 remedy: "The app's description must list these records in another way.")

@@ -162,6 +162,8 @@ extension RESTDescription {
         ///
         /// Lists are so without being named.
         package var whole: Set<String> = []
+        /// Places that are never written, where the app makes something of the others.
+        package var unsent: [String] = []
         package var fields: [AppField: FieldForm] = [:]
         package var associations: [AppField: Association] = [:]
 

@@ -18,31 +18,7 @@ extension RESTApp {
         let alone = writes.indices.filter { outcomes[$0] == nil }
         let results = await alone.mapped(atMost: width) { await apply(writes[$0]) }
         for (place, outcome) in zip(alone, results) { outcomes[place] = outcome }
-        return await confirmed(
-            writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }, writes)
-    }
-
-    /// A record that is only marked as deleted may still let itself be written: what was accepted is
-    /// read, which is needed anyway.
-    private func confirmed(_ outcomes: [WriteOutcome], _ writes: [AppWrite]) async -> [WriteOutcome]
-    {
-        let accepted = zip(outcomes, writes).compactMap { outcome, write -> AppRecordID? in
-            if case .accepted(let id) = outcome, write.id != nil { id } else { nil }
-        }
-        if object.shape.deleted == nil || accepted.isEmpty { return outcomes }
-        var readings: [AppRecordID: AppReading] = [:]
-        for chunk in accepted.chunks(of: capabilities.readBatch) {
-            // What cannot be read now is read later.
-            readings.merge((try? await read(Array(chunk))) ?? [:]) { $1 }
-        }
-        return outcomes.map { outcome in
-            guard case .accepted(let id) = outcome else { return outcome }
-            switch readings[id] {
-            case .present(let record): return .written(record)
-            case .gone: return .gone
-            case .foreign, .unreadable, nil: return outcome
-            }
-        }
+        return writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }
     }
 
     /// How a write goes out with others; `nil` for one that goes alone.

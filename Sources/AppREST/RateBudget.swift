@@ -3,13 +3,15 @@ package import TandemModel
 /// The requests that one account may make, shared by everything that makes some.
 ///
 /// A request that would be one too many waits until enough of the oldest have left their window,
-/// unless that takes too long. What can come later leaves room for what is fresh.
+/// unless that takes too long. What can come later (``Urgency``) leaves room for what is fresh.
 package actor RateBudget {
     private var tallies: [WindowTally]
     private let ledger: any UsageLedger
     private let now: @Sendable () -> Timestamp
-    /// Nothing goes out before; the app asked for it.
-    private var pausedUntil: Timestamp?
+    /// Nothing goes out between the two; the app asked for it.
+    private var pause: (from: Timestamp, until: Timestamp)?
+    /// What others used is known.
+    private var isLoaded = false
 
     /// - Parameters:
     ///   - windows: All hold at once.
@@ -24,10 +26,15 @@ package actor RateBudget {
         self.now = now
     }
 
-    /// Waits for room, and takes it.
+    /// Waits for room, and takes it; how much room there is depends on ``Urgency/current``.
     ///
+    /// - Parameters:
+    ///   - cost: The points of the request.
+    ///   - patienceSeconds: For how long it may wait.
     /// - Returns: `nil`, or for how many seconds there will be none, and then none was taken.
     package func take(cost: Int, patienceSeconds: Int64) async -> Int64? {
+        if !isLoaded { count(nil) }
+        isLoaded = true
         while let end = nextRoom(for: cost) {
             let wait = end - now()
             let seconds = wait.milliseconds / 1_000 + 1
@@ -41,31 +48,33 @@ package actor RateBudget {
     }
 
     /// Holds everything back for as long as the app asked.
-    func pause(seconds: Int64) {
-        let until = now() + .seconds(seconds)
-        pausedUntil = max(pausedUntil ?? until, until)
+    package func pause(seconds: Int64) {
+        let (from, until) = (now(), now() + .seconds(seconds))
+        pause = (from, max(pause?.until ?? until, until))
     }
 
     /// When a request has room; `nil` for now.
     private func nextRoom(for cost: Int) -> Timestamp? {
         let now = now()
-        if let pausedUntil, pausedUntil > now { return pausedUntil }
+        // A clock that was set back must not make the pause longer.
+        if let pause, pause.from <= now, now < pause.until { return pause.until }
         return tallies.compactMap { tally in
             tally.nextRoom(for: tally.window.count(of: cost), Urgency.current, at: now)
         }.max()
     }
 
-    private func count(_ cost: Int) {
+    /// Counts a request, and takes over what others used of long windows.
+    private func count(_ cost: Int?) {
         let now = now()
         for index in tallies.indices {
-            let used = tallies[index].window.count(of: cost)
+            let used = cost.map { tallies[index].window.count(of: $0) } ?? 0
             tallies[index].add(used, at: now)
             guard tallies[index].window.isLong else { continue }
             let tally = tallies[index]
-            // What other processes used counts as well.
             let all = ledger.count(
-                used, in: tally.slot(at: now), since: tally.oldestSlot(at: now),
-                windowSeconds: tally.window.seconds)
+                used + tally.uncounted, in: tally.slot(at: now), since: tally.oldestSlot(at: now),
+                of: tally.window)
+            tallies[index].uncounted = all == nil ? used + tally.uncounted : 0
             if let all { tallies[index].used = all }
         }
     }
@@ -73,15 +82,16 @@ package actor RateBudget {
 
 /// Keeps what is used of long windows, for all processes and from start to start.
 package protocol UsageLedger: Sendable {
-    /// Counts what was used, and forgets what is too old.
+    /// Counts what was used, and forgets what is too old or from a time that is yet to come.
     ///
     /// - Parameters:
-    ///   - used: Requests or points.
-    ///   - slot: In which part of the window.
+    ///   - used: Requests or points; nought to look only.
+    ///   - slot: In which part of the window it was.
     ///   - oldest: Slots before it are forgotten.
-    ///   - windowSeconds: Which window.
-    /// - Returns: What everybody used, by slot; `nil` if it cannot be known now.
-    func count(_ used: Int, in slot: Int64, since oldest: Int64, windowSeconds: Int64)
+    ///   - window: Which window.
+    /// - Returns: What everybody used, by slot; `nil` if the ledger cannot be written now, and then the
+    ///   same is counted with the next request.
+    func count(_ used: Int, in slot: Int64, since oldest: Int64, of window: RESTDescription.Window)
         -> [Int64: Int]?
 }
 
@@ -92,12 +102,10 @@ package struct WindowTally: Sendable {
     let window: RESTDescription.Window
     /// By slot; slots are numbered from 1970 on.
     var used: [Int64: Int]
+    /// What the ledger does not know yet.
+    var uncounted = 0
 
     private static let slots: Int64 = 24
-    /// How much of a window what can come later may use: three quarters.
-    private static let laterShare = (3, 4)
-    /// How much of a long window one slot may use, so that the rest of a day has something left.
-    private static let slotShare = (1, 8)
 
     /// - Parameters:
     ///   - window: What the app allows.
@@ -107,7 +115,8 @@ package struct WindowTally: Sendable {
         self.used = used
     }
 
-    private var slotMilliseconds: Int64 { max(1, window.seconds * 1_000 / Self.slots) }
+    /// Rounded up, so that a slot never leaves its window early.
+    private var slotMilliseconds: Int64 { (window.seconds * 1_000 + Self.slots - 1) / Self.slots }
 
     func slot(at moment: Timestamp) -> Int64 { moment.milliseconds / slotMilliseconds }
 
@@ -122,7 +131,7 @@ package struct WindowTally: Sendable {
 
     mutating func add(_ count: Int, at now: Timestamp) {
         used = counting(at: now)
-        used[slot(at: now), default: 0] += count
+        if count > 0 { used[slot(at: now), default: 0] += count }
     }
 
     /// The slots that count; those of a time that is yet to come are from before the clock was set
@@ -137,21 +146,27 @@ package struct WindowTally: Sendable {
     /// One request always fits into an empty window.
     func nextRoom(for count: Int, _ urgency: Urgency, at now: Timestamp) -> Timestamp? {
         let counting = counting(at: now)
-        let limit = urgency == .later ? share(Self.laterShare) : window.limit
+        let limit = share(of: window.limit, urgency)
         var total = counting.values.reduce(0, +)
+        let current = slot(at: now)
+        let inSlot = counting[current] ?? 0
+        let left = window.limit - total + inSlot
         var room: Timestamp?
         for (slot, used) in counting.sorted(by: { $0.key < $1.key }) where total + count > limit {
             total -= used
             room = end(of: slot)
         }
-        let current = slot(at: now)
-        if window.isLong, let used = counting[current], used + count > share(Self.slotShare) {
+        // An eighth of what is left in each slot: so a day is never used up.
+        if window.isLong, inSlot > 0, inSlot + count > share(of: max(1, left / 8), urgency) {
             room = max(room ?? now, start(of: current + 1))
         }
         return room
     }
 
-    private func share(_ share: (Int, Int)) -> Int { max(1, window.limit * share.0 / share.1) }
+    /// What can come later may use three quarters.
+    private func share(of limit: Int, _ urgency: Urgency) -> Int {
+        urgency == .later ? max(1, limit * 3 / 4) : limit
+    }
 
     /// What the window comes to if it goes on as in this slot and the one before.
     package func forecast(at now: Timestamp) -> Forecast {
@@ -174,10 +189,11 @@ package struct WindowTally: Sendable {
     }
 
     package struct Forecast: Hashable, Sendable {
+        /// Requests or points within the window that ends now.
         package let used: Int
         /// In a whole window, at the present rate.
         package let expected: Int
-        /// When nothing will be left; `nil` if that does not happen.
+        /// When nothing would be left; `nil` if that does not happen.
         package let usedUpAt: Timestamp?
     }
 }

@@ -5,6 +5,7 @@ package enum Urgency: Hashable, Sendable {
     /// What may come after them: first syncs, listings of everything, retries.
     case later
 
-    /// Of what is being done; it goes with the task and its children.
+    /// Of what is being done: the engine sets it round the calls of an ``App``, whose adapter may heed
+    /// it; it goes with the task and its children.
     @TaskLocal package static var current = Urgency.fresh
 }

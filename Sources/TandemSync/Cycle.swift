@@ -5,11 +5,11 @@ package import TandemModel
 
 /// Brings the CRM store and one object of one app into agreement, once.
 ///
-/// Start reading here: ``work(_:startsAnew:)`` is the whole story, and each file beside this one tells
+/// Start reading here: ``work(_:isFull:)`` is the whole story, and each file beside this one tells
 /// what one of its lines means. A crash at any point loses nothing and repeats nothing, because
 /// nothing is queued: the next cycle observes and plans again.
 package struct Cycle: Sendable {
-    private(set) var sync: SyncSettings
+    let sync: SyncSettings
     let app: any App
     let store: CRMStore
     let surroundings: Surroundings
@@ -64,24 +64,26 @@ package struct Cycle: Sendable {
 
     private func work(_ run: inout CycleRun, isFull: Bool) async throws {
         try await app.prepare()
-        let startsAnew = isFull || startsAnew(run)
-        if startsAnew { try await askApp(&run) }
-        var cycle = self
-        cycle.sync = sync.respecting(readOnly: run.state.readOnly)
-        try await cycle.work(&run, startsAnew: startsAnew)
+        let listing = isFull ? .everything : dueListing(run)
+        if listing != .changes { try await askApp(&run) }
+        let cycle = respecting(readOnly: run.state.readOnly)
+        try cycle.followSettings(&run)
+        try await cycle.observeApp(&run, listing)
+        try cycle.observeCRM(&run)
+        try await cycle.settleIntents(&run)
+        try cycle.completeLinks(run)
+        try cycle.match(&run)
+        try cycle.checkRails(&run)
+        try await cycle.planAndApply(&run)
+        // Records of one object that name each other: the second pass has all of them.
+        if try cycle.completeLinks(run) { try await cycle.planAndApply(&run) }
     }
 
-    private func work(_ run: inout CycleRun, startsAnew: Bool) async throws {
-        try followSettings(&run)
-        try await observeApp(&run, startsAnew: startsAnew)
-        try observeCRM(&run)
-        try await settleIntents(&run)
-        try completeLinks(run)
-        try match(&run)
-        try checkRails(&run)
-        try await planAndApply(&run)
-        // Records of one object that name each other: the second pass has all of them.
-        if try completeLinks(run) { try await planAndApply(&run) }
+    /// The same cycle for an app that does not let some fields be written.
+    private func respecting(readOnly: Set<AppField>) -> Cycle {
+        Cycle(
+            sync: sync.respecting(readOnly: readOnly), app: app, store: store,
+            surroundings: surroundings, tuning: tuning, holder: holder, onProgress: onProgress)
     }
 }
 

@@ -8,9 +8,13 @@ extension Cycle {
     ///
     /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
     ///   missing that it looks like an accident.
-    func observeApp(_ run: inout CycleRun, startsAnew: Bool) async throws {
+    func observeApp(_ run: inout CycleRun, _ listing: DueListing) async throws {
         do {
-            try await list(since: startsAnew ? nil : run.state.cursor, &run)
+            try await list(since: listing == .changes ? run.state.cursor : nil, &run)
+        } catch let error as AppError where error.category == .rateLimit && listing == .sweep {
+            // The room that is left is for changes; the sweep stays due.
+            run.report.count("sweep-put-off")
+            try await list(since: run.state.cursor, &run)
         } catch AppError.cursorExpired {
             run.report.count("cursor-expired")
             try await askApp(&run)
@@ -20,11 +24,19 @@ extension Cycle {
         try await recheck(&run)
     }
 
-    /// Whether the app is to be listed from the start.
-    func startsAnew(_ run: CycleRun) -> Bool {
+    /// What of the app is to be listed.
+    enum DueListing {
+        case changes
+        /// Everything, although the changes could be told.
+        case sweep
+        case everything
+    }
+
+    func dueListing(_ run: CycleRun) -> DueListing {
+        if run.state.isInitial || run.state.cursor == nil { return .everything }
         let period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
         let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
-        return run.state.isInitial || run.state.cursor == nil || surroundings.now() >= sweepAt
+        return surroundings.now() >= sweepAt ? .sweep : .changes
     }
 
     /// Asks the app whose account it is, and what it lets be written.

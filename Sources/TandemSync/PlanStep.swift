@@ -12,9 +12,6 @@ struct OutboxItem {
     let reason: String
     /// A create that may have been sent before under the same key.
     var isRepeat = false
-
-    /// It failed before.
-    var isRetry: Bool { pair.attempts > 0 }
 }
 
 /// Planning and applying, batch by batch.

@@ -5,42 +5,41 @@ import TandemModel
 
 /// Sending writes to the app and recording what came of them.
 extension Cycle {
-    /// Sends what is new, then what failed before.
+    /// Sends what is due in its order: what failed before comes after what is new, and can wait for it.
     func send(_ outbox: [OutboxItem], _ run: inout CycleRun) async throws {
-        try await sendInBatches(outbox.filter { !$0.isRetry }, &run)
-        let retries = outbox.filter(\.isRetry)
-        try await Urgency.$current.withValue(.later) { try await sendInBatches(retries, &run) }
-    }
-
-    private func sendInBatches(_ outbox: [OutboxItem], _ run: inout CycleRun) async throws {
-        if outbox.isEmpty { return }
         for chunk in outbox.chunks(of: app.capabilities.writeBatch) {
-            let items = try await stillCurrent(Array(chunk), &run)
-            if items.isEmpty { continue }
-            let outcomes: [WriteOutcome]
+            let isRetry = chunk.allSatisfy { $0.pair.attempts > 0 }
             do {
-                outcomes = try await app.apply(items.map(\.write))
-            } catch {
+                try await Urgency.$current.withValue(isRetry ? .later : Urgency.current) {
+                    try await send(chunk: Array(chunk), &run)
+                }
+            } catch let error as AppError {
                 // Nothing of it reached the app, so there is nothing to look up later.
                 try dropIntents(of: outbox[chunk.startIndex...], run)
                 throw error
             }
-            let readBack = try await readings(of: outcomes)
-            let report = try transaction(run) { tx in
-                var step = RecordStep(
-                    step: try PlanStep(
-                        cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report),
-                    run: run)
-                for (index, item) in items.enumerated() {
-                    let outcome =
-                        index < outcomes.count
-                        ? outcomes[index] : .unknown("the app gave no answer")
-                    try step.record(outcome, of: item, readBack: readBack)
-                }
-                return step.step.report
-            }
-            run.report = report
         }
+    }
+
+    private func send(chunk: [OutboxItem], _ run: inout CycleRun) async throws {
+        let items = try await stillCurrent(chunk, &run)
+        if items.isEmpty { return }
+        let outcomes = try await app.apply(items.map(\.write))
+        let readBack = await readings(of: outcomes)
+        let report = try transaction(run) { tx in
+            var step = RecordStep(
+                step: try PlanStep(
+                    cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report),
+                run: run)
+            for (index, item) in items.enumerated() {
+                let outcome =
+                    index < outcomes.count
+                    ? outcomes[index] : .unknown("the app gave no answer")
+                try step.record(outcome, of: item, readBack: readBack)
+            }
+            return step.step.report
+        }
+        run.report = report
     }
 
     /// An intent that is older than this sending stays: what was sent then may still arrive.
@@ -92,7 +91,7 @@ extension Cycle {
     /// Reads back what the app accepted without showing what it made of it.
     ///
     /// An app whose reads lag would only show what was there before; it is read later.
-    private func readings(of outcomes: [WriteOutcome]) async throws -> [AppRecordID: AppReading] {
+    private func readings(of outcomes: [WriteOutcome]) async -> [AppRecordID: AppReading] {
         if app.capabilities.readLagSeconds > 0 && !tuning.defects.has(.believesStaleReads) {
             return [:]
         }
@@ -125,6 +124,8 @@ struct RecordStep {
         case .exists(let record):
             step.report.count("create-repeated")
             try cycle.adopt(record, by: pair, run, tx)
+        // A record that is only marked as deleted may still let itself be written.
+        case .accepted(let id) where readBack[id] == .gone && pair.appID != nil: try gone(&pair)
         case .accepted(let id):
             if case .present(let record) = readBack[id] {
                 try written(record, item, &pair)
@@ -143,10 +144,7 @@ struct RecordStep {
             try step.fail(
                 pair, Refusal(.versionConflict, "the record changed in the app meanwhile"),
                 afterSeconds: nil)
-        case .gone:
-            pair.isSuspect = true
-            pair.recheckAt = tx.now
-            try tx.pairs.save(pair)
+        case .gone: try gone(&pair)
         case .refused(let refusal):
             if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, refusal)
@@ -160,6 +158,13 @@ struct RecordStep {
             if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, Refusal(category, message), afterSeconds: afterSeconds)
         }
+    }
+
+    /// Nothing was written; the record is asked for once more.
+    private func gone(_ pair: inout Pair) throws {
+        pair.isSuspect = true
+        pair.recheckAt = tx.now
+        try tx.pairs.save(pair)
     }
 
     /// What the app made of a value becomes its base; what was sent becomes the CRM's.

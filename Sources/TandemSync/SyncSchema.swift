@@ -214,10 +214,11 @@ package enum SyncSchema {
                 """
                 CREATE TABLE request_usage (
                     connection TEXT NOT NULL,
+                    counts TEXT NOT NULL,
                     window_seconds {integer} NOT NULL,
                     slot {integer} NOT NULL,
                     used {integer} NOT NULL,
-                    PRIMARY KEY (connection, window_seconds, slot)
+                    PRIMARY KEY (connection, counts, window_seconds, slot)
                 ) {clustered}
                 """,
                 // Fields that the app does not let be written, one in a line.

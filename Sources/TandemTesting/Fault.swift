@@ -21,7 +21,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"
     case partialBatch = "partial-batch", rateLimit = "rate-limit", retryAfter = "retry-after"
     case serverError = "server-error", tokenExpired = "token-expired"
-    case permissionLost = "permission-lost"
+    case permissionLost = "permission-lost", quotaForChanges = "quota-for-changes"
     // Our own side.
     case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
     case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"

@@ -109,6 +109,9 @@ package struct SimApp: App {
             if state.strikes(.tokenExpired, rate: state.profile.rate / 3) {
                 return .tryLater(.authentication, "401", afterSeconds: nil)
             }
+            if Urgency.current == .later && state.strikes(.quotaForChanges) {
+                return .tryLater(.rateLimit, "what is left is for changes", afterSeconds: 60)
+            }
             if call != "apply" && state.strikes(.readOutage, rate: state.profile.rate / 3) {
                 return .tryLater(.appUnavailable, "timeout", afterSeconds: nil)
             }

@@ -15,7 +15,7 @@ package struct SimulationSuite: Sendable {
         "deleted-in-crm", "deleted-in-app", "version-conflict", "intent-lookup", "point-read",
         "cursor-expired", "failed-required-field", "failed-option-unknown", "failed-rate-limit",
         "failed-unknown-outcome", "failed-version-conflict", "failed-duplicate-in-app",
-        "excluded-merged", "excluded-privacy",
+        "excluded-merged", "excluded-privacy", "sweep-put-off",
     ]
 
     /// Faults and decisions that never occurred.

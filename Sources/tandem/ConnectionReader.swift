@@ -77,7 +77,7 @@ struct ConnectionReader {
             if let oauth = description.oauth { check(oauth, &variables) }
             for rule in description.limits.windows where rule.filled(variables) == nil {
                 let names = rule.amount.places.map { "`\($0)`" }.joined(separator: ", ")
-                problems.add(node, "`\(name)`: \(names): expected a number above zero")
+                problems.add(node, "`\(name)`: \(names): expected a number from 1 to 100000000")
             }
             return .rest(
                 description, variables: variables, caFile: said.path("ca-file"),

@@ -205,13 +205,15 @@ struct DescriptionReader {
     /// How much a window lets through: a number, or what a connection says.
     private func amount(_ window: YAMLReader) -> (RESTDescription.Window.Counts, String)? {
         let kinds = RESTDescription.Window.Counts.allCases
-        guard let counts = kinds.first(where: { window[$0.rawValue] != nil }) else {
-            problems.add(window.node, "`windows`: expected `requests` or `points`")
+        let said = kinds.filter { window[$0.rawValue] != nil }
+        guard let counts = said.first, said.count == 1 else {
+            problems.add(window.node, "`windows`: expected either `requests` or `points`")
             return nil
         }
         let text = window.text(counts.rawValue) ?? ""
         if text.places.isEmpty {
-            return window.number(counts.rawValue, in: 1...100_000_000).map { (counts, "\($0)") }
+            return window.number(counts.rawValue, in: RESTDescription.WindowRule.amounts)
+                .map { (counts, "\($0)") }
         }
         calls.check(window.node, "windows")
         return (counts, text)

@@ -147,14 +147,6 @@ struct MappingReader {
             return nil
         }
         let fields = list.compactMap(field)
-        for (field, node) in zip(fields, list) where field.label == nil {
-            if field.association == object && object != .companies {
-                problems.add(
-                    node,
-                    "`\(field.crm)`: `label` is missing; of two \(object) that belong together, only "
-                        + "an association's label says which one names the other")
-            }
-        }
         for (name, twins) in Dictionary(grouping: fields, by: \.crm) where twins.count > 1 {
             problems.add(reader["fields"], "`fields`: `\(name)` is mapped \(twins.count) times")
         }
@@ -179,6 +171,9 @@ struct MappingReader {
             let table = YAMLReader(node, what: "options", known: nil, problems: problems)
         {
             for key in table.keys { options[key] = table.text(key) }
+        }
+        if reader["label"] != nil && reader["association"] == nil {
+            problems.add(reader["label"], "`label` needs `association`")
         }
         return FieldMapping(
             PropertyName(reader.requiredText("crm", example: "email")),

@@ -215,7 +215,7 @@ struct ObjectReader {
 
     private static let shapeKeys = [
         "id", "values", "created", "modified", "version", "deleted", "typed", "blank", "blanks",
-        "moments", "whole", "fields",
+        "moments", "whole", "unsent", "fields",
     ]
 
     private func shape(_ keys: YAMLReader) -> RESTDescription.Shape? {
@@ -231,6 +231,7 @@ struct ObjectReader {
         shape.blanks = record.texts("blanks") ?? []
         shape.moments = record.word("moments", as: RESTDescription.TimeForm.self) ?? .rfc3339
         shape.whole = Set(record.texts("whole") ?? [])
+        shape.unsent = record.texts("unsent") ?? []
         if record["fields"] != nil, let fields = calls.mapping(record, "fields", known: nil) {
             for name in fields.keys { shape.fields[AppField(name)] = form(fields, name) }
         }

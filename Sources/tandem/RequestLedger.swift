@@ -7,29 +7,35 @@ struct RequestLedger: UsageLedger {
     let connection: ConnectionName
     let database: SQLiteDatabase
 
-    func count(_ used: Int, in slot: Int64, since oldest: Int64, windowSeconds: Int64)
+    private static let window = "connection = ? AND counts = ? AND window_seconds = ?"
+
+    private func key(_ window: RESTDescription.Window) -> [SQLValue] {
+        [.text(connection.text), .text(window.counts.rawValue), .integer(window.seconds)]
+    }
+
+    func count(_ used: Int, in slot: Int64, since oldest: Int64, of window: RESTDescription.Window)
         -> [Int64: Int]?
     {
-        let window: [SQLValue] = [.text(connection.text), .integer(windowSeconds)]
-        return try? database.write { tx in
+        try? database.write { tx in
             try tx.run(
-                """
-                DELETE FROM request_usage
-                WHERE connection = ? AND window_seconds = ? AND slot < ?
-                """, window + [.integer(oldest)])
-            try tx.run(
-                """
-                INSERT INTO request_usage VALUES (?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET used = used + excluded.used
-                """, window + [.integer(slot), .integer(Int64(used))])
-            return try all(windowSeconds, in: tx)
+                "DELETE FROM request_usage WHERE \(Self.window) AND slot NOT BETWEEN ? AND ?",
+                key(window) + [.integer(oldest), .integer(slot)])
+            if used > 0 {
+                try tx.run(
+                    """
+                    INSERT INTO request_usage VALUES (?, ?, ?, ?, ?)
+                    ON CONFLICT DO UPDATE SET used = used + excluded.used
+                    """, key(window) + [.integer(slot), .integer(Int64(used))])
+            }
+            return try all(window, in: tx)
         }
     }
 
-    private func all(_ windowSeconds: Int64, in tx: any SQLConnection) throws -> [Int64: Int] {
+    private func all(_ window: RESTDescription.Window, in tx: any SQLConnection) throws
+        -> [Int64: Int]
+    {
         let rows = try tx.rows(
-            "SELECT slot, used FROM request_usage WHERE connection = ? AND window_seconds = ?",
-            [.text(connection.text), .integer(windowSeconds)]
+            "SELECT slot, used FROM request_usage WHERE \(Self.window)", key(window)
         ) { ($0.integer(0) ?? 0, Int($0.integer(1) ?? 0)) }
         return Dictionary(rows) { $1 }
     }
@@ -40,7 +46,7 @@ struct RequestLedger: UsageLedger {
     func quotas(_ windows: [RESTDescription.Window], now: Timestamp) throws -> [Quota] {
         try database.read { tx in
             try windows.filter(\.isLong).map { window in
-                let tally = WindowTally(window, used: try all(window.seconds, in: tx))
+                let tally = WindowTally(window, used: try all(window, in: tx))
                 return Quota(connection, window, tally.forecast(at: now))
             }
         }
@@ -82,8 +88,9 @@ struct Quota: Encodable {
     /// A line for people.
     var text: String {
         let end = usedUpAt.map { "; at this rate none is left at \($0)" } ?? ""
-        return
-            "\(connection)  \(used) of \(limit) \(counts) in \(perSeconds / 3_600) hours are used, "
+        let hours = Double(perSeconds) / 3_600
+        let whole = hours == hours.rounded() ? "\(Int(hours))" : "\(hours)"
+        return "\(connection)  \(used) of \(limit) \(counts) in \(whole) hours are used, "
             + "\(expected) at the present rate\(end)\n"
     }
 }

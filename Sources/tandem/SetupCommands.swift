@@ -230,7 +230,8 @@ struct CheckCommand: AsyncParsableCommand {
         var notes: [String] = []
         let writes = direction?.allows(writingTo: .app) ?? false
         if writes && !schema.isWritable {
-            notes.append("the app does not let it be written: it flows to the CRM only")
+            let way = direction == .toApp ? "it flows nowhere" : "it flows to the CRM only"
+            notes.append("the app does not let it be written: \(way)")
         }
         if let type = schema.type, !field.type.canHold(type) {
             notes.append(

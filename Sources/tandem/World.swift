@@ -32,36 +32,10 @@ struct World {
                 return nil
             } catch { return "\(named.place): filter: \(error)" }
         }
-        let problems = try unknown + unknownLabels(configuration, store)
-        if !problems.isEmpty {
-            throw CommandFailure.configuration(problems.joined(separator: "\n"))
-        }
+        if !unknown.isEmpty { throw CommandFailure.configuration(unknown.joined(separator: "\n")) }
         return World(
             configuration: configuration, database: database, store: store,
             vault: (database, configuration.store + ".key"))
-    }
-
-    /// Association fields whose label no association between the two objects has.
-    private static func unknownLabels(_ configuration: Configuration, _ store: CRMStore) throws
-        -> [String]
-    {
-        try store.database.read { connection in
-            let reader = store.reader(in: connection)
-            return try configuration.syncs.flatMap { sync in
-                try sync.mapping.fields.compactMap { field -> String? in
-                    guard let object = field.association, let label = field.label else {
-                        return nil
-                    }
-                    let known = try reader.associationTypes(from: sync.object, to: object)
-                        .compactMap(\.label)
-                    if known.contains(label) { return nil }
-                    return "\(sync.name): `\(field.crm)`: no association of \(sync.object) with "
-                        + "\(object) has the label `\(label)`"
-                        + suggestion(for: label, in: known)
-                        + "; `tandem crm labels \(sync.object) \(object)` lists them, and adds one"
-                }
-            }
-        }
     }
 
     private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
@@ -100,7 +74,28 @@ struct World {
         guard let connection = configuration.connections[sync.connection] else {
             throw CommandFailure.configuration("\(sync.name): no such connection")
         }
+        try checkLinks(of: sync)
         return try apps.adapters.value(for: sync.name) { try adapter(connection.reach, sync) }
+    }
+
+    /// Refuses a field that names another record when no association says which one.
+    private func checkLinks(of sync: SyncSettings) throws {
+        let properties = store.schema.objects[sync.object] ?? [:]
+        for field in sync.mapping.fields where properties[field.crm] == nil {
+            guard let object = field.association else { continue }
+            let types = try reading { try $0.associationTypes(from: sync.object, to: object) }
+            let link = LinkType(
+                from: sync.object, to: object, label: field.label, among: types)
+            if link != nil { continue }
+            let known = types.compactMap(\.label)
+            let problem =
+                field.label.map {
+                    "no association has the label `\($0)`" + suggestion(for: $0, in: known)
+                } ?? "`label` is missing, which says of two \(object) which one names the other"
+            throw CommandFailure.configuration(
+                "\(sync.name): `\(field.crm)`: \(problem); `tandem crm labels \(sync.object) "
+                    + "\(object)` lists them, and adds one")
+        }
     }
 
     private func adapter(_ reach: AppReach, _ sync: SyncSettings) throws -> any App {

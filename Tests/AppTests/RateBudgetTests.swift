@@ -8,9 +8,12 @@ import Testing
     private let clock = Clock()
     private let ledger = Ledger()
 
-    private func budget(_ requests: Int, per seconds: Int64) -> RateBudget {
-        RateBudget(
-            [.init(requests, .points, seconds: seconds)], ledger: ledger, now: { clock.now })
+    private func budget(_ points: Int, per seconds: Int64) -> RateBudget {
+        budget([.init(points, .points, seconds: seconds)])
+    }
+
+    private func budget(_ windows: [RESTDescription.Window]) -> RateBudget {
+        RateBudget(windows, ledger: ledger, now: { clock.now })
     }
 
     /// How many requests have room at this moment.
@@ -43,25 +46,63 @@ import Testing
         #expect(await room(in: budget(5, per: 60), cost: 20) == 1)
     }
 
-    @Test func `is not used up in one hour of the day`() async {
-        let budget = budget(2_400, per: 86_400)
-        var used = 0
-        for _ in 0..<7 {
-            let now = await room(in: budget)
-            #expect(now == 300)
-            used += now
-            clock.pass(seconds: 3_600)
+    /// Whatever part of a window a request falls into, it counts for the whole of it.
+    @Test(arguments: [1, 2, 10, 60, 86_400] as [Int64])
+    func `gives no room before a request has left its window`(_ seconds: Int64) async {
+        for part in 0..<7 {
+            let budget = budget([.init(1, seconds: seconds)])
+            clock.pass(milliseconds: Int64(part) * 149)
+            #expect(await budget.take(cost: 1, patienceSeconds: 0) == nil)
+            clock.pass(milliseconds: seconds * 1_000 - 1)
+            #expect(await budget.take(cost: 1, patienceSeconds: 0) != nil)
+            clock.pass(milliseconds: seconds * 3_000)
         }
-        #expect(await room(in: budget, for: .later) == 0)
-        #expect(await room(in: budget) == 2_400 - used)
+    }
+
+    @Test func `counts requests or what they cost, in all windows at once`() async {
+        let budget = budget([.init(3, seconds: 60), .init(20, .points, seconds: 60)])
+        #expect(await room(in: budget, cost: 7) == 2)
+        #expect(await room(in: budget, cost: 1) == 1)
+    }
+
+    /// An eighth of what is left goes in an hour; what can come later leaves a quarter of that.
+    @Test func `is never used up in a day`() async {
+        let budget = budget(2_400, per: 86_400)
+        #expect(await room(in: budget, for: .later) == 225)
+        #expect(await room(in: budget, for: .fresh) == 75)
+        var used = 300
+        for _ in 1..<24 {
+            clock.pass(seconds: 3_600)
+            let now = await room(in: budget)
+            #expect(now == (2_400 - used) / 8)
+            used += now
+        }
+        #expect(used < 2_400)
     }
 
     @Test func `remembers the day from start to start, and counts what others use`() async {
         let one = budget(2_400, per: 86_400)
         #expect(await room(in: one) == 300)
-        let other = budget(2_400, per: 86_400)
-        #expect(await other.take(cost: 1, patienceSeconds: 0) == nil)
-        #expect(await room(in: other) == 0)
+        #expect(await room(in: budget(2_400, per: 86_400)) == 0)
+    }
+
+    /// What could not be noted is noted with the next request.
+    @Test func `loses nothing when the ledger cannot be written for a while`() async {
+        let one = budget(2_400, per: 86_400)
+        #expect(await one.take(cost: 10, patienceSeconds: 0) == nil)
+        ledger.isBusy.withLock { $0 = true }
+        #expect(await one.take(cost: 100, patienceSeconds: 0) == nil)
+        ledger.isBusy.withLock { $0 = false }
+        #expect(await one.take(cost: 10, patienceSeconds: 0) == nil)
+        #expect(await room(in: budget(2_400, per: 86_400)) == 180)
+    }
+
+    @Test func `holds back as long as the app asked, and no longer by a clock set back`() async {
+        let budget = budget(100, per: 60)
+        await budget.pause(seconds: 30)
+        #expect(await room(in: budget) == 0)
+        clock.pass(seconds: -3_600)
+        #expect(await budget.take(cost: 1, patienceSeconds: 0) == nil)
     }
 
     @Test func `tells when the day is used up if it goes on so`() {
@@ -84,20 +125,24 @@ private final class Clock: Sendable {
 
     var now: Timestamp { Timestamp(milliseconds: milliseconds.withLock { $0 }) }
 
-    func pass(seconds: Int64) { milliseconds.withLock { $0 += seconds * 1_000 } }
+    func pass(seconds: Int64) { pass(milliseconds: seconds * 1_000) }
+
+    func pass(milliseconds passed: Int64) { milliseconds.withLock { $0 += passed } }
 }
 
 /// Counts in memory, for all budgets that have it.
 private final class Ledger: UsageLedger {
-    private let used = Mutex<[Int64: Int]>([:])
+    private let used = Mutex<[RESTDescription.Window: [Int64: Int]]>([:])
+    let isBusy = Mutex(false)
 
-    func count(_ cost: Int, in slot: Int64, since oldest: Int64, windowSeconds: Int64)
+    func count(_ count: Int, in slot: Int64, since oldest: Int64, of window: RESTDescription.Window)
         -> [Int64: Int]?
     {
-        used.withLock { used in
-            used[slot, default: 0] += cost
-            used = used.filter { $0.key >= oldest }
-            return used
+        if isBusy.withLock({ $0 }) { return nil }
+        return used.withLock { used in
+            used[window, default: [:]][slot, default: 0] += count
+            used[window] = used[window]?.filter { oldest...slot ~= $0.key }
+            return used[window]
         }
     }
 }

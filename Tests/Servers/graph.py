@@ -35,7 +35,7 @@ class Graph(Vendor):
                 raise Violation(f"scope {asked['scope']}")
             return self.oauth(ask, "tandem", "")
         self.admit(ask)
-        if 'IdType="ImmutableId"' not in ask.headers.get("Prefer", ""): raise Violation("ids that change")
+        if "ImmutableId" in ask.headers.get("Prefer", ""): raise Violation("ids that stay when a contact is deleted")
         if ask.parts == ["v1.0", "me"]: return {"id": "8f6"}
         if ask.parts[:3] != ["v1.0", "me", "contacts"]: raise no(404, "ResourceNotFound")
         rest = ask.parts[3:]
@@ -82,12 +82,14 @@ class Graph(Vendor):
         return {"value": page, "@odata.nextLink" if more else "@odata.deltaLink": f"{self.url}/v1.0/me/contacts/delta?{place}"}
 
     def filtered(self, ask):
-        asked = ask.only("$select", "$top", needed=["$filter"])
+        asked = ask.only("$select", "$top", "$orderby", needed=["$filter"])
         if int(asked.get("$top", 10)) > 1000: raise Violation("$top")
         since = re.fullmatch(r"lastModifiedDateTime ge (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", asked["$filter"])
         if not since: raise Violation(asked["$filter"])
         found = [one for one in self.records["contacts"].values() if one["lastModifiedDateTime"] >= since.group(1)]
-        return {"value": [self.shown(one, asked.get("$select")) for one in found]}
+        if asked.get("$orderby") != "lastModifiedDateTime desc": raise Violation("$orderby")
+        found.sort(key=lambda one: one["lastModifiedDateTime"], reverse=True)
+        return {"value": [self.shown(one, asked.get("$select")) for one in found[:int(asked.get("$top", 10))]]}
 
     def write(self, one, body):
         known_or_odd(body, WRITABLE, "the property")

@@ -39,7 +39,7 @@ class Odoo(Vendor):
             if given[0] != [UID]: raise Violation("another user")
             return {"jsonrpc": "2.0", "id": body["id"], "result": [{"id": UID, "login": LOGIN}]}
         if model not in MODELS: raise no("odoo.exceptions.UserError", f"Object {model} doesn't exist")
-        do = {"search_read": self.search_read, "create": self.create, "write": self.written}.get(method)
+        do = {"search_read": self.search_read, "create": self.create, "write": self.written, "unlink": self.unlinked}.get(method)
         if not do: raise Violation(method)
         return {"jsonrpc": "2.0", "id": body["id"], "result": do(model, given, named)}
 
@@ -85,6 +85,10 @@ class Odoo(Vendor):
             if str(key) not in self.records[model]:
                 raise no("odoo.exceptions.MissingError", f"Record does not exist or has been deleted.\n(Record: {model}({key},), User: {UID})")
         for key in ids: self.change(model, self.records[model][str(key)], values)
+        return True
+
+    def unlinked(self, model, given, named):
+        for key in given[0]: self.records[model].pop(str(key), None)
         return True
 
     def change(self, model, one, values):

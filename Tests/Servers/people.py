@@ -7,7 +7,9 @@ PARTS = {"names": ("givenName", "familyName"), "emailAddresses": ("value", "type
          "organizations": ("name", "title", "department", "type"), "urls": ("value", "type"),
          "addresses": ("streetAddress", "city", "region", "postalCode", "country", "type"),
          "biographies": ("value", "contentType"), "nicknames": ("value",), "birthdays": ("date",)}
-CALCULATED = {"metadata", "displayName", "canonicalForm", "formattedType", "formattedValue", "countryCode"}
+# Saved beside the parts, and not made from them any more.
+FREE = {"names": "unstructuredName", "addresses": "formattedValue"}
+CALCULATED = {"metadata", "displayName", "canonicalForm", "formattedType", "countryCode"}
 STALE = "Request person.etag is different than the current person.etag. Clear local cache and get the latest person."
 
 
@@ -118,11 +120,15 @@ class People(Vendor):
                 raise no(400, "INVALID_ARGUMENT", f"{name} is a singleton")
             kept = []
             for entry in entries:
-                known_or_odd(entry, {*PARTS[name], *CALCULATED}, name)
+                known_or_odd(entry, {*PARTS[name], *CALCULATED, FREE.get(name)}, name)
+                if FREE.get(name) in entry and entry.get("metadata", {}).get("primary", name == "names"):
+                    raise Violation(f"{FREE[name]} is sent beside its parts")
                 kept.append({part: text for part, text in entry.items() if part in PARTS[name] and text not in (None, "")})
             kept = [entry for entry in kept if set(entry) - {"type"}]
             for index, entry in enumerate(kept):
                 entry["metadata"] = {"source": {"type": "CONTACT", "id": "1"}, **({"primary": True} if index == 0 else {})}
+                if name in FREE:
+                    entry[FREE[name]] = " ".join(str(entry[part]) for part in PARTS[name] if part in entry)
                 if name == "names":
                     entry["displayName"] = " ".join(entry[part] for part in PARTS[name] if part in entry)
             one[name] = kept

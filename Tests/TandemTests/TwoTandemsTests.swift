@@ -19,7 +19,7 @@ import Testing
             "tandem.yaml",
             """
             connections:
-              other: {app: hubspot, url: "http://127.0.0.1:\(port)", token: "\(token)", timeout: 4}
+              other: {app: hubspot, url: "http://127.0.0.1:\(port)", token: "\(token)", timeout: 4, burst: 100000}
             syncs:
               people: {connection: other, object: contacts}
               firms: {connection: other, object: companies}

@@ -86,7 +86,8 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             laws: 13),
         Vendor(
             name: "odoo",
-            connection: "url: URL, database: crm, username: tandem@example.com, password: s3cret",
+            connection:
+                "url: URL, database: crm, username: tandem@example.com, password: s3cret, requests-per-minute: 1000000",
             contacts: "res.partner", firms: "res.partner", deals: "crm.lead", id: "id",
             edit: #"{"name": "Changed Last3"}"#, laws: 13),
         Vendor(
