@@ -87,10 +87,10 @@ struct Quota: Encodable {
 
     /// A line for people.
     var text: String {
-        let end = usedUpAt.map { "; at this rate none is left at \($0)" } ?? ""
+        let end = usedUpAt.map { ", and none is left at \($0)" } ?? ""
         let hours = Double(perSeconds) / 3_600
         let whole = hours == hours.rounded() ? "\(Int(hours))" : "\(hours)"
-        return "\(connection)  \(used) of \(limit) \(counts) in \(whole) hours are used, "
-            + "\(expected) at the present rate\(end)\n"
+        return "\(connection)  \(used) of \(limit) \(counts) in \(whole) hours are used; "
+            + "at the present rate it comes to \(expected)\(end)\n"
     }
 }
