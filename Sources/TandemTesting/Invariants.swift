@@ -125,14 +125,18 @@ extension SimWorld {
             guard boss.isEmpty || there.values.contains(boss) else { continue }
             let ours = parent.map { there[$0] ?? "" } ?? ""
             // What has no counterpart is waited for; what had one when both sides agreed is not.
-            let hadOne = pairs.contains { target in
-                target.crmID == parent && target.appID?.text == pair.appBase[field.crm]
+            let base = pair.appBase[field.crm]
+            let hadOne = pairs.contains {
+                $0.crmID == parent && $0.appID != nil && $0.appID?.text == base
             }
             if parent != nil && ours.isEmpty && (!hadOne || boss.isEmpty) { continue }
             let isDropped = boss.isEmpty && pair.appBase[field.crm] == ""
             let isKept = sync.blanks == .keep && (ours.isEmpty || boss.isEmpty)
             if ours == boss || isDropped || isKept { continue }
-            violate("I3", "\(sync.name) \(id): belongs to `\(ours)`, in the app to `\(boss)`")
+            violate(
+                "I3",
+                "\(sync.name) \(id): belongs to \(parent?.number ?? 0) `\(ours)`, in the app to "
+                    + "`\(boss)`, at the last agreement `\(base ?? "-")`")
         }
     }
 

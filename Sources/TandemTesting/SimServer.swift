@@ -176,9 +176,10 @@ extension SimServer.State {
             forbiddenWrites.append("\(id ?? "new"): \(title)")
         }
         if let boss = values["boss"], !boss.isEmpty {
-            let target = records[AppRecordID(boss)]
-            if target?.isDeleted ?? true, holds(.rejectsLink, when: true) {
-                return Refusal(.associationMissing, "boss: there is no \(boss)")
+            // Some want no circles, others no record that is gone.
+            let isGone = records[AppRecordID(boss)]?.isDeleted ?? true
+            if isGone && profile.faults.contains(.rejectsLink) || strikes(.rejectsLink, rate: 0.5) {
+                return Refusal(.invalidValue, "boss: \(boss) cannot be it")
             }
         }
         return refusal(of: values, for: id)

@@ -113,14 +113,16 @@ final class SimWorld {
 
 /// Running cycles.
 extension SimWorld {
-    func cycle(_ index: Int, isFull: Bool = false) async throws -> CycleReport? {
+    func cycle(_ index: Int, isFull: Bool = false, isSweepDue: Bool = false) async throws
+        -> CycleReport?
+    {
         var tuning = Tuning()
         tuning.rails.deletedRecords = 4
         tuning.rails.deletedShare = 0.6
         tuning.rails.changedRecords = 8
         tuning.batch = 4
         tuning.leaseSeconds = 30
-        tuning.sweepSeconds = 600
+        tuning.sweepSeconds = isSweepDue ? 0 : 600
         tuning.auditSeconds = auditSeconds
         tuning.readsAhead = false
         tuning.defects = defects

@@ -71,7 +71,8 @@ extension SimWorld {
                 crash.state.withLock { $0.countdown = random.below(40) }
             }
             for index in settings.indices {
-                let report = try await cycle(index, isFull: random.chance(0.05))
+                let report = try await cycle(
+                    index, isFull: random.chance(0.05), isSweepDue: random.chance(0.1))
                 if crash.state.withLock({ $0.isDead }) { try restart() }
                 if case .finding(let text) = report?.stop, random.chance(0.5) {
                     try acknowledge(index, text)
