@@ -55,7 +55,7 @@ struct RESTConnection: Sendable {
             attempt += 1
             let answer: Answer
             do { answer = try await send(call, arguments) } catch {
-                throw error.appError(call.path)
+                throw error.appError(place(of: call))
             }
             let isPutOff = [429, 502, 503, 504].contains(answer.response.status)
             let wait = answer.response.waitSeconds ?? Int64(1 << attempt)
@@ -64,6 +64,11 @@ struct RESTConnection: Sendable {
             }
             await budget.pause(seconds: wait)
         }
+    }
+
+    /// The address of a call without its query, for people.
+    private func place(of call: RESTDescription.Call) -> String {
+        root(Arguments()) + (call.path.split(separator: "?").first ?? "")
     }
 
     /// - Throws: ``AppError`` for an answer that is no success.
@@ -91,7 +96,9 @@ struct RESTConnection: Sendable {
             case .noAccess(let error): error
             case .busy(let seconds):
                 .tryLater(
-                    .rateLimit, "\(path): the account's limit is used up", afterSeconds: seconds)
+                    .rateLimit,
+                    "\(path): the account's limits leave no room now (`tandem status` shows them)",
+                    afterSeconds: seconds)
             }
         }
     }

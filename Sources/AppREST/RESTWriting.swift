@@ -140,7 +140,7 @@ extension RESTApp {
         switch failure {
         case .noAccess(let error): .notNow(.appUnavailable, error.message, afterSeconds: nil)
         case .busy(let seconds):
-            .notNow(.rateLimit, "the account's limit is used up", afterSeconds: seconds)
+            .notNow(.rateLimit, "the account's limits leave no room now", afterSeconds: seconds)
         case .http(.unreachable(let text)): .notNow(.appUnavailable, text, afterSeconds: nil)
         case .http(.interrupted(let text)): .unknown(text)
         case .http(let failure): .unknown("\(failure)")

@@ -108,6 +108,18 @@ package struct FieldDecision: Hashable, Sendable {
         (kind, target) = Self.decide(crm, app, limits)
     }
 
+    private init(_ kind: Kind, _ target: Side?, crm: Reading, app: Reading) {
+        self.kind = kind
+        self.target = target
+        self.crm = crm
+        self.app = app
+    }
+
+    /// The same decision on a part of what it was about.
+    func onPart(crm: Reading, app: Reading) -> FieldDecision {
+        FieldDecision(kind, target, crm: crm, app: app)
+    }
+
     private static func decide(_ crm: Reading, _ app: Reading, _ limits: Limits) -> (Kind, Side?) {
         guard let crmNow = crm.now, let appNow = app.now else { return (.unread, nil) }
         let same = limits.type.equal(crmNow, appNow)

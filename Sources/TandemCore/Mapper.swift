@@ -47,7 +47,7 @@ extension ObjectMapping {
     ///
     /// - Parameters:
     ///   - changes: What is to be written.
-    ///   - current: What the app holds, in CRM names; joins name parts that do not change.
+    ///   - current: What the app holds, in CRM names; gives name parts that do not change.
     ///   - isCreate: A create must fill every required field.
     /// - Returns: The fields that can be written, and a refusal for each that cannot.
     package func appFields(for changes: Values, current: Values, isCreate: Bool) -> AppFields {
@@ -60,7 +60,8 @@ extension ObjectMapping {
             if field.isRequired && value.isEmpty {
                 result.refusals[field.crm] = field.missing
             } else if field.namePart != nil {
-                result.fields[field.app] = joinedName(field.app, changes, current)
+                result.fields[field.app] =
+                    fullName(field.app, in: current.merging(changes) { $1 }) ?? value
             } else if value.isEmpty || field.options.isEmpty {
                 result.fields[field.app] = value
             } else if let option = field.options[value] {
@@ -90,12 +91,27 @@ extension ObjectMapping {
         return values
     }
 
-    private func joinedName(_ app: AppField, _ changes: Values, _ current: Values) -> String {
+    /// The full name that an app field stands for; `nil` if one of its parts is not known.
+    package func fullName(_ app: AppField, in values: Values) -> String? {
         let parts = [NamePart.first, .last].compactMap { part in
             fields.first { $0.app == app && $0.namePart == part }
         }
-        return parts.compactMap { changes[$0.crm] ?? current[$0.crm] }
-            .filter { !$0.isEmpty }.joined(separator: " ")
+        let texts = parts.compactMap { values[$0.crm] }
+        guard texts.count == parts.count else { return nil }
+        return texts.flatMap { $0.split(separator: " ") }.joined(separator: " ")
+    }
+
+    /// The same values with names split as those of the app are: of `Garcia Lopez`, only the last word
+    /// is the last name.
+    package func splitLikeApp(_ values: Values) -> Values {
+        var split = values
+        for field in fields {
+            guard let part = field.namePart, let name = fullName(field.app, in: values) else {
+                continue
+            }
+            split[field.crm] = field.part(part, of: name)
+        }
+        return split
     }
 
     /// Fills `{property}` places; blanks left by empty properties are folded.
@@ -125,7 +141,7 @@ extension FieldMapping {
     }
 
     /// The last word is the last name, what stands before it the first name.
-    private func part(_ part: NamePart, of name: String) -> String {
+    fileprivate func part(_ part: NamePart, of name: String) -> String {
         let words = name.split(separator: " ")
         guard let last = words.last, words.count > 1 else { return part == .first ? name : "" }
         return part == .last ? String(last) : words.dropLast().joined(separator: " ")

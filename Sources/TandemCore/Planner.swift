@@ -25,15 +25,30 @@ package struct Planner: Sendable {
         -> [PropertyName: FieldDecision]
     {
         var decisions: [PropertyName: FieldDecision] = [:]
+        let split = settings.mapping.splitLikeApp(crm)
         for field in settings.mapping.fields {
             let limits = FieldDecision.Limits(
                 type: field.type, direction: settings.direction.intersection(field.direction),
                 rule: field.rule, winner: settings.winner, blanks: settings.blanks)
-            decisions[field.crm] = FieldDecision(
-                crm: .init(base: pair.crmBase[field.crm], now: crm[field.crm]),
-                app: .init(base: pair.appBase[field.crm], now: app[field.crm]), limits: limits)
+            let decision = FieldDecision(
+                crm: .init(base: whole(field, pair.crmBase), now: whole(field, split)),
+                app: .init(base: whole(field, pair.appBase), now: whole(field, app)),
+                limits: limits)
+            decisions[field.crm] =
+                field.namePart == nil
+                ? decision
+                : decision.onPart(
+                    crm: .init(base: pair.crmBase[field.crm], now: split[field.crm]),
+                    app: .init(base: pair.appBase[field.crm], now: app[field.crm]))
         }
         return decisions
+    }
+
+    /// What a field is judged by: its value, and of a part of a name the whole name, because where
+    /// that is split the CRM and the app do not agree.
+    private func whole(_ field: FieldMapping, _ values: Values) -> String? {
+        field.namePart == nil
+            ? values[field.crm] : settings.mapping.fullName(field.app, in: values)
     }
 
     private func merge(_ pair: PairView, crm: Values, app: Values) -> Plan {
@@ -75,8 +90,9 @@ package struct Planner: Sendable {
             field.rule != .never
                 && settings.direction.intersection(field.direction)?.allows(writingTo: side) == true
         }
+        let split = settings.mapping.splitLikeApp(values)
         let filled = fields.compactMap { field -> (PropertyName, String)? in
-            guard let value = values[field.crm], !value.isEmpty else { return nil }
+            guard let value = split[field.crm], !value.isEmpty else { return nil }
             return (field.crm, value)
         }
         // Two lines of a mapping for one property are refused with the configuration.
@@ -105,8 +121,10 @@ package struct Planner: Sendable {
             side == .crm ? (pair.crm.values, pair.crmBase) : (pair.app.values, pair.appBase)
         return settings.mapping.fields.contains { field in
             // A value that is there and was not understood may be an edit.
-            guard let value = now?[field.crm] else { return base[field.crm] != nil }
-            return !field.type.equal(value, base[field.crm] ?? "")
+            guard let value = now.flatMap({ whole(field, $0) }) else {
+                return base[field.crm] != nil
+            }
+            return !field.type.equal(value, whole(field, base) ?? "")
         }
     }
 

@@ -16,7 +16,9 @@ extension Cycle {
             guard let end = open.last else { return }
             last = end.id
             for pair in open {
-                guard let intent = pair.intent else { continue }
+                guard let intent = pair.intent, try isFindable(intent, of: pair, run) else {
+                    continue
+                }
                 let fields = sync.mapping.appFields(
                     for: intent.values, current: [:], isCreate: true)
                 let found = try await app.find(
@@ -27,21 +29,35 @@ extension Cycle {
         }
     }
 
+    /// An index that may not show the record yet is not asked: each question costs, and no answer of it
+    /// would count.
+    private func isFindable(_ intent: Pair.Intent, of pair: Pair, _ run: CycleRun) throws -> Bool {
+        guard case .search(let lag) = app.capabilities.createSafety else { return true }
+        let end = intent.at + .seconds(lag + 1)
+        if surroundings.now() >= end { return true }
+        if case .failed = pair.state { return false }
+        try transaction(run) { tx in
+            var pair = pair
+            pair.fail(
+                Refusal(
+                    .unknownOutcome,
+                    "the answer to the create was lost; the app is asked when it must show the record"
+                ),
+                now: tx.now, jitter: 0, afterSeconds: (end - tx.now).milliseconds / 1_000 + 1)
+            try tx.pairs.save(pair)
+        }
+        return false
+    }
+
     private func settle(
         _ id: Int64, _ found: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction
     ) throws {
-        guard var pair = try tx.pairs.pair(id), let intent = pair.intent else { return }
+        guard var pair = try tx.pairs.pair(id), pair.intent != nil else { return }
         let known = try tx.pairs.pairs(app: found.map(\.id))
         let free = found.filter { known[$0.id]?.crmID == nil }
         switch (free.count, app.capabilities.createSafety) {
         case (1, _):
             try adopt(free[0], by: pair, run, tx)
-        case (0, .search(let lag)) where tx.now < intent.at + .seconds(lag + 1):
-            pair.fail(
-                Refusal(
-                    .unknownOutcome, "the answer to the create was lost; the app is asked again"),
-                now: tx.now, jitter: 0, afterSeconds: lag + 1)
-            try tx.pairs.save(pair)
         case (0, .search):
             pair.intent = nil
             pair.wake(changedAt: nil)

@@ -74,6 +74,13 @@ struct ConnectionReader {
             for variable in description.variables {
                 variables[variable.name] = said.text(variable.name) ?? variable.fallback ?? ""
             }
+            for variable in description.variables
+            where variable.isRequired && keys[variable.name] != nil
+                && variables[variable.name, default: ""].isEmpty
+            {
+                problems.add(
+                    keys[variable.name], "`\(name)`: `\(variable.name)` is needed, and empty")
+            }
             if let oauth = description.oauth { check(oauth, &variables) }
             for rule in description.limits.windows where rule.filled(variables) == nil {
                 let names = rule.amount.places.map { "`\($0)`" }.joined(separator: ", ")

@@ -193,8 +193,10 @@ struct DescriptionReader {
             guard
                 let window = YAMLReader(
                     node, what: "windows", known: ["requests", "points", "per"],
-                    problems: problems),
-                let (counts, amount) = amount(window),
+                    problems: problems)
+            else { return nil }
+            if window["per"] == nil { problems.add(node, "`windows`: `per` is missing") }
+            guard let (counts, amount) = amount(window),
                 let seconds = window.seconds("per", in: 1...86_400)
             else { return nil }
             return .init(amount: amount, counts: counts, seconds: seconds)

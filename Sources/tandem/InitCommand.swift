@@ -71,6 +71,11 @@ struct InitCommand: AsyncParsableCommand {
     /// What a connection to a described app says: what it needs, and what it may say in a comment.
     private func variables(of place: AppPlace, _ name: String) throws -> String {
         let given = ["url": url, "username": username]
+        let known = place.description?.variables.map(\.name) ?? []
+        for (key, value) in given.sorted(by: { $0.key < $1.key })
+        where value != nil && !known.contains(key) {
+            throw CommandFailure.usage("--\(key): a connection to \(name) has no `\(key)`")
+        }
         var lines = ["    # What each of these is: \(place.folder)app.yaml"]
         for variable in place.description?.variables ?? [] {
             let (key, hint) = (variable.name, variable.fallback ?? "")

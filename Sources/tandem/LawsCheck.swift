@@ -47,7 +47,7 @@ struct LawsCheck {
         guard let first = free.first, let last = free.last, first.app != last.app else {
             throw CommandFailure.failed(
                 "the laws need two text fields that the mapping of \(sync.name) writes and the app "
-                    + "does not require")
+                    + "does not require; add lines for two, such as `{crm: city, app: …}`")
         }
         let limits = schema.filter { [first.app, last.app].contains($0.field) }
             .compactMap(\.maximumLength)

@@ -138,6 +138,9 @@ struct ObjectReader {
         find.since = said.word("since", as: RESTDescription.TimeForm.self) ?? .milliseconds
         find.lagSeconds = said.seconds("lag", in: 0...86_400)
         find.isIndex = said.flag("index") ?? false
+        if call.mentions("field") && !call.mentions("value") {
+            problems.add(said.node, "`find`: `{value}` is missing beside `{field}`")
+        }
         // A list that asks for nothing in particular would show anything but the new record.
         if !["value", "key-id", "key", "since"].contains(where: call.mentions),
             said.flag("newest") != true

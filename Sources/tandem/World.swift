@@ -81,8 +81,13 @@ struct World {
     /// Refuses a field that names another record when no association says which one.
     private func checkLinks(of sync: SyncSettings) throws {
         let properties = store.schema.objects[sync.object] ?? [:]
-        for field in sync.mapping.fields where properties[field.crm] == nil {
+        for field in sync.mapping.fields {
             guard let object = field.association else { continue }
+            if properties[field.crm] != nil {
+                if field.label == nil { continue }
+                throw CommandFailure.configuration(
+                    "\(sync.name): `\(field.crm)` is a property of the CRM, which needs no `label`")
+            }
             let types = try reading { try $0.associationTypes(from: sync.object, to: object) }
             let link = LinkType(
                 from: sync.object, to: object, label: field.label, among: types)

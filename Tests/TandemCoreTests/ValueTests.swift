@@ -157,6 +157,51 @@ import Testing
         #expect(fields.fields["name"] == "Ann Doe")
     }
 
+    /// The app has one name, and the CRM two parts: it is one edit, whichever word it touches.
+    @Test(arguments: [
+        // CRM before; CRM and app now; what is written, on which side.
+        ("Maria|Garcia Lopez", "Mary|Garcia Lopez", "Maria Garcia Lopez", "app: Mary Garcia Lopez"),
+        (
+            "Maria|Garcia Lopez", "Maria|Garcia Lopez", "Maria Garcia Perez",
+            "crm: Maria Garcia|Perez"
+        ),
+        ("Ann|Lee", "Ann|Lee", "Lee", "crm: Lee|"),
+        ("|Dahl", "Carl|Dahl", "Dahl", "app: Carl Dahl"),
+        ("|Dahl", "|Dahl", "Dahl", ""), ("Gordon|Sumner", "Gordon|Sumner", "Sting", "crm: Sting|"),
+        ("Eve|Ek Berg", "|Ek Berg", "Eve Ek Berg", "app: Ek Berg"),
+        ("Ann|Lee", "Mary|Lee", "Ann Berg", "app: Mary Lee"), ("Ann|Lee", "Ann|Lee", "", ""),
+    ])
+    func `a name is one thing`(_ before: String, _ crm: String, _ app: String, _ write: String) {
+        let settings = SyncSettings(
+            name: "names", connection: "app", app: "app",
+            mapping: ObjectMapping(
+                object: .contacts, appObject: "people",
+                fields: Array(mapping.fields.prefix(2))),
+            winner: .crm, requiresEmail: false, blanks: .keep)
+        func values(_ text: String) -> Values {
+            let parts = text.split(separator: "|", omittingEmptySubsequences: false)
+            return ["firstname": String(parts[0]), "lastname": String(parts[1])]
+        }
+        let joined = before.split(separator: "|").joined(separator: " ")
+        let base = mapping.crmValues(of: ["name": joined]).values
+        let plan = Planner(settings).plan(
+            PairView(
+                crm: .present(values(crm)),
+                app: .present(mapping.crmValues(of: ["name": app]).values),
+                crmBase: values(before), appBase: base, hasMet: true, isDeletionApproved: false))
+        let written = plan.actions.map { action in
+            switch action {
+            case .write(.app, let sent):
+                let fields = mapping.appFields(for: sent, current: [:], isCreate: false)
+                return "app: \(fields.fields["name"] ?? "-")"
+            case .write(.crm, let sent):
+                return "crm: \(sent["firstname"] ?? "-")|\(sent["lastname"] ?? "-")"
+            default: return "\(action)"
+            }
+        }
+        #expect(written.joined() == write)
+    }
+
     @Test func `an unknown option fails its field and no other`() {
         let record = mapping.crmValues(of: ["status": "Odd", "sum": "x", "mail": "a@b.c"])
         #expect(record.values == ["email": "a@b.c"])

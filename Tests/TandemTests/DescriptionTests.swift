@@ -142,7 +142,7 @@ import Testing
             more: "limits: {windows: [{points: \(limit), per: 1h}]}")
         let result = try program.run(["sync"])
         #expect(result.code == 1)
-        #expect(result.err.contains("limit is used up"), "\(result.err)")
+        #expect(result.err.contains("limits leave no room"), "\(result.err)")
     }
 
     @Test func `shows what is used of a day`() throws {
@@ -163,14 +163,15 @@ import Testing
         try configure(
             #"get: "/token?aftr={aftr}", next: /next"#,
             more:
-                "root: '{ulr}'\nerrors: [{stauts: 400, category: rate-limit}]\nlimits: {windows: [{requests: 0, per: 1h}]}"
+                "root: '{ulr}'\nerrors: [{stauts: 400, category: rate-limit}]\nlimits: {windows: [{requests: 0, per: 1h}, {points: 5}]}"
         )
         let result = try program.run(["check"])
         #expect(result.code == 78)
         for words in [
             "nothing fills in `{aftr}` (did you mean `after`?)", "`{after}` is missing",
             "`root`: nothing fills in `{ulr}` (did you mean `url`?)",
-            "unknown key `stauts` (did you mean `status`?)", "`requests: 0`", "app.yaml:",
+            "unknown key `stauts` (did you mean `status`?)", "`requests: 0`", "`per` is missing",
+            "app.yaml:",
         ] {
             #expect(result.err.contains(words), "\(words)\n\(result.err)")
         }

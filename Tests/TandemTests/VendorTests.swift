@@ -246,4 +246,29 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         #expect(try program.writes() == 0)
         #expect(try server.violations == [])
     }
+
+    /// An app that knows one name gets the whole of it, and gives it back whole.
+    @Test(arguments: Vendor.all.filter { ["odoo", "pipedrive"].contains($0.name) })
+    func `keeps a name together`(_ vendor: Vendor) throws {
+        let server = try start(vendor)
+        func name() throws -> String? {
+            try server.record(vendor.contacts, with: "maria@x.example")["name"] as? String
+        }
+        try program.must(
+            "crm", "create", "contacts", "email=maria@x.example", "lastname=Garcia Lopez")
+        try program.must("sync")
+        #expect(try program.writes() == 0)
+        #expect(try name() == "Garcia Lopez")
+        try program.must("crm", "update", "contacts", "maria@x.example", "firstname=Maria")
+        try program.must("sync")
+        #expect(try name() == "Maria Garcia Lopez")
+        #expect(try program.contacts()["maria@x.example"]?["lastname"] == "Garcia Lopez")
+        let id = try server.record(vendor.contacts, with: "maria@x.example")[vendor.id]
+        try server.people("POST", "\(vendor.contacts)/\(id ?? 0)", ["name": "Sting"])
+        try program.must("sync")
+        let contact = try program.contacts()["maria@x.example"] ?? [:]
+        #expect([contact["firstname"], contact["lastname"] ?? ""] == ["Sting", ""])
+        #expect(try program.writes() == 0)
+        #expect(try server.violations == [])
+    }
 }
