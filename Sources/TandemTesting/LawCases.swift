@@ -196,7 +196,7 @@ extension LawBench {
         for chunk in writes.chunks(of: app.capabilities.writeBatch) {
             outcomes += try await apply(Array(chunk))
         }
-        if app.capabilities.canDelete, try await !isGone(outcomes[0]) {
+        if app.capabilities.canDelete, try await !isGone(outcomes[0], ids[0]) {
             throw broken("changing a deleted record among others gave \(outcomes[0])")
         }
         let (made, changed) = (try written(outcomes[1]), try written(outcomes[2]))
@@ -209,8 +209,8 @@ extension LawBench {
     }
 
     /// An app that only marks records as deleted may accept a write to one; the read then shows it.
-    private func isGone(_ outcome: WriteOutcome) async throws -> Bool {
-        if case .accepted(let id) = outcome { return try await read(id) == .gone }
+    private func isGone(_ outcome: WriteOutcome, _ id: AppRecordID) async throws -> Bool {
+        if outcome == .accepted(id) { return try await read(id) == .gone }
         return outcome == .gone
     }
 
@@ -219,7 +219,7 @@ extension LawBench {
         let ids = try await create()
         try await delete(ids[0])
         let outcome = try await update(ids[0], [subject.texts.0: "back"])
-        guard try await isGone(outcome) else {
+        guard try await isGone(outcome, ids[0]) else {
             throw broken("changing a deleted record gave \(outcome)")
         }
         try await delete(ids[0])
