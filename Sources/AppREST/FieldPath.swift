@@ -122,14 +122,14 @@ struct FieldPath: Hashable, Sendable {
     func removing(from json: JSON) -> JSON {
         guard let last = steps.last else { return json }
         let parent = FieldPath(steps: steps.dropLast())
-        switch (
-            parent.value(in: json), parent.value(in: json).flatMap { Self.place(of: last, in: $0) }
-        )
-        {
-        case (.list(var list)?, .element(let index)?) where list.indices.contains(index):
+        guard let whole = parent.value(in: json), let place = Self.place(of: last, in: whole) else {
+            return json
+        }
+        switch (whole, place) {
+        case (.list(var list), .element(let index)) where list.indices.contains(index):
             list.remove(at: index)
             return parent.setting(.list(list), in: json)
-        case (.object(var members)?, .member(let name)?) where members[name] != nil:
+        case (.object(var members), .member(let name)) where members[name] != nil:
             members[name] = nil
             return parent.setting(.object(members), in: json)
         default: return json

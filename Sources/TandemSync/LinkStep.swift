@@ -36,9 +36,10 @@ struct LinkStep {
             targets[object] = PairTable(connection: tx.connection, syncID: state.id)
         }
         self.targets = targets
-        properties = fields.isEmpty ? [:] : tx.writer.schema.objects[sync.object] ?? [:]
+        let properties = fields.isEmpty ? [:] : tx.writer.schema.objects[sync.object] ?? [:]
+        self.properties = properties
         types = try fields.reduce(into: [:]) { types, field in
-            guard let object = field.association else { return }
+            guard let object = field.association, properties[field.crm] == nil else { return }
             types[field.crm] = LinkType(
                 from: sync.object, to: object, label: field.label,
                 among: try tx.crm.associationTypes(from: sync.object, to: object))

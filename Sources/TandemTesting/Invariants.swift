@@ -130,7 +130,7 @@ extension SimWorld {
                 $0.crmID == parent && $0.appID != nil && $0.appID?.text == base
             }
             if parent != nil && ours.isEmpty && (!hadOne || boss.isEmpty) { continue }
-            let isDropped = boss.isEmpty && pair.appBase[field.crm] == ""
+            let isDropped = boss.isEmpty && base == ""
             let isKept = sync.blanks == .keep && (ours.isEmpty || boss.isEmpty)
             if ours == boss || isDropped || isKept { continue }
             violate(

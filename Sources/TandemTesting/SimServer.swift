@@ -234,7 +234,7 @@ extension SimServer.State {
         }
     }
 
-    mutating func remove(_ id: AppRecordID) {
+    mutating func remove(_ id: AppRecordID, now: Int64) {
         guard let record = records[id], !record.isDeleted else { return }
         for (field, value) in record.values {
             edits.append(.init(id: id, field: field, old: value, new: ""))
@@ -242,6 +242,7 @@ extension SimServer.State {
         records[id]?.isDeleted = true
         records[id]?.isOurs = false
         log.append((id, true))
+        unlink(id, now: now)
     }
 
     /// Who named a record that is gone names none any more, unless the app leaves that to others.

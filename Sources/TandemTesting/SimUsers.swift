@@ -228,8 +228,7 @@ extension SimWorld {
         let id = server.with { state, now -> AppRecordID? in
             guard !state.living.isEmpty else { return nil }
             let id = state.living[Int(pick % UInt64(state.living.count))]
-            state.remove(id)
-            state.unlink(id, now: now)
+            state.remove(id, now: now)
             return id
         }
         collectEdits()
@@ -258,8 +257,7 @@ extension SimWorld {
             let ids = state.living
             guard ids.count > 2, state.strikes(.mergedAway, rate: 0.5) else { return [] }
             let loser = Int(pick % UInt64(ids.count))
-            state.remove(ids[loser])
-            state.unlink(ids[loser], now: now)
+            state.remove(ids[loser], now: now)
             return [ids[loser], ids[(loser + 1) % ids.count]]
         }
         collectEdits()
@@ -274,8 +272,7 @@ extension SimWorld {
             guard !ids.isEmpty, state.strikes(.recreated, rate: 0.6) else { return nil }
             let id = ids[Int(pick % UInt64(ids.count))]
             let values = state.records[id]?.values ?? [:]
-            state.remove(id)
-            state.unlink(id, now: now)
+            state.remove(id, now: now)
             let kept = values.filter { ["mail", "first", "last", "org"].contains($0.key) }
             let new = state.insert(kept, id: nil, key: nil, isOurs: false, now: now)
             for (field, value) in kept {

@@ -74,8 +74,10 @@ struct World {
         guard let connection = configuration.connections[sync.connection] else {
             throw CommandFailure.configuration("\(sync.name): no such connection")
         }
-        try checkLinks(of: sync)
-        return try apps.adapters.value(for: sync.name) { try adapter(connection.reach, sync) }
+        return try apps.adapters.value(for: sync.name) {
+            try checkLinks(of: sync)
+            return try adapter(connection.reach, sync)
+        }
     }
 
     /// Refuses a field that names another record when no association says which one.

@@ -1,6 +1,6 @@
 """Microsoft Graph v1.0, contacts of a mailbox (learn.microsoft.com/graph/api/resources/contact)."""
 import re
-from vendor import Refused, Vendor, Violation, known_or_odd
+from vendor import Refused, Versioned, Violation, known_or_odd
 
 TEXTS = {"displayName", "givenName", "surname", "companyName", "jobTitle", "mobilePhone", "department",
          "businessHomePage", "personalNotes", "birthday", "title", "officeLocation"}
@@ -16,13 +16,9 @@ def no(status, code, message="", **headers):
     return Refused(status, {"error": {"code": code, "message": message, "innerError": {"request-id": "0"}}}, **headers)
 
 
-class Graph(Vendor):
+class Graph(Versioned):
     objects = ("contacts",)
     concurrency = 4
-
-    def __init__(self, url):
-        super().__init__(url)
-        self.version, self.gone, self.oldest = 0, {}, 0
 
     def wrong(self, text): return no(400, "ErrorInvalidRequest", text)
     def denied(self): return no(401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.")
@@ -109,15 +105,6 @@ class Graph(Vendor):
     def touch(self, name, one):
         self.version += 1
         one.update(version=self.version, changeKey=f"CQAAABYAA{self.version}", lastModifiedDateTime=self.moment(MOMENT, self.tick()))
-
-    def remove(self, name, key):
-        self.version += 1
-        del self.records[name][key]
-        self.gone[key] = self.version
-
-    def forget(self):
-        self.version += 1
-        self.oldest = self.version
 
 
 server = Graph

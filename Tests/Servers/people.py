@@ -1,6 +1,6 @@
 """Google's People API v1, contacts (developers.google.com/people/api/rest/v1/people)."""
 import json
-from vendor import Refused, Vendor, Violation, known_or_odd
+from vendor import Refused, Versioned, Violation, known_or_odd
 
 FIELDS = {"names", "emailAddresses", "phoneNumbers", "organizations", "addresses", "urls", "biographies", "birthdays", "nicknames"}
 PARTS = {"names": ("givenName", "familyName"), "emailAddresses": ("value", "type"), "phoneNumbers": ("value", "type"),
@@ -19,12 +19,8 @@ def no(code, status, message, reason=None):
     return Refused(code, {"error": error})
 
 
-class People(Vendor):
+class People(Versioned):
     objects = ("people",)
-
-    def __init__(self, url):
-        super().__init__(url)
-        self.version, self.gone, self.oldest = 0, {}, 0
 
     def wrong(self, text): return no(400, "INVALID_ARGUMENT", text)
     def denied(self): return no(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
@@ -139,15 +135,6 @@ class People(Vendor):
         one["etag"] = f"%EgUBAgM{self.version}"
         one["metadata"] = {"version": self.version, "sources": [{"type": "CONTACT", "id": "1", "etag": f"#{self.version}=",
                            "updateTime": self.moment("%Y-%m-%dT%H:%M:%S.000000Z", self.tick())}], "objectType": "PERSON"}
-
-    def remove(self, name, key):
-        self.version += 1
-        del self.records[name][key]
-        self.gone[key] = self.version
-
-    def forget(self):
-        self.version += 1
-        self.oldest = self.version
 
 
 server = People

@@ -200,6 +200,23 @@ class Vendor:
         """Takes no cursor any more that was given before, where there are such."""
 
 
+class Versioned(Vendor):
+    """A vendor that counts every change, and tells what came after a count that it still knows."""
+
+    def __init__(self, url):
+        super().__init__(url)
+        self.version, self.gone, self.oldest = 0, {}, 0
+
+    def remove(self, name, key):
+        self.version += 1
+        del self.records[name][key]
+        self.gone[key] = self.version
+
+    def forget(self):
+        self.version += 1
+        self.oldest = self.version
+
+
 def serve(vendor, port, ready):
     lock, inside, violations = threading.Lock(), [0], []
 
