@@ -63,7 +63,9 @@ let package = Package(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CResolv"),
         .target(name: "TandemTasks", swiftSettings: strict),
-        .target(name: "TandemHTTP", dependencies: ["CCurl", "CResolv"], swiftSettings: strict),
+        .target(
+            name: "TandemHTTP", dependencies: ["TandemModel", "CCurl", "CResolv"],
+            swiftSettings: strict),
         .target(
             name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
             swiftSettings: strict),

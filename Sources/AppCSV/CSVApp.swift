@@ -22,6 +22,10 @@ package struct CSVApp: App {
     let newColumns: [String]
     /// Other headers that mean the same field: `phone` may be headed "Phone Number".
     let labels: [AppField: String]
+    /// For how long a file must have been as it is before it counts as complete though it lost rows or
+    /// ends in the middle of one.
+    let restSeconds: Int64
+    private let memory = MemoryBox()
 
     /// How many rows a page has.
     static let page = 500
@@ -30,7 +34,7 @@ package struct CSVApp: App {
 
     package init(
         path: String, idColumn: String? = nil, naturalKey: [String], newColumns: [String],
-        labels: [AppField: String]
+        labels: [AppField: String], restSeconds: Int64 = 30
     ) {
         self.path = path
         self.idColumn = idColumn ?? "id"
@@ -38,12 +42,13 @@ package struct CSVApp: App {
         self.naturalKey = naturalKey
         self.newColumns = newColumns
         self.labels = labels
+        self.restSeconds = restSeconds
     }
 
     package var capabilities: AppCapabilities {
         AppCapabilities(
             conditionalWrites: true, createSafety: .clientID, readBatch: 5_000, writeBatch: 5_000,
-            listsWholeRecords: true)
+            listsWholeRecords: true, checksCreates: true)
     }
 
     /// The fields of the file as it is now; those of a new one if there is none.
@@ -55,17 +60,30 @@ package struct CSVApp: App {
 
     /// The file as it is now; `nil` if there is none.
     ///
-    /// - Throws: ``AppError`` as `CSVTable.read`, and if the id column that was named is missing.
-    private func table() throws(AppError) -> CSVTable? {
-        let table = try CSVTable.read(path, naming: field(of:))
-        guard needsIDColumn, let table, !table.fields.contains(AppField(idColumn)) else {
-            return table
+    /// - Throws: ``AppError`` as `CSVTable.read`, and if the id column that was named is missing, or every
+    ///   column that could name a row.
+    private func table(isWhole: Bool = true) throws(AppError) -> CSVTable? {
+        guard let table = try CSVTable.read(path, isWhole: isWhole, naming: field(of:)) else {
+            return nil
         }
         let header = table.header
-        throw .askOperator(
-            .mapping,
-            "\(path) has no column `\(idColumn)`\(suggestion(for: idColumn, in: header))",
-            remedy: "Name one of its columns as `id-column`, or add the column to the file.")
+        if needsIDColumn, !table.fields.contains(AppField(idColumn)) {
+            throw .askOperator(
+                .mapping,
+                "\(path) has no column `\(idColumn)`\(suggestion(for: idColumn, in: header))",
+                remedy: "Name one of its columns as `id-column`, or add the column to the file.")
+        }
+        let keys = [idColumn] + naturalKey
+        guard keys.contains(where: { table.fields.contains(AppField($0)) }) else {
+            let names = keys.map { "`\($0)`" }.joined(separator: " or ")
+            throw .askOperator(
+                .mapping,
+                "\(path) has no column \(names), so nothing tells its rows apart; its columns are "
+                    + header.map { "`\($0)`" }.joined(separator: ", "),
+                remedy: "Give the column its name back, or name the right one in the mapping or as "
+                    + "`id-column`; nothing is read or written before.")
+        }
+        return table
     }
 
     package func profile() async throws(AppError) -> AppProfile {
@@ -85,13 +103,57 @@ package struct CSVApp: App {
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        guard let table = try table() else {
+        let state = await look()
+        guard let (found, isOpen) = try table(in: state) else {
             // No file is no proof that every row was deleted; an empty one with a header is.
             if cursor == nil { return CSVListing(app: self, table: nil) }
             throw .tryLater(.appUnavailable, "\(path) is not there", afterSeconds: nil)
         }
-        if cursor?.text == table.digest { return CSVListing(app: self, table: nil) }
-        return CSVListing(app: self, table: table)
+        if cursor == found.cursor { return CSVListing(app: self, table: nil) }
+        let before = cursor.flatMap { CSVTable.Extent($0) }
+        let isUnfinished = !state.isAtRest && (isOpen || found.extent.isLess(than: before))
+        // Until it is at rest, a row without its line end may be half of one.
+        let table = isUnfinished && !isOpen ? try table(isWhole: false) ?? found : found
+        guard FileStamp(path) == state.stamp else { throw beingSaved }
+        memory.withLock { $0.unfinished = isUnfinished ? state.stamp : nil }
+        return CSVListing(app: self, table: table, isComplete: !isUnfinished)
+    }
+
+    /// What the file is now, and whether it ends in an open quote, as half a file may.
+    private func table(in state: FileState) throws(AppError) -> (CSVTable, isOpen: Bool)? {
+        do throws(AppError) { return try table().map { ($0, false) } } catch {
+            guard !state.isAtRest, case .askOperator(.invalidValue, _, _) = error else {
+                throw error
+            }
+            return try table(isWhole: false).map { ($0, true) }
+        }
+    }
+
+    /// Looks whether somebody may be saving the file; our own last save is none.
+    private func look() async -> FileState {
+        if let own = memory.withLock(\.own), own == FileStamp(path) {
+            return FileState(stamp: own, isAtRest: true)
+        }
+        return await FileState(path, atRestFor: restSeconds)
+    }
+
+    /// What this process knows of the file.
+    struct Memory {
+        /// What we saved last.
+        var own: FileStamp?
+        /// The state in which the file may still be being saved.
+        var unfinished: FileStamp?
+    }
+
+    final class MemoryBox: Sendable {
+        private let memory = Mutex(Memory())
+        func withLock<Value: Sendable>(_ work: (inout sending Memory) -> sending Value) -> Value {
+            memory.withLock(work)
+        }
+    }
+
+    private var beingSaved: AppError {
+        .tryLater(.versionConflict, "\(path) is being saved by somebody", afterSeconds: nil)
     }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
@@ -99,31 +161,39 @@ package struct CSVApp: App {
             throw .tryLater(.appUnavailable, "\(path) is not there", afterSeconds: nil)
         }
         let rows = named(table)
-        let bad = Dictionary(
-            rows.bad.map { ($0.id, $0.why) }, uniquingKeysWith: { first, _ in first })
         return ids.reduce(into: [:]) { readings, id in
             if let place = rows.places[id] {
                 readings[id] = .present(record(id, table.rows[place], table))
-            } else {
-                readings[id] =
-                    bad[id].map { .unreadable(Refusal(.invalidValue, $0), version: nil) } ?? .gone
+            } else if let why = rows.unreadable[id] {
+                readings[id] = .unreadable(Refusal(.invalidValue, why), version: nil)
+            } else if rows.unidentified.isEmpty {
+                readings[id] = .gone
             }
         }
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
-        let fields = Array(try fields())
-        let readings = try await read([newID(key, values, fields: fields)])
-        return readings.values.compactMap {
-            if case .present(let record) = $0 { record } else { nil }
+        let id = newID(key, values, fields: Array(try fields()))
+        switch try await read([id])[id] {
+        case .present(let record)?: return .found([record])
+        case .gone?: return .none
+        case .foreign?, .unreadable?, nil: return .unanswered("\(path) has rows without a name")
         }
     }
 
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
+        if let holder = EditorLock.holder(of: path) {
+            throw .tryLater(
+                .appUnavailable,
+                "\(path) is open in an editor (\(holder)); it is written when it is closed there",
+                afterSeconds: nil)
+        }
         for _ in 0..<Self.attempts {
-            let stamp = FileStamp(path)
+            let stamp = await look().stamp
+            // The rest of what somebody is saving would go nowhere.
+            if stamp.inode != 0, memory.withLock(\.unfinished) == stamp { throw beingSaved }
             var table = try table()
             if table == nil { table = try empty() }
             guard let table else { continue }
@@ -133,7 +203,7 @@ package struct CSVApp: App {
             guard edit.isChanged else { return outcomes }
             if try replace(with: edit.content, unless: stamp) { return outcomes }
         }
-        throw .tryLater(.versionConflict, "\(path) is being saved by somebody", afterSeconds: nil)
+        throw beingSaved
     }
 
     private static func target(of path: String) -> String {
@@ -180,6 +250,7 @@ package struct CSVApp: App {
                 return false
             }
             guard Glibc.rename(temporary, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+            memory.withLock { $0.own = FileStamp(path) }
             return true
         } catch {
             try? FileManager.default.removeItem(atPath: temporary)
@@ -190,14 +261,20 @@ package struct CSVApp: App {
 
 /// Rows as records.
 extension CSVApp {
-    /// The rows of a table by id, and those that have none or one that is taken.
-    func named(_ table: CSVTable) -> (
-        places: [AppRecordID: Int], bad: [(id: AppRecordID, why: String)]
-    ) {
+    /// The rows of a table by what names them.
+    struct NamedRows {
         var places: [AppRecordID: Int] = [:]
-        var bad: [(AppRecordID, String)] = []
+        /// Records that are there and cannot be read, with the reason.
+        var unreadable: [AppRecordID: String] = [:]
+        /// Rows that may be any record, with the reason.
+        var unidentified: [(row: CSVParser.Row, why: String)] = []
+    }
+
+    func named(_ table: CSVTable) -> NamedRows {
+        var named = NamedRows()
         let keys = [idColumn] + naturalKey
         let columns = keys.map { table.fields.firstIndex(of: AppField($0)) }
+        var rows: [AppRecordID: [Int]] = [:]
         for (place, row) in table.rows.enumerated() where !row.isBlank {
             let candidates = zip(keys, columns).compactMap { key, column -> AppRecordID? in
                 guard let column, column < row.cells.count, !row.cells[column].trimmed.isEmpty
@@ -207,31 +284,37 @@ extension CSVApp {
                 let text = row.cells[column].trimmed
                 return AppRecordID(key == idColumn ? text : "\(key):\(text.lowercased())")
             }
-            guard let id = candidates.first else {
-                let keys = keys.joined(separator: " or ")
-                bad.append(
-                    (
-                        AppRecordID("line:\(row.line)"),
-                        "line \(row.line) has no \(keys), so it has no name"
-                    ))
-                continue
-            }
-            if let first = places[id] {
-                let text = "lines \(table.rows[first].line) and \(row.line) have the same key \(id)"
-                bad.append((AppRecordID("line:\(row.line)"), text))
-            } else if row.cells.count > table.header.count {
-                // A comma without quotes shifts every value behind it.
-                bad.append(
-                    (
-                        id,
-                        "line \(row.line) has \(row.cells.count) cells, the header "
-                            + "\(table.header.count); quote commas inside cells"
-                    ))
+            if row.cells.dropFirst(table.header.count).contains(where: { !$0.trimmed.isEmpty }) {
+                // A comma without quotes shifts every value behind it, but none in the first column.
+                let why =
+                    "line \(row.line) has \(row.cells.count) cells, the header "
+                    + "\(table.header.count); quote commas inside cells"
+                if columns[0] == 0, let id = candidates.first {
+                    named.unreadable[id] = why
+                } else {
+                    named.unidentified.append((row, why))
+                }
+            } else if let id = candidates.first {
+                rows[id, default: []].append(place)
             } else {
-                places[id] = place
+                let keys = zip(keys, columns).filter { $1 != nil }.map(\.0)
+                let names = keys.joined(separator: " or ")
+                named.unidentified.append(
+                    (row, "line \(row.line) has no \(names), so it has no name"))
             }
         }
-        return (places, bad)
+        for (id, places) in rows.sorted(by: { $0.value[0] < $1.value[0] }) {
+            if places.count == 1 && named.unreadable[id] == nil {
+                named.places[id] = places[0]
+                continue
+            }
+            // Which of them has a name that was pasted over its own, nobody can know.
+            let lines = places.map { "\(table.rows[$0].line)" }.joined(separator: " and ")
+            let why = "lines \(lines) have the same key \(id)"
+            named.unreadable[id] = named.unreadable[id] ?? why
+            named.unidentified += places.map { (table.rows[$0], why) }
+        }
+        return named
     }
 
     func record(_ id: AppRecordID, _ row: CSVParser.Row, _ table: CSVTable) -> AppRecord {
@@ -240,15 +323,7 @@ extension CSVApp {
         for (column, field) in table.fields.enumerated() {
             values[field] = column < row.cells.count ? row.cells[column] : ""
         }
-        return AppRecord(id: id, version: version(of: table.bytes[row.range]), values: values)
-    }
-
-    /// FNV-1a of the row's bytes: tells one content of a row from another.
-    func version(of bytes: ArraySlice<UInt8>) -> String {
-        let hash = bytes.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
-            ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3
-        }
-        return String(hash, radix: 36)
+        return AppRecord(id: id, version: table.version(of: table.bytes[row.range]), values: values)
     }
 
     /// The field a header stands for: by name or by label, without case.
@@ -265,28 +340,5 @@ extension CSVApp {
         let natural = naturalKey.first { !(values[AppField($0)] ?? "").trimmed.isEmpty }
         guard !hasIDs, let natural else { return AppRecordID(key) }
         return AppRecordID("\(natural):\((values[AppField(natural)] ?? "").trimmed.lowercased())")
-    }
-}
-
-/// What tells one saved state of a file from the next; all zero if there is none.
-struct FileStamp: Equatable {
-    let inode: UInt64
-    let size: Int64
-    let modifiedNanoseconds: Int64
-    let permissions: UInt32
-    let owner: UInt32
-    let group: UInt32
-
-    init(_ path: String) {
-        var status = stat()
-        let isThere = stat(path, &status) == 0
-        inode = isThere ? UInt64(status.st_ino) : 0
-        size = isThere ? Int64(status.st_size) : 0
-        modifiedNanoseconds =
-            isThere
-            ? Int64(status.st_mtim.tv_sec) * 1_000_000_000 + Int64(status.st_mtim.tv_nsec) : 0
-        owner = isThere ? status.st_uid : getuid()
-        group = isThere ? status.st_gid : getgid()
-        permissions = isThere ? UInt32(status.st_mode & 0o777) : 0o600
     }
 }

@@ -5,7 +5,7 @@ import TandemModel
 struct CSVEdit {
     private let app: CSVApp
     private let table: CSVTable
-    private let places: [AppRecordID: Int]
+    private let rows: CSVApp.NamedRows
     /// New cells of changed rows; `nil` for deleted ones.
     private var changed: [Int: [String]?] = [:]
     private var added: [AppRecordID: [String]] = [:]
@@ -14,7 +14,7 @@ struct CSVEdit {
     init(app: CSVApp, table: CSVTable) {
         self.app = app
         self.table = table
-        places = app.named(table).places
+        rows = app.named(table)
     }
 
     var isChanged: Bool { !changed.isEmpty || !added.isEmpty }
@@ -33,7 +33,12 @@ struct CSVEdit {
             return .refused(
                 Refusal(.duplicateInApp, "two new rows would have the key \(id)", otherID: id.text))
         }
-        if let place = places[id] { return .exists(app.record(id, table.rows[place], table)) }
+        if let place = rows.places[id] { return .exists(app.record(id, table.rows[place], table)) }
+        if let row = rows.unidentified.first(where: { mayBe($0.row, values) }) {
+            return .refused(
+                Refusal(
+                    .duplicateInApp, "\(row.why), and it may be this record", otherID: nil))
+        }
         var all = values
         all[AppField(app.idColumn)] = id.text
         let cells = table.fields.map { all[$0] ?? "" }
@@ -45,9 +50,9 @@ struct CSVEdit {
     private mutating func update(
         _ id: AppRecordID, _ version: String?, _ values: [AppField: String]
     ) -> WriteOutcome {
-        guard let place = places[id] else { return .gone }
+        guard let place = rows.places[id] else { return missing(id) ?? .gone }
         let row = table.rows[place]
-        if let version, version != app.version(of: table.bytes[row.range]) { return .conflict }
+        if let version, version != table.version(of: table.bytes[row.range]) { return .conflict }
         var cells =
             row.cells + Array(repeating: "", count: max(0, table.header.count - row.cells.count))
         for (column, field) in table.fields.enumerated() {
@@ -58,19 +63,36 @@ struct CSVEdit {
     }
 
     private mutating func delete(_ id: AppRecordID, _ version: String?) -> WriteOutcome {
-        guard let place = places[id] else { return .deleted }
-        if let version, version != app.version(of: table.bytes[table.rows[place].range]) {
+        guard let place = rows.places[id] else { return missing(id) ?? .deleted }
+        if let version, version != table.version(of: table.bytes[table.rows[place].range]) {
             return .conflict
         }
         changed[place] = .some(nil)
         return .deleted
     }
 
+    /// Why a record that is not found may be there all the same; `nil` if it is not there.
+    private func missing(_ id: AppRecordID) -> WriteOutcome? {
+        let why = rows.unreadable[id] ?? rows.unidentified.first?.why
+        return why.map { .notNow(.appUnavailable, $0, afterSeconds: nil) }
+    }
+
+    /// Whether a row without a name may be a record: what both say is the same.
+    private func mayBe(_ row: CSVParser.Row, _ values: [AppField: String]) -> Bool {
+        let both = zip(table.fields, row.cells).compactMap { field, cell -> Bool? in
+            guard let value = values[field], !value.isEmpty, !cell.trimmed.isEmpty else {
+                return nil
+            }
+            return value.trimmed.lowercased() == cell.trimmed.lowercased()
+        }
+        return !both.isEmpty && both.allSatisfy { $0 }
+    }
+
     private func record(_ id: AppRecordID, _ cells: [String]) -> AppRecord {
         let bytes = Array(table.format.line(cells).utf8.dropLast(table.format.lineEnd.utf8.count))
         let row = CSVParser.Row(cells: cells, line: 0, range: 0..<0)
         let plain = app.record(id, row, table)
-        return AppRecord(id: id, version: app.version(of: bytes[...]), values: plain.values)
+        return AppRecord(id: id, version: table.version(of: bytes[...]), values: plain.values)
     }
 
     /// The whole new file: untouched rows as they were, changed ones in their place, new ones last.

@@ -37,6 +37,22 @@ package struct CardDAVApp: App {
 
     let connection: DAVConnection
     private let discovery: AddressBookDiscovery
+    private let memory = Memory()
+
+    /// What earlier readings have shown.
+    private struct Seen {
+        /// A card that could be read together with others.
+        var good: AppRecordID?
+        /// Cards that break the answer for others; they are read alone.
+        var broken: Set<AppRecordID> = []
+    }
+
+    private final class Memory: Sendable {
+        private let seen = Mutex(Seen())
+        func withLock<Value: Sendable>(_ work: (inout sending Seen) -> sending Value) -> Value {
+            seen.withLock(work)
+        }
+    }
 
     /// - Throws: ``AppError`` if the address is neither a host name nor an `http(s)` URL.
     package init(_ settings: Settings) throws(AppError) {
@@ -69,12 +85,23 @@ package struct CardDAVApp: App {
         return readings
     }
 
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        try await cards(ids).compactMapValues(\.text)
+    }
+
     /// What the server has for a path.
     struct Card: Sendable {
         let etag: String?
         let text: String?
+        /// It is there, and no text.
+        var isBroken = false
 
         func reading(_ id: AppRecordID) -> AppReading {
+            if isBroken {
+                return .unreadable(
+                    Refusal(.invalidValue, "the card \(id) is not read: it is not UTF-8"),
+                    version: etag)
+            }
             guard let text else { return .gone }
             do {
                 let card = try VCard(text)
@@ -91,19 +118,22 @@ package struct CardDAVApp: App {
     /// Fetches cards, a hundred a request and several requests at a time.
     func cards(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: Card] {
         let book = try await book()
-        let chunks = stride(from: 0, to: ids.count, by: Self.multiget).map {
-            Array(ids[$0..<min($0 + Self.multiget, ids.count)])
+        let broken = memory.withLock(\.broken)
+        let whole = ids.filter { !broken.contains($0) }
+        let chunks = stride(from: 0, to: whole.count, by: Self.multiget).map {
+            Array(whole[$0..<min($0 + Self.multiget, whole.count)])
         }
         let results = await chunks.mapped(atMost: Self.inFlight) {
             chunk async -> Result<[AppRecordID: Card], AppError> in
             do throws(AppError) {
-                return .success(try await multiget(chunk, in: book))
+                return .success(try await read(chunk, in: book))
             } catch { return .failure(error) }
         }
         var cards: [AppRecordID: Card] = [:]
         for result in results { cards.merge(try result.get()) { $1 } }
         // RFC 6352 §8.7 has a 404 for each card that is not there; some servers leave it out, and
         // silence is no proof.
+        // So are cards that broke the answer for others.
         let silent = ids.filter { cards[$0] == nil }
         let alone = await silent.mapped(atMost: Self.inFlight) { await self.card($0, in: book) }
         for (id, card) in zip(silent, alone) { cards[id] = card }
@@ -115,20 +145,59 @@ package struct CardDAVApp: App {
         guard let response = try? await connection.send(HTTPRequest("GET", book.address(of: id)))
         else { return nil }
         switch response.status {
-        case 200: return Card(etag: response.header("ETag"), text: response.text)
+        case 200:
+            let text = String(validating: response.body, as: UTF8.self)
+            return Card(etag: response.header("ETag"), text: text, isBroken: text == nil)
         case 404, 410: return Card(etag: nil, text: nil)
         default: return nil
         }
     }
 
-    private func multiget(_ ids: [AppRecordID], in book: AddressBook) async throws(AppError)
+    /// Fetches cards in one request, or in more where one of them breaks the answer.
+    private func read(_ ids: [AppRecordID], in book: AddressBook) async throws(AppError)
         -> [AppRecordID: Card]
     {
-        let response = try await connection.report(book.url, DAVBody.multiget(ids.map(\.text)))
+        let split = BatchSplit<AppRecordID, Card, MultigetFailure>(
+            mayBeContent: { if case .content = $0 { true } else { false } },
+            fetch: { ids async throws(MultigetFailure) in try await multiget(ids, in: book) })
+        do throws(MultigetFailure) {
+            let outcome = try await split.read(ids, known: memory.withLock(\.good))
+            memory.withLock { memory in
+                memory.good = outcome.values.first { $0.value.text != nil }?.key ?? memory.good
+                memory.broken.formUnion(outcome.broken)
+            }
+            return outcome.values
+        } catch { throw error.error }
+    }
+
+    /// Why a multiget has no answer.
+    private enum MultigetFailure: Error {
+        /// An answer that one card may have spoilt.
+        case content(AppError)
+        case app(AppError)
+
+        var error: AppError {
+            switch self {
+            case .content(let error), .app(let error): error
+            }
+        }
+    }
+
+    private func multiget(_ ids: [AppRecordID], in book: AddressBook)
+        async throws(MultigetFailure) -> [AppRecordID: Card]
+    {
+        let body = DAVBody.multiget(ids.map(\.text))
+        let response: HTTPResponse
+        do throws(AppError) {
+            response = try await connection.report(book.url, body, passing: [500])
+        } catch { throw .app(error) }
         guard response.status == 207, let reply = DAVReply(response.body) else {
-            throw .tryLater(
-                .appUnavailable, "\(book.url) answers \(response.status) to a multiget",
-                afterSeconds: nil)
+            let what =
+                response.status == 207 ? "with broken XML" : "\(response.status)"
+            throw .content(
+                .tryLater(
+                    .appUnavailable, "\(book.url) answers \(what) to a multiget",
+                    afterSeconds: nil))
         }
         var cards: [AppRecordID: Card] = [:]
         for item in reply.items {
@@ -143,10 +212,13 @@ package struct CardDAVApp: App {
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         let id = try await book().newID(key)
-        guard case .present(let record) = try await cards([id])[id]?.reading(id) else { return [] }
-        return [record]
+        switch try await cards([id])[id]?.reading(id) {
+        case .present(let record)?: return .found([record])
+        case .gone?: return .none
+        case .foreign?, .unreadable?, nil: return .unanswered("\(id) cannot be read")
+        }
     }
 }

@@ -42,7 +42,11 @@ final class CardListing: ChangeListing {
         }
         var page = ChangePage()
         var isCut = false
-        for item in reply.items {
+        for (place, item) in reply.items.enumerated() {
+            if item.href.isEmpty {
+                page.unidentified.append(Self.nameless(place))
+                continue
+            }
             let id = book.id(of: item.href)
             if item.status == 507 {
                 isCut = true
@@ -62,6 +66,12 @@ final class CardListing: ChangeListing {
         return page
     }
 
+    private static func nameless(_ place: Int) -> ChangePage.Unidentified {
+        .init(
+            AppLocation("response \(place + 1)"),
+            "response \(place + 1) of the server names no card")
+    }
+
     /// Every ETag, if the collection's tag is news.
     private func allTags(known: String) async throws(AppError) -> ChangePage {
         place.withLock { $0 = nil }
@@ -73,8 +83,10 @@ final class CardListing: ChangeListing {
         let (reply, _) = try await app.connection.propfind(
             book.url, depth: 1, ["D:getetag", "D:resourcetype"])
         var page = ChangePage()
-        for item in reply.items where !item.kinds.contains("collection") {
-            if let etag = item.texts["getetag"] {
+        for (place, item) in reply.items.enumerated() where !item.kinds.contains("collection") {
+            if item.href.isEmpty {
+                page.unidentified.append(Self.nameless(place))
+            } else if let etag = item.texts["getetag"] {
                 page.sightings.append(.init(id: book.id(of: item.href), version: etag))
             }
         }

@@ -90,7 +90,9 @@ extension CardDAVApp {
             switch error {
             case .unreachable(let text), .untrusted(let text):
                 return .notNow(.appUnavailable, text, afterSeconds: nil)
-            case .interrupted(let text), .badRedirect(let text): return .unknown(text)
+            case .interrupted(let text): return .unknown(text)
+            case .badRedirect(let text): return .refused(Refusal(.mapping, text))
+            case .unsendable(let text): return .refused(Refusal(.invalidValue, text))
             case .tooLarge: return .unknown("the answer was too large")
             }
         }
@@ -103,8 +105,9 @@ extension CardDAVApp {
         case 403: return .refused(Refusal(.permission, said))
         case 409 where DAVReply(response.body)?.errors.contains("no-uid-conflict") == true:
             return .refused(Refusal(.duplicateInApp, "the server has a card with the same UID"))
-        case 423, 429: return .notNow(.rateLimit, said, afterSeconds: response.retryAfter)
-        case 503, 507: return .notNow(.appUnavailable, said, afterSeconds: response.retryAfter)
+        case 423, 429: return .notNow(.rateLimit, said, afterSeconds: response.retryAfterSeconds)
+        case 503, 507:
+            return .notNow(.appUnavailable, said, afterSeconds: response.retryAfterSeconds)
         case 500...: return .unknown(said)
         default: return .refused(Refusal(.invalidValue, "\(said): \(response.text.prefix(200))"))
         }

@@ -6,6 +6,8 @@ import TandemModel
 final class DAVConnection: Sendable {
     private let client: HTTPClient
     private let isSecure: Bool
+    /// The address that the user named.
+    private let start: String
     private let username: String?
     private let password: String?
     private let scheme = Mutex<HTTPCredentials.Scheme?>(nil)
@@ -13,6 +15,8 @@ final class DAVConnection: Sendable {
     init(_ settings: CardDAVApp.Settings) {
         client = HTTPClient(
             .init(timeoutSeconds: settings.timeoutSeconds, caFile: settings.caFile))
+        let text = settings.url.trimmed
+        start = text.contains("://") ? text : "https://" + text
         isSecure = !settings.url.lowercased().hasPrefix("http://")
         username = settings.username
         password = settings.password
@@ -20,11 +24,18 @@ final class DAVConnection: Sendable {
 
     /// Sends a request whose failure ends the whole call.
     ///
+    /// - Parameters:
+    ///   - request: What is sent.
+    ///   - passing: Statuses that are the caller's business.
+    /// - Returns: The answer.
     /// - Throws: ``AppError`` if there is no answer, or one of 401, 403, 429 or 5xx.
-    func request(_ request: HTTPRequest) async throws(AppError) -> HTTPResponse {
+    func request(_ request: HTTPRequest, passing: Set<Int> = []) async throws(AppError)
+        -> HTTPResponse
+    {
         let response: HTTPResponse
         do { response = try await send(request) } catch { throw error.appError(request) }
         switch response.status {
+        case let status where passing.contains(status): return response
         case 401:
             throw .askOperator(
                 .authentication, "\(request.url) refuses the user name or password",
@@ -36,7 +47,8 @@ final class DAVConnection: Sendable {
         case 429, 503:
             throw .tryLater(
                 response.status == 429 ? .rateLimit : .appUnavailable,
-                "\(request.url) answers \(response.status)", afterSeconds: response.retryAfter)
+                "\(request.url) answers \(response.status)",
+                afterSeconds: response.retryAfterSeconds)
         case 500...:
             throw .tryLater(
                 .appUnavailable, "\(request.url) answers \(response.status)", afterSeconds: nil)
@@ -59,10 +71,14 @@ final class DAVConnection: Sendable {
         return try await client.send(request, credentials: credentials(for: request))
     }
 
-    /// A server that was named with `https` is never shown the password in clear text, whatever
-    /// addresses its answers name.
+    /// Whether the password is for this address.
+    ///
+    /// It is for the server that the user named, and for hosts of the same domain that show by their
+    /// certificate that they are: big services have one for each user. An answer that names any
+    /// other address is not followed with it.
     private func mayShowPassword(to request: HTTPRequest) -> Bool {
-        !isSecure || request.url.lowercased().hasPrefix("https:")
+        if HTTPClient.isSameOrigin(request.url, start) { return true }
+        return isSecure && HTTPClient.isOfOneDomain(request.url, start)
     }
 
     private func credentials(for request: HTTPRequest) -> HTTPCredentials? {
@@ -96,12 +112,14 @@ final class DAVConnection: Sendable {
         return (reply, response.url)
     }
 
-    func report(_ url: String, _ body: [UInt8]) async throws(AppError) -> HTTPResponse {
+    func report(_ url: String, _ body: [UInt8], passing: Set<Int> = [])
+        async throws(AppError) -> HTTPResponse
+    {
         try await request(
             HTTPRequest(
                 "REPORT", url,
                 headers: [("Depth", "0"), ("Content-Type", "application/xml; charset=utf-8")],
-                body: body))
+                body: body), passing: passing)
     }
 }
 
@@ -120,6 +138,9 @@ extension HTTPFailure {
                 remedy: "Split the address book.")
         case .badRedirect(let text):
             .askOperator(.notFound, "\(request.url): \(text)", remedy: "Correct `url`.")
+        case .unsendable(let text):
+            .askOperator(
+                .invalidValue, "\(request.url): \(text)", remedy: "Correct `url` or the card.")
         }
     }
 }

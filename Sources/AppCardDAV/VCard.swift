@@ -13,6 +13,13 @@ struct VCard {
 
     /// - Throws: ``Broken`` for anything but one whole card of version 3.0 or 4.0.
     init(_ text: String) throws(Broken) {
+        // RFC 6350 §3.3: nothing of ASCII below the blank but tab and line ends.
+        if let control = text.unicodeScalars.first(where: {
+            $0.value < 0x20 && !["\t", "\n", "\r"].contains($0) || $0.value == 0x7F
+        }) {
+            throw Broken(
+                reason: "it has the control character 0x\(String(control.value, radix: 16)) in it")
+        }
         lines = try Self.contentLines(text)
         guard let first = lines.first, first.name == "BEGIN", first.value.uppercased() == "VCARD",
             let last = lines.last, last.name == "END", last.value.uppercased() == "VCARD"
@@ -65,6 +72,11 @@ struct VCard {
     func all(_ name: String) -> [Int] { lines.indices.filter { lines[$0].name == name } }
 
     mutating func set(_ index: Int, _ value: String) { lines[index].set(value) }
+
+    /// Marks a line as the preferred one of its kind, or takes the mark away.
+    mutating func prefer(_ index: Int, _ isPreferred: Bool) {
+        lines[index].prefer(isPreferred, isVersion4: isVersion4)
+    }
 
     /// Adds a line before the end.
     mutating func add(_ head: String, _ value: String) {

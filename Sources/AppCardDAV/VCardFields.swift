@@ -17,7 +17,12 @@ extension VCard {
     /// Changes fields and leaves every other line as it is.
     mutating func apply(_ changes: [AppField: String]) {
         let oldName = name
-        for field in Self.fields {
+        if changes["email"] != nil || changes["other_emails"] != nil {
+            setEmails(
+                changes["email"] ?? self["email"],
+                others: ValueType.parts(changes["other_emails"] ?? self["other_emails"]))
+        }
+        for field in Self.fields where field != "email" && field != "other_emails" {
             guard let value = changes[field], value != self[field] else { continue }
             set(field, value)
         }
@@ -52,7 +57,6 @@ extension VCard {
     private mutating func set(_ field: AppField, _ value: String) {
         switch field {
         case "firstname", "lastname": setName(field == "firstname" ? 1 : 0, value)
-        case "other_emails": setOtherEmails(value)
         case "categories":
             for index in all("CATEGORIES").reversed() { remove(index) }
             let parts = ValueType.parts(value).map(VCardText.escaped)
@@ -133,19 +137,31 @@ extension VCard {
         all("EMAIL").min { (lines[$0].preference, $0) < (lines[$1].preference, $1) }
     }
 
-    private mutating func setOtherEmails(_ value: String) {
-        let wanted = ValueType.parts(value)
-        let known = Set(wanted.map { $0.lowercased() })
-        let preferred = preferredEmail.map { lines[$0].value.lowercased() }
-        for index in all("EMAIL").reversed() where index != preferredEmail {
-            if !known.contains(VCardText.unescaped(lines[index].value).lowercased()) {
-                remove(index)
-            }
+    /// Sets the addresses: each keeps its line, with its type, label and group, and only the mark of the
+    /// preferred one moves.
+    private mutating func setEmails(_ primary: String, others: [String]) {
+        func key(_ index: Int) -> String { VCardText.unescaped(lines[index].value).lowercased() }
+        let wanted = Set(([primary] + others).map { $0.lowercased() }).subtracting([""])
+        // An address from outside takes the place of the one that goes.
+        if !primary.isEmpty, let index = preferredEmail, !wanted.contains(key(index)),
+            !all("EMAIL").contains(where: { key($0) == primary.lowercased() })
+        {
+            set(index, VCardText.escaped(primary))
         }
-        let present = Set(all("EMAIL").map { VCardText.unescaped(lines[$0].value).lowercased() })
-        for email in wanted
-        where !present.contains(email.lowercased()) && email.lowercased() != preferred {
+        for index in all("EMAIL").reversed() where !wanted.contains(key(index)) { remove(index) }
+        var present = Set(all("EMAIL").map(key))
+        for email in [primary] + others
+        where !email.isEmpty && present.insert(email.lowercased()).inserted {
             add("EMAIL;TYPE=INTERNET", VCardText.escaped(email))
+        }
+        guard !primary.isEmpty,
+            let index = all("EMAIL").first(where: { key($0) == primary.lowercased() })
+        else { return }
+        if primary != VCardText.unescaped(lines[index].value) {
+            set(index, VCardText.escaped(primary))
+        }
+        if preferredEmail != index {
+            for other in all("EMAIL") { prefer(other, other == index) }
         }
     }
 

@@ -76,6 +76,27 @@ struct VCardLine {
         raw = Self.folded("\(head):\(value)")
     }
 
+    /// Gives the line the mark of the preferred one (`PREF=1` in 4.0, `TYPE=pref` in 3.0), or takes it
+    /// away; the rest of the line stays.
+    mutating func prefer(_ isPreferred: Bool, isVersion4: Bool) {
+        var parts = Self.split(head, at: ";").compactMap { part -> String? in
+            let name = part.prefix { $0 != "=" }.uppercased()
+            if name == "PREF" { return nil }
+            guard name == "TYPE", let mark = part.firstIndex(of: "=") else { return part }
+            let types = part[part.index(after: mark)...].filter { $0 != "\"" }.split(separator: ",")
+            let rest = types.filter { $0.lowercased() != "pref" }
+            if rest.count == types.count { return part }
+            return rest.isEmpty ? nil : "TYPE=" + rest.joined(separator: ",")
+        }
+        if isPreferred { parts.append(isVersion4 ? "PREF=1" : "TYPE=pref") }
+        let head = parts.joined(separator: ";")
+        guard head != self.head,
+            let line = VCardLine(
+                raw: Self.folded("\(head):\(value)"), unfolded: "\(head):\(value)")
+        else { return }
+        self = line
+    }
+
     /// Folds at 75 octets, never inside a character (RFC 6350 §3.2).
     static func folded(_ line: String) -> String {
         var text = ""

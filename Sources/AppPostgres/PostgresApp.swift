@@ -86,8 +86,21 @@ package final class PostgresApp: App {
         return readings
     }
 
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        let shape = try await shape()
+        let keys = ids.compactMap { $0.parts(shape.key.count) }
+        do {
+            let found = try await connection.rows(
+                """
+                SELECT \(shape.keyTexts), row_to_json(t)::text FROM \(shape.sqlName) t
+                WHERE \(shape.isNamed(from: 1))
+                """, shape.key.indices.map { place in keys.map { $0[place] }.sqlArray })
+            return found.reduce(into: [:]) { $0[shape.id($1[...])] = $1.last ?? nil }
+        } catch { throw error.appError("read \(shape.name)") }
+    }
+
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         let shape = try await shape()
         var conditions: [String] = []
@@ -114,14 +127,14 @@ package final class PostgresApp: App {
                 )
             }
         }
-        if conditions.isEmpty { return [] }
+        if conditions.isEmpty { return .unanswered("no value to search by was sent") }
         do {
             let found = try await connection.rows(
                 """
                 SELECT \(shape.recordColumns) FROM \(shape.sqlName) t
                 WHERE \(conditions.joined(separator: " AND ")) LIMIT 20
                 """, parameters)
-            return found.compactMap { shape.record($0[...]) }
+            return CreateLookup(found.compactMap { shape.record($0[...]) })
         } catch { throw error.appError("search \(shape.name)") }
     }
 }

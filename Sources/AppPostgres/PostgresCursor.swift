@@ -99,7 +99,9 @@ extension PostgresListing {
         guard let row, let floor = row[0], let now = row[1].flatMap({ Int64($0) }) else {
             throw PGFailure(state: "XX000", message: "the server gives no snapshot")
         }
-        if let from = since.flatMap({ Int64($0.floor) }), now - from > 1 << 31 || now < from {
+        if let from = since.flatMap({ Int64($0.floor) }),
+            now.saturating(subtracting: from) > 1 << 31 || now < from
+        {
             throw AppError.cursorExpired("of too many transactions ago, or of another server")
         }
         var next = PostgresCursor(mode: shape.settings.mode, floor: floor)

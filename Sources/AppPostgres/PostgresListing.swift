@@ -68,8 +68,12 @@ final class PostgresListing: ChangeListing {
     /// The rows as records; those that count as deleted are gone.
     private func listed(_ rows: PGConnection.Rows) -> ChangePage {
         var page = ChangePage()
-        for row in rows {
-            if let record = shape.record(row[...]) {
+        for (place, row) in rows.enumerated() {
+            if let empty = shape.emptyKey(of: row[...]) {
+                let location = AppLocation("row \(place + 1)")
+                page.unidentified.append(
+                    .init(location, "\(location) of \(shape.name) has no \(empty)"))
+            } else if let record = shape.record(row[...]) {
                 page.records.append(record)
             } else {
                 page.gone.append(shape.id(row[...]))

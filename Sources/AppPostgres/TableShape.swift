@@ -185,6 +185,11 @@ extension TableShape {
     /// How many columns ``recordColumns`` has.
     var recordWidth: Int { key.count + 3 + fields.count }
 
+    /// The column of the key that a row has nothing in; `nil` for a row with its whole key.
+    func emptyKey(of row: ArraySlice<String?>) -> String? {
+        zip(key, row).first { $1?.isEmpty ?? true }?.0.name
+    }
+
     func id(_ row: ArraySlice<String?>) -> AppRecordID {
         AppRecordID(parts: row.prefix(key.count).map { $0 ?? "" })
     }

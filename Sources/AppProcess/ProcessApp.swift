@@ -59,7 +59,7 @@ package final class ProcessApp: App {
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
         let answer = try await ask("read", ["ids": .list(ids.map { .text($0.text) })])
-        let page = try page(answer)
+        let page = ChangePage(process: answer)
         let asked = Set(ids)
         var readings: [AppRecordID: AppReading] = [:]
         for record in page.records where asked.contains(record.id) {
@@ -73,7 +73,7 @@ package final class ProcessApp: App {
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         let answer = try await ask(
             "find",
@@ -81,7 +81,8 @@ package final class ProcessApp: App {
                 "key": .text(key), "values": .object(process: values),
                 "since": .text(since.description),
             ])
-        return try page(answer).records
+        if let why = answer["unknown"]?.field { return .unanswered(why) }
+        return CreateLookup(ChangePage(process: answer).records)
     }
 
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
@@ -107,16 +108,7 @@ package final class ProcessApp: App {
         page: ChangePage, next: JSON?
     ) {
         let answer = try await ask("changes", parameters)
-        return (try page(answer), answer["next"].flatMap { $0 == .null ? nil : $0 })
-    }
-
-    private func page(_ answer: JSON) throws(AppError) -> ChangePage {
-        guard let page = ChangePage(process: answer) else {
-            throw .askOperator(
-                .mapping, "the program answers with records that have no id",
-                remedy: "Correct the program; Docs/process.md says what a record looks like.")
-        }
-        return page
+        return (ChangePage(process: answer), answer["next"].flatMap { $0 == .null ? nil : $0 })
     }
 
     private func ask(_ method: String, _ parameters: [String: JSON]) async throws(AppError) -> JSON
@@ -130,6 +122,8 @@ final class ProcessListing: ChangeListing {
     private let app: ProcessApp
     private let since: Cursor?
     private let place = Mutex<Place>(.next(.null))
+    /// Pages that were asked for.
+    private let asked = Mutex<Set<JSON>>([])
 
     private enum Place {
         case next(JSON)
@@ -146,7 +140,8 @@ final class ProcessListing: ChangeListing {
         let (page, next) = try await app.page([
             "since": since.map { .text($0.text) } ?? .null, "page": token,
         ])
-        if let next, next == token {
+        let isNew = asked.withLock { $0.insert(token).inserted }
+        if !isNew || next == token {
             throw .askOperator(
                 .mapping, "the program gives the same page again",
                 remedy: "Let `next` name the page that follows.")

@@ -38,6 +38,9 @@ extension FieldSchema {
 }
 
 extension JSON {
+    /// `after` in seconds, from 0 to a day.
+    var waitSeconds: Int64? { self["after"]?.integer.map { min(max($0, 0), 86_400) } }
+
     static func object(process values: [AppField: String]) -> JSON {
         .object(values.reduce(into: [:]) { $0[$1.key.text] = .text($1.value) })
     }
@@ -69,29 +72,41 @@ extension Refusal {
 }
 
 extension ChangePage {
-    /// `nil` if something in it has no id.
-    init?(process said: JSON) {
+    init(process said: JSON) {
         self.init(
             cursor: said["cursor"]?.field.map { Cursor($0) },
             provesAbsence: said["complete"]?.flag ?? false)
-        for record in said["records"]?.elements ?? [] {
-            guard let record = AppRecord(process: record) else { return nil }
-            records.append(record)
-        }
-        for sighting in said["seen"]?.elements ?? [] {
-            guard let id = sighting["id"]?.field, let version = sighting["version"]?.field else {
-                return nil
+        for (place, record) in (said["records"]?.elements ?? []).enumerated() {
+            if let record = AppRecord(process: record) {
+                records.append(record)
+            } else {
+                addNameless("record", place)
             }
-            sightings.append(.init(id: AppRecordID(id), version: version))
         }
-        for bad in said["bad"]?.elements ?? [] {
-            guard let id = bad["id"]?.field else { return nil }
-            unreadable.append(
-                .init(
-                    id: AppRecordID(id), version: bad["version"]?.field,
-                    refusal: Refusal(process: bad)))
+        for (place, sighting) in (said["seen"]?.elements ?? []).enumerated() {
+            if let id = sighting["id"]?.field, !id.isEmpty {
+                sightings.append(
+                    .init(id: AppRecordID(id), version: sighting["version"]?.field ?? ""))
+            } else {
+                addNameless("seen", place)
+            }
+        }
+        for (place, bad) in (said["bad"]?.elements ?? []).enumerated() {
+            if let id = bad["id"]?.field, !id.isEmpty {
+                unreadable.append(
+                    .init(
+                        id: AppRecordID(id), version: bad["version"]?.field,
+                        refusal: Refusal(process: bad)))
+            } else {
+                addNameless("bad", place)
+            }
         }
         gone = (said["gone"]?.elements ?? []).compactMap(\.field).map { AppRecordID($0) }
+    }
+
+    private mutating func addNameless(_ list: String, _ place: Int) {
+        let location = AppLocation("element \(place + 1) of `\(list)`")
+        unidentified.append(.init(location, "\(location) has no id"))
     }
 }
 
@@ -117,7 +132,10 @@ extension WriteOutcome {
         } else if let record = said["exists"].flatMap(AppRecord.init(process:)) {
             self = .exists(record)
         } else if let id = said["accepted"]?.field {
-            self = .accepted(AppRecordID(id))
+            self =
+                id.isEmpty
+                ? .madeUnnamed("the program accepted a record without an id")
+                : .accepted(AppRecordID(id), version: said["version"]?.field)
         } else if said["deleted"]?.flag == true {
             self = .deleted
         } else if said["conflict"]?.flag == true {
@@ -129,7 +147,7 @@ extension WriteOutcome {
         } else if let later = said["later"] {
             let refusal = Refusal(process: later)
             let category = later["category"] == nil ? .appUnavailable : refusal.category
-            self = .notNow(category, refusal.message, afterSeconds: later["after"]?.integer)
+            self = .notNow(category, refusal.message, afterSeconds: later.waitSeconds)
         } else {
             self = .unknown(said["unknown"]?.field ?? "the program gave no outcome")
         }

@@ -139,7 +139,7 @@ package actor ProcessSession {
                 remedy: problem["remedy"]?.text ?? "See what the program says.")
         default:
             return .tryLater(
-                category ?? .appUnavailable, message, afterSeconds: problem["after"]?.integer)
+                category ?? .appUnavailable, message, afterSeconds: problem.waitSeconds)
         }
     }
 }

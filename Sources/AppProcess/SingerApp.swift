@@ -90,8 +90,8 @@ package final class SingerApp: App {
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
-    { [] }
+        async throws(AppError) -> CreateLookup
+    { .none }
 
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         writes.map { _ in .refused(Refusal(.permission, "a Singer tap is only read")) }

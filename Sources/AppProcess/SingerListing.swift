@@ -18,8 +18,17 @@ final class SingerListing: ChangeListing {
         isDone.withLock { $0 = part.isEnd }
         var present: [AppRecordID: AppRecord] = [:]
         var gone: Set<AppRecordID> = []
-        for raw in part.records {
-            let record = try record(raw)
+        var unidentified: [ChangePage.Unidentified] = []
+        for (place, raw) in part.records.enumerated() {
+            guard let record = record(raw) else {
+                let location = AppLocation("record \(place + 1)")
+                let keys = stream.keys.joined(separator: ", ")
+                unidentified.append(
+                    .init(
+                        location, "\(location) of the stream has no \(keys.isEmpty ? "key" : keys)")
+                )
+                continue
+            }
             // The later of two messages holds; a tap that knows of deletions sends them as records.
             if raw["_sdc_deleted_at"]?.text != nil {
                 present[record.id] = nil
@@ -36,17 +45,15 @@ final class SingerListing: ChangeListing {
             ? nil : part.state ?? (part.isEnd ? .object([:]) : nil)
         return ChangePage(
             records: present.values.sorted { $0.id < $1.id }, gone: gone.sorted(),
+            unidentified: unidentified,
             cursor: state.map { Cursor(String(decoding: $0.bytes, as: UTF8.self)) },
             provesAbsence: part.isEnd && stream.isAlwaysWhole)
     }
 
-    private func record(_ raw: JSON) throws(AppError) -> AppRecord {
+    /// - Returns: `nil` for a record without its key.
+    private func record(_ raw: JSON) -> AppRecord? {
         let parts = stream.keys.map { raw.at($0)?.field ?? "" }
-        guard !parts.isEmpty, !parts.contains("") else {
-            throw .askOperator(
-                .mapping, "the stream has no key, or a record without it",
-                remedy: "Choose a stream with key properties.")
-        }
+        guard !parts.isEmpty, !parts.contains("") else { return nil }
         var values: [AppField: String] = [:]
         for field in stream.schema.map(\.field) {
             if let value = raw.at(field.text)?.fieldOrSet { values[field] = value }

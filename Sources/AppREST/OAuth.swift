@@ -272,7 +272,7 @@ package struct OAuthClient: Sendable {
         do { response = try await client.send(request, credentials: credentials) } catch {
             throw error.appError(url)
         }
-        return (response.status, RESTConnection.json(response) ?? .null)
+        return (response.status, JSON(parsing: response.body) ?? .null)
     }
 }
 

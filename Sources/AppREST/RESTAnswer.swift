@@ -87,7 +87,7 @@ extension RESTConnection {
 
     func failure(_ answer: Answer, _ path: String) -> AppError {
         let text = "\(path): \(message(answer.body, answer.response.status))"
-        let wait = answer.response.waitSeconds
+        let wait = answer.response.retryAfterSeconds
         switch answer.verdict {
         case .known(.cursorExpired): return .cursorExpired(text)
         case .known(.accessExpired), .no(.authentication?):
@@ -124,6 +124,10 @@ extension HTTPFailure {
                 remedy: "Ask for smaller pages in the app's description.")
         case .badRedirect(let text):
             .askOperator(.notFound, "\(path): \(text)", remedy: "Correct `url`.")
+        case .unsendable(let text):
+            .askOperator(
+                .invalidValue, "\(path): \(text)",
+                remedy: "Correct the record or the variable that it comes from.")
         }
     }
 }

@@ -52,7 +52,8 @@ package struct RESTApp: App {
             readBatch: object.read?.size ?? 100,
             // A batch is what goes out at once, so that none waits for others.
             writeBatch: max(width, batches.compactMap { $0?.size }.max() ?? 0),
-            reportsDeletions: reportsDeletions, listsWholeRecords: true)
+            readLagSeconds: object.readLagSeconds, reportsDeletions: reportsDeletions,
+            listsWholeRecords: true)
     }
 
     /// Whether a write can be made to depend on the version, which tells nothing of associations that
@@ -130,6 +131,14 @@ package struct RESTApp: App {
         return readings
     }
 
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        let found = await ids.mapped(atMost: width) { id -> String? in
+            guard case .here(_, let json) = await look(at: id) else { return nil }
+            return String(decoding: json.bytes, as: UTF8.self)
+        }
+        return zip(ids, found).reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+
     /// The fields that the app is asked for with a record.
     var askedFields: [AppField] { fields.filter { object.shape.associations[$0] == nil } }
 
@@ -177,23 +186,28 @@ package struct RESTApp: App {
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         guard let find = object.find else {
-            let readings = try await read([AppRecordID(Self.id(for: key))])
-            return readings.values.compactMap {
-                if case .present(let made) = $0 { made } else { nil }
+            let id = AppRecordID(Self.id(for: key))
+            switch try await read([id])[id] {
+            case .present(let made)?: return .found([made])
+            case .gone?: return .none
+            case .foreign?, .unreadable?, nil: return .unanswered("\(id) cannot be read")
             }
         }
         let isByKey = createSafety == .lookupByKey
         let sent = ownValues(values).filter { !$0.value.isEmpty }
-        let usual = find.fields.filter { sent[$0] != nil }
-        let compared = usual.isEmpty ? sent.keys.sorted() : usual
-        let searched = compared.first
-        guard isByKey || searched != nil else { return [] }
+        // A value of any other field would ask for something else than the record.
+        let named = find.fields.isEmpty && find.call.mentions("field") ? sent.keys.sorted() : []
+        let searched = (find.fields + named).first { sent[$0] != nil }
+        guard isByKey || searched != nil else {
+            let fields = find.fields.map(\.text).joined(separator: ", ")
+            return .unanswered("the record has no \(fields), which `find` searches by")
+        }
+        let start = since - Self.skew
         var arguments = Arguments()
         arguments.fields = Set(askedFields + Array(sent.keys)).sorted()
-        let start = since - Self.skew
         let value = searched.flatMap { sent[$0] } ?? ""
         arguments.texts = [
             "field": searched?.text ?? "", "since": find.since.text(start), "key": key,
@@ -201,22 +215,22 @@ package struct RESTApp: App {
             "value": value.map { find.escapes[String($0)] ?? String($0) }.joined(),
         ]
         let answer = try await connection.answer(to: find.call, arguments)
-        if answer.verdict == .known(.gone) { return [] }
+        if answer.verdict == .known(.gone) { return .none }
         let success = try connection.success(answer, find.call)
         guard let found = success.elements(find.records) else { throw unexpected(find.call) }
         let shown = found.filter { !isDeleted($0) }.compactMap(record)
         let records = find.isIndex ? try await themselves(shown) : try await associated(shown)
-        return records.filter { record in
-            isByKey
-                || (record.createdAt.map { $0 >= start } ?? true)
-                    && compared.allSatisfy { isSame(record.values[$0] ?? "", sent[$0] ?? "", $0) }
+        guard let searched, !isByKey else { return CreateLookup(records) }
+        let fitting = records.filter { isSame($0.values[searched] ?? "", value, searched) }
+        if fitting.isEmpty && !records.isEmpty && find.call.mentions("value") {
+            return .unanswered("\(find.call.path) shows other records than it was asked for")
         }
+        return CreateLookup(fitting.filter { $0.createdAt.map { $0 >= start } ?? true })
     }
 
-    /// Whether a record may hold what was sent: the same, in another case, or as the app writes it.
+    /// Whether a record shows the value that was searched by.
     private func isSame(_ held: String, _ sent: String, _ field: AppField) -> Bool {
         type(of: field)?.equal(held, sent) ?? false || held.lowercased() == sent.lowercased()
-            || ValueType.looksRewritten(sent, as: held)
     }
 
     /// The records that an index shows.

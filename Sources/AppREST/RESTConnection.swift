@@ -18,8 +18,6 @@ struct RESTConnection: Sendable {
     /// How often a read is repeated that the app puts off, and the longest wait for one.
     private static let attempts = 4
     private static let patienceSeconds: Int64 = 60
-    /// How deep an answer may be nested.
-    private static let maximumDepth = 64
 
     init(
         _ description: RESTDescription, _ variables: [String: String], _ client: HTTPClient,
@@ -58,7 +56,7 @@ struct RESTConnection: Sendable {
                 throw error.appError(place(of: call))
             }
             let isPutOff = [429, 502, 503, 504].contains(answer.response.status)
-            let wait = answer.response.waitSeconds ?? Int64(1 << attempt)
+            let wait = answer.response.retryAfterSeconds ?? Int64(1 << attempt)
             guard isPutOff, attempt < Self.attempts, wait <= Self.patienceSeconds else {
                 return answer
             }
@@ -152,7 +150,7 @@ struct RESTConnection: Sendable {
         }
         trace?.note(request, response, hiding: access?.token.field)
         await heed(response)
-        let body = response.body.isEmpty ? .null : Self.json(response)
+        let body = response.body.isEmpty ? .null : JSON(parsing: response.body)
         return Answer(
             response: response, body: body, root: root, verdict: verdict(on: body, response.status))
     }
@@ -193,7 +191,7 @@ struct RESTConnection: Sendable {
     private func heed(_ response: HTTPResponse) async {
         let limits = description.limits
         guard let remaining = limits.remaining.flatMap({ response.header($0) }),
-            let left = Decimal(string: remaining), left < 1,
+            let left = Decimal(canonical: remaining), left < 1,
             let seconds = limits.reset.flatMap({ response.header($0) }).flatMap({ Int64($0) }),
             (1...Self.patienceSeconds).contains(seconds)
         else { return }
@@ -207,9 +205,13 @@ struct RESTConnection: Sendable {
         if let basic = description.basic { texts.append(basic.password) }
         if let oauth = description.oauth { texts.append(oauth.clientSecret) }
         let hidden = description.variables.filter(\.isSecret).map(\.name)
-        return variables.filter { name, _ in
+        let shown = variables.filter { name, _ in
             hidden.contains(name) || texts.contains { $0.contains("{\(name)}") }
         }.map(\.value)
+        guard let basic = description.basic else { return shown }
+        // As the header has it, which a server may echo.
+        let pair = [basic.username, basic.password].map { filled($0, Arguments(), .text) }
+        return shown + [Data(pair.joined(separator: ":").utf8).base64EncodedString()]
     }
 
     /// The address of a next page, which must be of the connection's own host: credentials go with
@@ -227,33 +229,6 @@ struct RESTConnection: Sendable {
                 remedy: "Name the address that the app itself uses as `url`.")
         }
         return url
-    }
-
-    /// Reads an answer; `nil` for what is no JSON, or nested too deeply to be a record.
-    static func json(_ response: HTTPResponse) -> JSON? {
-        var depth = 0
-        var isInText = false
-        var isEscaped = false
-        for byte in response.body {
-            if isInText {
-                if isEscaped {
-                    isEscaped = false
-                } else if byte == UInt8(ascii: "\\") {
-                    isEscaped = true
-                } else if byte == UInt8(ascii: "\"") {
-                    isInText = false
-                }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "\""): isInText = true
-            case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
-            case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
-            default: break
-            }
-            if depth > maximumDepth { return nil }
-        }
-        return JSON(parsing: response.body)
     }
 }
 

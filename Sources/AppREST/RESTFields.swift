@@ -27,6 +27,14 @@ extension RESTApp {
             createdAt: moment(shape.created), modifiedAt: moment(shape.modified))
     }
 
+    /// Whether a record shows any of the mapped fields.
+    func hasField(_ json: JSON) -> Bool {
+        let all = json.at(shape.values) ?? .null
+        return fields.contains { field in
+            shape.associations[field] != nil || path(of: field).value(in: all) != nil
+        }
+    }
+
     /// Whether something stands for a deleted record.
     func isDeleted(_ json: JSON) -> Bool { shape.deleted?.isOn(json) ?? false }
 
@@ -68,7 +76,7 @@ extension RESTApp {
 
     private func typed(_ value: String, _ field: AppField) -> JSON {
         switch type(of: field) {
-        case .number: Decimal(string: value).map { .number($0) } ?? .text(value)
+        case .number: Decimal(canonical: value).map { .number($0) } ?? .text(value)
         case .bool: .flag(value == "true")
         case .multiEnumeration: .list(value.split(separator: ";").map { .text("\($0)") })
         case .datetime: .text(Timestamp(rfc3339: value).map(shape.moments.text) ?? value)

@@ -31,6 +31,14 @@ final class RESTListing: ChangeListing {
         var rangeStart: String?
         /// The ids of the last page.
         var ids: [String] = []
+        /// Places of pages that this part has asked for.
+        var asked: Set<Place> = []
+        /// Hashes of the ids of this part, and pages since a new one.
+        var known: Set<Int> = []
+        var stalePages = 0
+        /// Records listed, and whether any of them had a field that is mapped.
+        var records = 0
+        var hasFields = false
     }
 
     private enum Place: Hashable {
@@ -64,7 +72,10 @@ final class RESTListing: ChangeListing {
         guard let found = answer.elements(part.listing.records) else {
             throw app.unexpected(part.listing.call)
         }
-        let ids = found.compactMap { $0.at(part.goneID ?? app.object.shape.id)?.field }
+        let idPointer = part.goneID ?? app.object.shape.id
+        let ids = found.compactMap { json in
+            json.at(idPointer)?.field.flatMap { $0.isEmpty ? nil : $0 }
+        }
         let fresh = try withoutOverlap(found, ids, before, part.listing)
         var after = before
         after.moment = before.moment ?? answer.response.date
@@ -73,12 +84,18 @@ final class RESTListing: ChangeListing {
         after.pages += 1
         after.pageSize = max(before.pageSize, found.count)
         after.ids = ids
+        after.asked.insert(before.place)
+        try watch(&after, ids, part.listing)
+        if part.goneID == nil { count(fresh, &after) }
+        let isCut = isCut(before, part.listing, found, answer)
         try advance(&after, part.listing, found, answer)
         let end = after
         state.withLock { $0 = end }
-        var page = page(fresh, part)
+        var page = page(fresh, part, from: before.seenInRange)
+        if isCut { page.unidentified.append(Self.rest(of: part.listing, found.count)) }
         page.records = try await app.associated(page.records)
         if end.part == parts.count {
+            try requireFields(end)
             page.cursor = end.signpost.map { RESTCursor($0, at: end.moment).cursor }
             page.provesAbsence = since == nil
         }
@@ -105,16 +122,84 @@ final class RESTListing: ChangeListing {
         }
     }
 
-    private func page(_ found: [JSON], _ part: Part) -> ChangePage {
+    /// - Throws: ``AppError`` if a listing of everything shows records, and of none a mapped field.
+    private func requireFields(_ state: State) throws(AppError) {
+        guard since == nil, state.records >= 10, !state.hasFields else { return }
+        let fields = app.askedFields.map { "`\($0)`" }.joined(separator: ", ")
+        throw .askOperator(
+            .mapping,
+            "none of \(state.records) records has one of the mapped fields \(fields)",
+            remedy: "Correct the mapping, or `values` in the app's description.")
+    }
+
+    private func count(_ found: [JSON], _ state: inout State) {
+        state.records += found.count
+        if !state.hasFields { state.hasFields = found.contains(where: app.hasField) }
+    }
+
+    /// An app that leads from page to page without end is left after so many of them.
+    private static let stalePageLimit = 1_000
+
+    /// Watches for listings that go round.
+    ///
+    /// - Throws: ``AppError`` if so many pages in a row have shown no record that was not listed before.
+    private func watch(
+        _ state: inout State, _ ids: [String], _ listing: RESTDescription.Listing
+    ) throws(AppError) {
+        let before = state.known.count
+        for id in ids { state.known.insert(id.hashValue) }
+        state.stalePages = state.known.count > before ? 0 : state.stalePages + 1
+        guard state.stalePages >= Self.stalePageLimit else { return }
+        throw .askOperator(
+            .mapping,
+            "\(listing.call.path) gave \(Self.stalePageLimit) pages in a row without a new record",
+            remedy: "Correct the app's description: it must lead to an end.")
+    }
+
+    /// Whether there may be more behind a first page that is as full as it was asked to be and does not
+    /// say where the next one is.
+    private func isCut(
+        _ before: State, _ listing: RESTDescription.Listing, _ found: [JSON],
+        _ answer: RESTConnection.Success
+    ) -> Bool {
+        let isShown =
+            switch listing.paging {
+            case .token(let pointer), .link(let pointer): answer.body.at(pointer) != nil
+            case .header, .page, .offset, .lastID: true
+            }
+        return !isShown && before.pages == 0 && found.count > 1
+            && listing.call.asks(for: found.count)
+    }
+
+    private static func rest(of listing: RESTDescription.Listing, _ count: Int)
+        -> ChangePage.Unidentified
+    {
+        .init(
+            "behind page 1",
+            "\(listing.call.path) gives \(count) records, as many as it was asked for, and does not say "
+                + "where the next page is; there may be more")
+    }
+
+    private func page(_ found: [JSON], _ part: Part, from start: Int) -> ChangePage {
         var page = ChangePage()
         // What tells of changes may be an index that is behind; the records themselves are read.
         let isIndex = since != nil && app.object.changes.isIndex
-        for json in found {
-            if let place = part.goneID {
-                if let id = json.at(place)?.field { page.gone.append(AppRecordID(id)) }
+        for (offset, json) in found.enumerated() {
+            let location = AppLocation("element \(start + offset + 1) of \(part.listing.call.path)")
+            if let pointer = part.goneID {
+                if let id = json.at(pointer)?.field, !id.isEmpty {
+                    page.gone.append(AppRecordID(id))
+                } else {
+                    page.unidentified.append(
+                        .init(location, "\(location) has no id at `\(pointer)`"))
+                }
                 continue
             }
-            guard let record = app.record(json) else { continue }
+            guard let record = app.record(json) else {
+                let pointer = app.object.shape.id
+                page.unidentified.append(.init(location, "\(location) has no id at `\(pointer)`"))
+                continue
+            }
             if app.isDeleted(json) {
                 page.gone.append(record.id)
             } else if isIndex {
@@ -134,13 +219,16 @@ final class RESTListing: ChangeListing {
         if let cap = listing.cap, !found.isEmpty, ended(state, listing) >= cap {
             if try beginAnew(&state, listing, found, cap) { return }
         } else if let place = try next(state, listing, found, answer) {
-            if place == state.place || place == .after(listing.start) { throw sameAgain(listing) }
+            if state.asked.contains(place) || place == .after(listing.start) {
+                throw sameAgain(listing)
+            }
             state.place = place
             return
         }
         // Each part starts from the beginning.
-        let (signpost, moment) = (state.signpost, state.moment)
-        state = State(part: state.part + 1, signpost: signpost, moment: moment)
+        let before = state
+        state = State(part: before.part + 1, signpost: before.signpost, moment: before.moment)
+        (state.records, state.hasFields) = (before.records, before.hasFields)
     }
 
     /// Behind how many records the next page would begin; pages with a number may not be full.
@@ -171,6 +259,7 @@ final class RESTListing: ChangeListing {
         state.pages = 0
         state.pageSize = 0
         state.place = .after(nil)
+        state.asked = []
         return true
     }
 
@@ -262,7 +351,8 @@ final class RESTListing: ChangeListing {
                 throw .cursorExpired("the app counts from below where it was")
             }
             // Numbers that tell of changes are milliseconds wherever lag is given.
-            return "\(max(0, number - changes.lagSeconds * 1_000))"
+            return
+                "\(max(0, number.saturating(subtracting: changes.lagSeconds.saturating(times: 1_000))))"
         case .token(let place): return answer.body.at(place)?.field ?? known
         case .link(let place):
             guard let link = answer.body.at(place)?.field, !link.isEmpty else { return known }

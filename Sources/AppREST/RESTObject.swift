@@ -309,6 +309,8 @@ extension RESTDescription {
         package var deleteBatch: BatchWrite?
         /// Headers of updates and deletions that make them depend on `{version}`.
         package var condition: [String: String] = [:]
+        /// For how long after a write a read may still show what was there before.
+        package var readLagSeconds: Int64 = 0
 
         package init(
             shape: Shape, list: [Listing], changes: Changes, single: Call, create: Call,

@@ -172,7 +172,27 @@ extension RESTDescription.Call {
     }
 }
 
+extension RESTDescription.Call {
+    /// Whether so many records are asked for in the query or the body: a number that stands by itself.
+    func asks(for count: Int) -> Bool {
+        let query = path.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
+        let isInQuery = query.split(separator: "&").contains { $0.hasSuffix("=\(count)") }
+        return isInQuery || body?.holds(count) ?? false
+    }
+}
+
 extension RESTDescription.Template {
+    fileprivate func holds(_ count: Int) -> Bool {
+        switch self {
+        case .number(let number): number == count
+        case .text, .flag, .null: false
+        case .list(let list): list.contains { $0.holds(count) }
+        case .object(let object, let spread):
+            object.values.contains { $0.holds(count) } || spread.contains { $0.holds(count) }
+        case .elements(let inner), .eachID(let inner), .eachWrite(let inner): inner.holds(count)
+        }
+    }
+
     fileprivate func mentions(_ place: String) -> Bool {
         switch self {
         case .text(let text): text.mentions(place)

@@ -97,13 +97,15 @@ extension RESTApp {
         switch (verdict, write.kind) {
         case (.yes, .delete): return .deleted
         // The answer may show only what was written; the whole record is read back.
-        case (.yes, .update(let id, _)): return .accepted(id)
+        case (.yes, .update(let id, _)):
+            let shown = RESTDescription.Records(list: object.update.record).first(in: answer.body)
+            return .accepted(id, version: shown.flatMap { version(in: $0, of: id) })
         case (.yes, .create):
             let made = RESTDescription.Records(list: object.create.record).first(in: answer.body)
-            guard let id = made.flatMap({ newID(in: $0) }) else {
-                return .unknown("the answer to the create has no record")
+            guard let made, let id = newID(in: made) else {
+                return .madeUnnamed("the answer to the create has no record")
             }
-            return .accepted(id)
+            return .accepted(id, version: version(in: made, of: id))
         case (.known(.conflict), .update(let id, _)), (.known(.conflict), .delete(let id, _)):
             // A condition fails for a record that is not there, too (RFC 9110 §13.1.1).
             return await read(id) == .gone ? .gone : .conflict
@@ -113,7 +115,7 @@ extension RESTApp {
             return .unknown(connection.message(answer.body, status))
         default: break
         }
-        let outcome = refused(verdict, answer.body, status, answer.response.waitSeconds)
+        let outcome = refused(verdict, answer.body, status, answer.response.retryAfterSeconds)
         if case .notNow(_, _, let seconds?) = outcome {
             await connection.budget.pause(seconds: seconds)
         }
@@ -130,6 +132,11 @@ extension RESTApp {
         return made.at(place)?.field.flatMap { $0.isEmpty ? nil : AppRecordID($0) }
     }
 
+    /// The version of a record in an answer that shows it.
+    private func version(in json: JSON, of id: AppRecordID) -> String? {
+        record(json).flatMap { $0.id == id ? $0.version : nil }
+    }
+
     /// The record that an earlier sending of a create made.
     private func existing(_ id: AppRecordID) async -> WriteOutcome {
         if case .present(let record)? = await read(id) { return .exists(record) }
@@ -143,6 +150,8 @@ extension RESTApp {
             .notNow(.rateLimit, "the account's limits leave no room now", afterSeconds: seconds)
         case .http(.unreachable(let text)): .notNow(.appUnavailable, text, afterSeconds: nil)
         case .http(.interrupted(let text)): .unknown(text)
+        case .http(.unsendable(let text)): .refused(Refusal(.invalidValue, text))
+        case .http(.badRedirect(let text)): .refused(Refusal(.mapping, text))
         case .http(let failure): .unknown("\(failure)")
         }
     }
@@ -176,7 +185,7 @@ extension RESTApp {
     }
 
     private func associated(_ outcome: WriteOutcome, _ write: AppWrite) async -> WriteOutcome {
-        guard case .accepted(let id) = outcome, !object.shape.associations.isEmpty else {
+        guard case .accepted(let id, _) = outcome, !object.shape.associations.isEmpty else {
             return outcome
         }
         do throws(AppError) { try await associate(id, write.values) } catch {
@@ -211,7 +220,7 @@ extension RESTApp {
         }
         // Nothing of it was written. One of the records may be to blame: each is sent alone, unless
         // nothing can be written now.
-        let reason = refused(verdict, answer.body, status, answer.response.waitSeconds)
+        let reason = refused(verdict, answer.body, status, answer.response.retryAfterSeconds)
         guard case .notNow(_, _, let seconds) = reason else { return writes.map { _ in nil } }
         if let seconds { await connection.budget.pause(seconds: seconds) }
         return writes.map { _ in reason }
@@ -226,7 +235,7 @@ extension RESTApp {
             case .update(let id, _): return .accepted(id)
             case .create:
                 guard let id = result.at(batch.id)?.field, !id.isEmpty else {
-                    return .unknown("the answer to the create has no record")
+                    return .madeUnnamed("the answer to the create has no record")
                 }
                 return .accepted(AppRecordID(id))
             }

@@ -22,7 +22,9 @@ package struct CRMWriter {
     ///   an email address of another living contact.
     @discardableResult
     package func create(_ object: ObjectName, _ values: Values) throws -> CRMRecord {
-        let properties = try checked(values, of: object).filter { !$0.value.isEmpty }
+        let checked = try checked(values, of: object)
+        let whole = AddressSet(object)?.whole(checked, over: [:]) ?? checked
+        let properties = whole.filter { !$0.value.isEmpty }
         try requireUnblocked(properties, object)
         if object == .contacts { try requireCompany(properties, of: nil) }
         let record = try insert(object, properties, createdAt: now, as: .create)
@@ -65,7 +67,7 @@ package struct CRMWriter {
         let old = try living(id)
         let checked = try checked(values, of: old.object)
         if old.object == .contacts { try requireCompany(checked, of: old) }
-        return try set(old, checked)
+        return try set(old, AddressSet(old.object)?.whole(checked, over: old.properties) ?? checked)
     }
 
     /// Changes values that are checked already, or that only the store may write.

@@ -24,6 +24,8 @@ package struct FieldDecision: Hashable, Sendable {
         case agreed
         /// One side moved; the other takes its value.
         case carried
+        /// One side spells an equal value anew and the other one did not move: it takes the spelling.
+        case respelled
         /// At the first meeting one side was blank and is filled.
         case filled
         /// At the first meeting the values differ and the default side's stands.
@@ -72,13 +74,14 @@ package struct FieldDecision: Hashable, Sendable {
 
     /// The value that the write takes away from somebody who has not seen the new one.
     ///
-    /// Set for lost conflicts and first meetings, and where the target was held apart before,
-    /// so that its value never reached the other side.
+    /// Set for lost conflicts and first meetings, where the target was held apart before, so that its
+    /// value never reached the other side, and where it was spelled anew.
     package var lost: String? {
         guard let target, let now = reading(target).now, !now.isEmpty else { return nil }
         switch kind {
         case .conflict, .firstMeeting: return now
-        case .carried: return crm.base == app.base ? nil : now
+        case .carried, .respelled:
+            return crm.base == app.base && now == reading(target).base ? nil : now
         case .unread, .settled, .agreed, .filled, .heldByDirection, .heldByBlank, .heldByRule:
             return nil
         }
@@ -92,9 +95,12 @@ package struct FieldDecision: Hashable, Sendable {
         switch kind {
         case .agreed: true
         case .heldByDirection, .heldByRule, .heldByBlank: crm.base == nil || app.base == nil
-        case .unread, .settled, .carried, .filled, .firstMeeting, .conflict: false
+        case .unread, .settled, .carried, .respelled, .filled, .firstMeeting, .conflict: false
         }
     }
+
+    /// The app does not show the field, and the CRM has a value for it that never arrived there.
+    package let isUndelivered: Bool
 
     package func reading(_ side: Side) -> Reading { side == .crm ? crm : app }
 
@@ -106,18 +112,42 @@ package struct FieldDecision: Hashable, Sendable {
         self.crm = crm
         self.app = app
         (kind, target) = Self.decide(crm, app, limits)
+        isUndelivered = Self.isUndelivered(crm, app, limits)
     }
 
-    private init(_ kind: Kind, _ target: Side?, crm: Reading, app: Reading) {
-        self.kind = kind
-        self.target = target
+    private init(_ whole: FieldDecision, crm: Reading, app: Reading) {
+        kind = whole.kind
+        target = whole.target
+        isUndelivered = whole.isUndelivered
         self.crm = crm
         self.app = app
     }
 
     /// The same decision on a part of what it was about.
     func onPart(crm: Reading, app: Reading) -> FieldDecision {
-        FieldDecision(kind, target, crm: crm, app: app)
+        FieldDecision(self, crm: crm, app: app)
+    }
+
+    private static func isUndelivered(_ crm: Reading, _ app: Reading, _ limits: Limits) -> Bool {
+        guard app.now == nil, let now = crm.now, limits.rule == .overwrite,
+            limits.direction?.allows(writingTo: .app) == true,
+            !now.isEmpty || limits.blanks == .clear
+        else { return false }
+        return now != (crm.base ?? "")
+    }
+
+    /// How one side stands to what it held when the two last agreed.
+    private enum Move {
+        case none
+        /// Its value is equal, and its text is another one.
+        case spelling
+        case value
+    }
+
+    private static func move(_ now: String, since base: String, _ type: ValueType) -> Move {
+        if now == base { return .none }
+        if !type.equal(now, base) { return .value }
+        return type.hasSpelling ? .spelling : .none
     }
 
     private static func decide(_ crm: Reading, _ app: Reading, _ limits: Limits) -> (Kind, Side?) {
@@ -126,19 +156,37 @@ package struct FieldDecision: Hashable, Sendable {
         guard let crmBase = crm.base, let appBase = app.base else {
             return same ? (.agreed, nil) : meeting(crmNow, appNow, limits)
         }
-        let crmMoved = !limits.type.equal(crmNow, crmBase)
-        let appMoved = !limits.type.equal(appNow, appBase)
-        guard crmMoved || appMoved else { return (.settled, nil) }
-        if same { return (.agreed, nil) }
-        if crmMoved && appMoved {
-            let winner =
-                (limits.winner == .crm ? crmNow : appNow).isEmpty
-                ? limits.winner.other : limits.winner
-            return write(.conflict, to: winner.other, crmNow, appNow, limits)
+        let moves = (
+            crm: move(crmNow, since: crmBase, limits.type),
+            app: move(appNow, since: appBase, limits.type)
+        )
+        switch moves {
+        case (.none, .none): return (.settled, nil)
+        case (.spelling, .none), (.none, .spelling):
+            if crmNow == appNow { return (.agreed, nil) }
+            let target: Side = moves.crm == .spelling ? .app : .crm
+            return write(.respelled, to: target, crmNow, appNow, limits)
+        case (.value, .value), (.spelling, .spelling):
+            return same ? (.agreed, nil) : conflict(crmNow, appNow, limits)
+        // A new spelling never stands against a new value.
+        case (.value, _), (_, .value):
+            if same { return (.agreed, nil) }
+            let source: Side = moves.crm == .value ? .crm : .app
+            let isCleared = (source == .crm ? crmNow : appNow).isEmpty
+            // A set without its last member is one member less, like any other.
+            if isCleared && limits.blanks == .keep && limits.type != .multiEnumeration {
+                return (.heldByBlank, nil)
+            }
+            return write(.carried, to: source.other, crmNow, appNow, limits)
         }
-        let cleared = crmMoved ? crmNow.isEmpty : appNow.isEmpty
-        if cleared && limits.blanks == .keep { return (.heldByBlank, nil) }
-        return write(.carried, to: crmMoved ? .app : .crm, crmNow, appNow, limits)
+    }
+
+    private static func conflict(
+        _ crmNow: String, _ appNow: String, _ limits: Limits
+    ) -> (Kind, Side?) {
+        let isBlank = (limits.winner == .crm ? crmNow : appNow).isEmpty
+        let winner = isBlank ? limits.winner.other : limits.winner
+        return write(.conflict, to: winner.other, crmNow, appNow, limits)
     }
 
     private static func meeting(

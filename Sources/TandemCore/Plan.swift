@@ -65,6 +65,11 @@ package struct Plan: Hashable, Sendable {
         self.state = state
     }
 
+    /// The fields whose CRM value has not reached the app, because it does not show them.
+    package var undelivered: [PropertyName] {
+        decisions.filter(\.value.isUndelivered).keys.sorted()
+    }
+
     package func values(writtenTo side: Side) -> Values? {
         for case .write(side, let values) in actions { return values }
         return nil

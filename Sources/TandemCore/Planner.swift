@@ -124,7 +124,8 @@ package struct Planner: Sendable {
             guard let value = now.flatMap({ whole(field, $0) }) else {
                 return base[field.crm] != nil
             }
-            return !field.type.equal(value, whole(field, base) ?? "")
+            let before = whole(field, base) ?? ""
+            return field.type.hasSpelling ? value != before : !field.type.equal(value, before)
         }
     }
 

@@ -86,6 +86,8 @@ package struct DatabaseFailure: Error, Hashable, Sendable, CustomStringConvertib
         case busy
         /// No room is left on the disk.
         case full
+        /// The file is not at its path any more: what is written goes nowhere.
+        case replaced
         /// Anything else: unreadable file, wrong SQL, closed store.
         case failed
     }
@@ -104,6 +106,7 @@ package struct DatabaseFailure: Error, Hashable, Sendable, CustomStringConvertib
             switch kind {
             case .constraint: "This is a bug; please report it with the statement."
             case .busy: "Another process writes to the store; try again."
+            case .replaced: "Put the file back, or a copy of it, and start again; see the manual."
             case .full: "Free some space on the store's disk; nothing was lost."
             case .failed: "Check the path and the rights of the store file."
             }

@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 import TandemModel
 
 /// A SQLite file in WAL mode, through GRDB.
@@ -18,6 +19,9 @@ package struct SQLiteDatabase: Database {
     ]
 
     private let file: any DatabaseWriter
+    private let path: String
+    /// Which file was opened; `nil` where nobody asks.
+    private let identity: FileIdentity?
 
     /// Opens or makes a store file.
     ///
@@ -35,6 +39,7 @@ package struct SQLiteDatabase: Database {
             try database.execute(sql: "PRAGMA synchronous = \(level)")
             try database.execute(sql: "PRAGMA cache_size = -16000")
         }
+        self.path = path
         do {
             file =
                 try hasReaders
@@ -43,6 +48,16 @@ package struct SQLiteDatabase: Database {
         } catch let error as DatabaseError {
             throw DatabaseFailure(.failed, "cannot open \(path): \(error.message ?? "no reason")")
         }
+        identity = durability == .power ? FileIdentity(path) : nil
+    }
+
+    /// Makes sure that the file which was opened is still the one at its path.
+    ///
+    /// - Throws: ``DatabaseFailure/Kind/replaced`` if it was removed or another one stands there.
+    package func requireInPlace() throws {
+        guard let identity, FileIdentity(path) != identity else { return }
+        throw DatabaseFailure(
+            .replaced, "\(path) was removed or replaced while it was open; nothing more is written")
     }
 
     package func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
@@ -50,7 +65,10 @@ package struct SQLiteDatabase: Database {
     }
 
     package func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
-        try translated { try file.write { try work(Connection(database: $0)) } }
+        let value = try translated { try file.write { try work(Connection(database: $0)) } }
+        // Before anybody is told that it is written.
+        try requireInPlace()
+        return value
     }
 
     /// Closes the file; later calls fail.
@@ -101,6 +119,20 @@ package struct SQLiteDatabase: Database {
                 while let row = try rows.next() { try visit(row) }
             }
         }
+    }
+}
+
+/// Tells one file from another (stat(2)).
+private struct FileIdentity: Hashable, Sendable {
+    let device: UInt64
+    let inode: UInt64
+
+    /// `nil` if there is no file.
+    init?(_ path: String) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
     }
 }
 

@@ -34,6 +34,9 @@ package struct HTTPClient: Sendable {
         async throws(HTTPFailure)
         -> HTTPResponse
     {
+        if let why = request.unsendable {
+            throw .unsendable("the request is not sent: \(why)")
+        }
         var url = request.url
         var shown = credentials
         var secrets = request.secrets
@@ -49,9 +52,12 @@ package struct HTTPClient: Sendable {
                 throw .badRedirect("the server redirects to \(shortened)")
             }
             if !Self.isSameOrigin(next, url) {
-                // Nobody asked for what is written to be shown to another server.
-                if request.body != nil && !secrets.isEmpty {
-                    throw .badRedirect("the server redirects a write to \(shortened)")
+                // Nobody asked for what is written to be shown to another server, nor would its
+                // answer say what became of it here.
+                if !request.isRead {
+                    throw .badRedirect(
+                        "the server redirects a write to \(shortened); if that is the right address, "
+                            + "write it (and `https`) in `url`")
                 }
                 (shown, secrets) = (nil, [])
             }
@@ -76,6 +82,18 @@ package struct HTTPClient: Sendable {
             ["http", "https"].contains(url.scheme ?? "")
         else { return nil }
         return url.absoluteString
+    }
+
+    /// Whether two `https` addresses are of hosts below one domain, such as `example.com`.
+    package static func isOfOneDomain(_ one: String, _ two: String) -> Bool {
+        func domain(_ text: String) -> String? {
+            guard let url = URL(string: text), url.scheme == "https", let host = url.host,
+                host.contains(where: \.isLetter)
+            else { return nil }
+            let labels = host.lowercased().split(separator: ".")
+            return labels.count < 2 ? nil : labels.suffix(2).joined(separator: ".")
+        }
+        return domain(one).map { $0 == domain(two) } ?? false
     }
 
     /// Whether two addresses are of one host, port and scheme.

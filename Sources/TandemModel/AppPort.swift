@@ -41,10 +41,19 @@ package struct ChangePage: Hashable, Sendable {
     package var gone: [AppRecordID]
     /// Records that are present but not understood, with the reason.
     package var unreadable: [Unreadable]
+    /// What is there and could be any record, because nothing says which one it is.
+    ///
+    /// A listing with
+    /// something of this kind proves of no record that it is missing.
+    package var unidentified: [Unidentified]
+    /// The fields that the app has now, such as the columns of a file; `nil` if it does not say.
+    package var fields: Set<AppField>?
+    /// What a person should know of the listing: one sentence.
+    package var notice: String?
     /// Where a listing can go on after this page, if this page is recorded.
     package var cursor: Cursor?
-    /// Set on the last page of a listing that named every record there is: only such a listing
-    /// can show that a record is missing.
+    /// Set on the last page of a listing that went through everything there is: if it identified
+    /// every record, it can show that one is missing.
     package var provesAbsence: Bool
 
     package struct Sighting: Hashable, Sendable {
@@ -67,14 +76,28 @@ package struct ChangePage: Hashable, Sendable {
         }
     }
 
+    /// A row or element without an id, with too many cells to be understood, or with the id of another.
+    package struct Unidentified: Hashable, Sendable {
+        package let location: AppLocation
+        /// What keeps it from being identified.
+        package let reason: String
+        package init(_ location: AppLocation, _ reason: String) {
+            self.location = location
+            self.reason = reason
+        }
+    }
+
     package init(
         records: [AppRecord] = [], sightings: [Sighting] = [], gone: [AppRecordID] = [],
-        unreadable: [Unreadable] = [], cursor: Cursor? = nil, provesAbsence: Bool = false
+        unreadable: [Unreadable] = [], unidentified: [Unidentified] = [],
+        fields: Set<AppField>? = nil, cursor: Cursor? = nil, provesAbsence: Bool = false
     ) {
         self.records = records
         self.sightings = sightings
         self.gone = gone
         self.unreadable = unreadable
+        self.unidentified = unidentified
+        self.fields = fields
         self.cursor = cursor
         self.provesAbsence = provesAbsence
     }
@@ -108,12 +131,16 @@ package struct AppWrite: Hashable, Sendable {
 
 /// What came of one write.
 package enum WriteOutcome: Hashable, Sendable {
-    /// Done; the record as the app holds it now.
+    /// Done; the record as the app holds it now. What it shows of a field is the app's form of what
+    /// was sent; a field that it leaves out counts as not written.
     case written(AppRecord)
     /// The create met the record that an earlier sending of it had made; nothing was written.
     case exists(AppRecord)
-    /// Done; what the app made of it must be read back.
-    case accepted(AppRecordID)
+    /// The create was made, and the answer does not say under which id; the text says what it said.
+    case madeUnnamed(String)
+    /// Done; what the app made of it must be read back. The record has this version by the write,
+    /// if the answer says so: a read that shows it shows our own write and nobody's edit.
+    case accepted(AppRecordID, version: String? = nil)
     case deleted
     /// The record has changed since the version given; nothing was written.
     case conflict
@@ -137,6 +164,21 @@ package enum CreateSafety: Hashable, Sendable {
     case search(lagSeconds: Int64)
 }
 
+/// What an app says when it is asked for the record that a create may have made.
+package enum CreateLookup: Hashable, Sendable {
+    /// These may be it; one at least, and each shows what was asked for.
+    case found([AppRecord])
+    /// The app was asked for something that the record has, and has no such record (yet).
+    case none
+    /// The question could not be asked, or was not answered: nothing is known. The text says why.
+    case unanswered(String)
+
+    /// What a search gave that can be trusted to be one.
+    package init(_ found: [AppRecord]) { self = found.isEmpty ? .none : .found(found) }
+
+    package var records: [AppRecord] { if case .found(let records) = self { records } else { [] } }
+}
+
 /// What an app can do; the engine chooses by this and by nothing else.
 package struct AppCapabilities: Hashable, Sendable {
     /// Writes can be made conditional on the version.
@@ -153,13 +195,16 @@ package struct AppCapabilities: Hashable, Sendable {
     package var reportsDeletions: Bool
     /// A listed record has every field that a read of it would have.
     package var listsWholeRecords: Bool
+    /// A create is refused that may be a record which no listing could identify.
+    package var checksCreates: Bool
     /// Nothing can be written; every write is refused.
     package var isReadOnly: Bool
 
     package init(
         conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
         writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
-        reportsDeletions: Bool = true, listsWholeRecords: Bool = false, isReadOnly: Bool = false
+        reportsDeletions: Bool = true, listsWholeRecords: Bool = false,
+        checksCreates: Bool = false, isReadOnly: Bool = false
     ) {
         self.conditionalWrites = conditionalWrites
         self.createSafety = createSafety
@@ -169,6 +214,7 @@ package struct AppCapabilities: Hashable, Sendable {
         self.canDelete = canDelete
         self.reportsDeletions = reportsDeletions
         self.listsWholeRecords = listsWholeRecords
+        self.checksCreates = checksCreates
         self.isReadOnly = isReadOnly
     }
 }
@@ -251,16 +297,24 @@ package protocol App: Sendable {
     /// - Throws: ``AppError`` if the app cannot be read at all.
     func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading]
 
+    /// Reads records whole, as the app itself keeps them, with what is not mapped: what a deletion takes
+    /// away.
+    ///
+    /// - Parameter ids: At most ``AppCapabilities/readBatch``, each once.
+    /// - Returns: A text for each record that is there: the card, the row or the document.
+    /// - Throws: ``AppError`` if the app cannot be read.
+    func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String]
+
     /// Looks for the record that a create with this key may have made.
     ///
     /// - Parameters:
     ///   - key: The key the create was sent with.
     ///   - values: The values it was sent with, for apps that can only search.
     ///   - since: When the create was first sent.
-    /// - Returns: Candidates; empty if the app has none (yet).
+    /// - Returns: What the app says.
     /// - Throws: ``AppError`` if the app cannot be asked.
     func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
 
     /// Writes a batch of at most ``AppCapabilities/writeBatch``, no record twice.
     ///
@@ -270,6 +324,13 @@ package protocol App: Sendable {
 }
 
 extension App {
+    /// For an app whose records have nothing but the fields of a read.
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        try await read(ids).compactMapValues { reading in
+            if case .present(let record) = reading { FlatJSON.text(record.values) } else { nil }
+        }
+    }
+
     package func prepare() async throws(AppError) {}
     package func hasNews() async -> Bool { false }
 }

@@ -1,7 +1,7 @@
 package import FoundationEssentials
 
 /// Any JSON value (RFC 8259), as an app sends or takes it.
-package enum JSON: Codable, Hashable, Sendable {
+package enum JSON: Encodable, Hashable, Sendable {
     case null
     case flag(Bool)
     /// As it was written, so that no digit is lost.
@@ -9,23 +9,6 @@ package enum JSON: Codable, Hashable, Sendable {
     case text(String)
     case list([JSON])
     case object([String: JSON])
-
-    package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let text = try? container.decode(String.self) {
-            self = .text(text)
-        } else if let flag = try? container.decode(Bool.self) {
-            self = .flag(flag)
-        } else if let number = try? container.decode(Decimal.self) {
-            self = .number(number)
-        } else if let list = try? container.decode([JSON].self) {
-            self = .list(list)
-        } else {
-            self = .object(try container.decode([String: JSON].self))
-        }
-    }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
@@ -39,11 +22,12 @@ package enum JSON: Codable, Hashable, Sendable {
         }
     }
 
-    /// Reads a document; `nil` for what is no JSON.
+    /// Reads a document; `nil` for what is no JSON, or is nested more than 64 deep.
+    ///
+    /// A number that would lose digits is a text. What is no character in a text becomes
+    /// ``ValueType/brokenCharacter``, so that only this text cannot be used.
     package init?(parsing bytes: some Collection<UInt8>) {
-        guard let value = try? JSONDecoder().decode(JSON.self, from: Data(bytes)) else {
-            return nil
-        }
+        guard let value = JSONParser.document(bytes) else { return nil }
         self = value
     }
 

@@ -62,6 +62,12 @@ package struct AppRecordID: StringKey {
     package init(_ text: String) { self.text = text }
 }
 
+/// Where something without an id stands in an app, for people: `line 4`, `element 3`.
+package struct AppLocation: StringKey {
+    package let text: String
+    package init(_ text: String) { self.text = text }
+}
+
 /// Where an app's next listing starts: opaque text that only its adapter understands.
 package struct Cursor: StringKey {
     package let text: String

@@ -42,6 +42,8 @@ package struct SyncSettings: Hashable, Sendable {
     package var marketing: MarketingRules?
     /// The syncs of other objects of the same connection: what association fields go through.
     package var companions: [ObjectName: SyncName] = [:]
+    /// Every sync of the configuration; empty where there is none.
+    package var configured: Set<SyncName> = []
 
     package var object: ObjectName { mapping.object }
 

@@ -26,12 +26,23 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
                 return false
             }
             return one == two
-        case .datetime:
-            guard let one = Timestamp(rfc3339: left) else { return false }
-            return one == Timestamp(rfc3339: right)
+        // An app that knows days only gives a day back for a moment.
+        case .bool, .date, .datetime:
+            return canonical(left) ?? left.trimmed == canonical(right) ?? right.trimmed
         case .multiEnumeration: return Set(Self.parts(left)) == Set(Self.parts(right))
-        case .bool, .date, .enumeration: return left.trimmed == right.trimmed
+        case .enumeration: return left.trimmed == right.trimmed
         case .string, .url: return Self.unified(left) == Self.unified(right)
+        }
+    }
+
+    /// Whether an edit that leaves the value equal may still be meant: `555 123 ext 45` has the digits
+    /// of `555 12345`, and is another text.
+    ///
+    /// Numbers, moments, sets and the case of addresses are only spelled differently.
+    package var hasSpelling: Bool {
+        switch self {
+        case .phone, .string, .url: true
+        case .number, .bool, .date, .datetime, .enumeration, .multiEnumeration, .email: false
         }
     }
 
@@ -49,18 +60,22 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
             || self == .datetime && other == .date || self == .date && other == .datetime
     }
 
-    /// Checks a raw value and brings it into the canonical form of its type.
+    /// Checks a raw value and brings it into the canonical form of its type, which is its own.
     ///
     /// Empty text stays empty. Text types come back as they are.
-    /// - Returns: `nil` if the text is no value of this type.
+    /// - Returns: `nil` if the text is no value of this type, or has something in it that is no text:
+    ///   a NUL, or ``brokenCharacter``.
     package func canonical(_ raw: String) -> String? {
+        if raw.unicodeScalars.contains(where: { $0 == "\0" || $0 == Self.brokenCharacter }) {
+            return nil
+        }
         let text = raw.trimmed
         if text.isEmpty { return raw.isEmpty || self != .string ? "" : raw }
         switch self {
         case .string, .phone, .url, .enumeration, .email: return raw
         case .number: return Decimal(canonical: text).map { "\($0)" }
         case .bool: return Self.bools[text.lowercased()]
-        case .date: return Self.isDate(text.prefix(10)) ? String(text.prefix(10)) : nil
+        case .date: return Self.date(text)
         case .datetime:
             let moment = Timestamp(rfc3339: text.count == 10 ? text + "T00:00:00Z" : text)
             return moment.map(\.description)
@@ -68,17 +83,9 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         }
     }
 
-    /// Whether a value read back looks like what an app makes of the one it was given (trimmed,
-    /// cut, in other case or punctuation, dropped) rather than like somebody's edit.
-    ///
-    /// Needed only where a read-back cannot be told from a later read; a wrong guess shows as an
-    /// edit of the app, which is carried and journaled.
-    package static func looksRewritten(_ sent: String, as held: String) -> Bool {
-        func letters(_ text: String) -> [Character] {
-            text.lowercased().filter { $0.isLetter || $0.isNumber }.map(\.self)
-        }
-        return letters(sent).starts(with: letters(held))
-    }
+    /// Stands where an app's text had something that is no character, such as half of a surrogate pair:
+    /// a noncharacter (Unicode §23.7) that no text of anybody has.
+    package static let brokenCharacter = Unicode.Scalar(0xFDD0 as UInt32) ?? "\u{FFFD}"
 
     /// Splits a multi-valued text at `;`, without blanks and empty parts.
     package static func parts(_ text: String) -> [String] {
@@ -98,25 +105,61 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         return text.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
     }
 
-    private static func isDate(_ text: Substring) -> Bool {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.map(\.count) == [4, 2, 2], let month = Int(parts[1]), let day = Int(parts[2])
-        else { return false }
-        return Int(parts[0]) != nil && (1...12).contains(month) && (1...31).contains(day)
+    /// The date that a text begins with, if there is such a day; a time may follow it.
+    private static func date(_ text: String) -> String? {
+        let parts = text.prefix(10).split(separator: "-", omittingEmptySubsequences: false)
+        let isPlain = text.utf8.prefix(10).allSatisfy { (48...57).contains($0) || $0 == 45 }
+        guard isPlain, parts.map(\.count) == [4, 2, 2], let year = Int(parts[0]),
+            let month = Int(parts[1]), let day = Int(parts[2]),
+            Timestamp.days(year: year, month: month, day: day) != nil
+        else { return nil }
+        let rest = text.dropFirst(10)
+        return rest.isEmpty || rest.first == "T" || rest.first == " "
+            ? String(text.prefix(10)) : nil
     }
 }
 
 extension Decimal {
     /// Reads a plain decimal number with an optional sign, fraction and exponent.
+    ///
+    /// - Returns: `nil` for any other text, and for a number that would lose digits: one with more than
+    ///   38 of them, or beyond 10¹²⁰.
     package init?(canonical text: String) {
         let text = text.trimmed
-        let allowed = text.utf8.allSatisfy {
-            (48...57).contains($0) || [43, 45, 46, 69, 101].contains($0)
+        var digits: [UInt8] = []
+        var hasPoint = false
+        var index = text.utf8.startIndex
+        if let sign = text.utf8.first, sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {
+            index = text.utf8.index(after: index)
         }
-        guard allowed, text.utf8.contains(where: { (48...57).contains($0) }),
-            let value = Decimal(string: text)
+        while index < text.utf8.endIndex {
+            let byte = text.utf8[index]
+            if byte == UInt8(ascii: ".") && !hasPoint {
+                hasPoint = true
+            } else if (48...57).contains(byte) {
+                digits.append(byte)
+            } else {
+                break
+            }
+            index = text.utf8.index(after: index)
+        }
+        guard !digits.isEmpty, let exponent = Self.exponent(text.utf8[index...]) else { return nil }
+        let zero = UInt8(ascii: "0")
+        let significant = digits.drop { $0 == zero }.reversed().drop { $0 == zero }
+        guard significant.count <= 38, digits.count <= 120, abs(exponent) <= 120,
+            abs(exponent) + digits.count <= 120, let value = Decimal(string: text), value.isFinite
         else { return nil }
         self = value
+    }
+
+    /// The exponent that ends a number; 0 if there is none, `nil` for anything else.
+    private static func exponent(_ text: Substring.UTF8View) -> Int? {
+        guard let mark = text.first else { return 0 }
+        let number = text.dropFirst()
+        guard mark == UInt8(ascii: "e") || mark == UInt8(ascii: "E"), number.count <= 5 else {
+            return nil
+        }
+        return Int(Substring(number))
     }
 }
 

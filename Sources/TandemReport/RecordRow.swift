@@ -40,6 +40,16 @@ package struct RecordRow: Hashable, Sendable {
         }
         self.cells = cells
     }
+
+    /// Something in the app that is no record yet, because nothing says which one it is.
+    init(_ location: AppLocation, reason: String, sync: SyncName, object: ObjectName) {
+        let category = FailureCategory.invalidValue
+        cells = [
+            "sync": sync.text, "object": object.text, "app_id": location.text,
+            "state": PairStateKind.failed.rawValue, "category": category.rawValue,
+            "message": reason, "remedy": category.remedy, "attempts": "0",
+        ]
+    }
 }
 
 /// Which rows of the record view are wanted.
@@ -70,6 +80,9 @@ package struct RecordQuery: Hashable, Sendable {
                 let state = try SyncTable(connection).state(sync.name)
             else { continue }
             try stream(sync, state.id, connection) { row in
+                if sort == nil { try visit(row) } else { sorted.append(row) }
+            }
+            for row in unidentified(state, sync) where matches(row) {
                 if sort == nil { try visit(row) } else { sorted.append(row) }
             }
         }
@@ -103,6 +116,16 @@ package struct RecordQuery: Hashable, Sendable {
                 if matches(row) { try visit(row) }
             }
             last = end.id
+        }
+    }
+
+    /// What the app shows without a name; nothing is known of its time.
+    private func unidentified(_ known: SyncState, _ sync: SyncSettings) -> [RecordRow] {
+        guard state ?? .failed == .failed, category ?? .invalidValue == .invalidValue,
+            since == nil, until == nil
+        else { return [] }
+        return known.unidentified.examples.sorted { $0.key < $1.key }.map {
+            RecordRow($0.key, reason: $0.value, sync: sync.name, object: sync.object)
         }
     }
 

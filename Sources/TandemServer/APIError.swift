@@ -139,7 +139,7 @@ extension APIError {
             self.init(
                 HTTPResponse.Status(code: 507), "INTERNAL_ERROR",
                 "the disk of the store is full; nothing was changed")
-        case .constraint, .failed: self = .internalError
+        case .constraint, .failed, .replaced: self = .internalError
         }
     }
 

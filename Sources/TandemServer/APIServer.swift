@@ -225,6 +225,16 @@ package struct APIServer: Sendable {
         return token
     }
 
+    /// Letters, digits and what stands in a host and its port (RFC 3986 §3.2.2).
+    private static func isOfHost(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "-.:[]".utf8.contains(byte)
+        }
+    }
+
     private func call(_ request: Request, _ context: BasicRequestContext) async throws -> Call {
         let body: ByteBuffer
         do {
@@ -246,8 +256,12 @@ package struct APIServer: Sendable {
         for (name, value) in context.parameters {
             parameters[String(name)] = Query.decoded(String(value))
         }
-        let host = request.head.authority ?? "\(settings.host):\(settings.port)"
-        let scheme = request.headers[.forwardedProto] ?? "http"
+        // It comes back in links, so it must be a host and nothing else.
+        let named = request.head.authority.flatMap { text in
+            text.utf8.allSatisfy(Self.isOfHost) && !text.isEmpty ? text : nil
+        }
+        let host = named ?? "\(settings.host):\(settings.port)"
+        let scheme = request.headers[.forwardedProto] == "https" ? "https" : "http"
         return Call(
             path: request.uri.path, parameters: parameters, query: Query(request.uri.query),
             body: body, base: "\(scheme)://\(host)")

@@ -108,9 +108,9 @@ extension Endpoint {
                 && (object.map { $0 == list.object } ?? true)
         }
         sort(&found, by: input.sort ?? "")
-        let offset = Int(input.offset?.text ?? "0") ?? 0
+        let offset = min(max(0, Int(input.offset?.text ?? "0") ?? 0), found.count)
         let count = min(max(1, input.count ?? 20), pageLimit)
-        let page = found.dropFirst(max(0, offset)).prefix(count)
+        let page = found.dropFirst(offset).prefix(count)
         return .ok(
             SearchBody(
                 lists: try page.map { try exchange.row($0, isFound: true) },

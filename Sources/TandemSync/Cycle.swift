@@ -98,6 +98,8 @@ struct CycleRun {
     /// The run began before both sides had been observed completely once.
     let wasInitial: Bool
     var report: CycleReport
+    /// The fields that the app has, as the last page showed.
+    var fields: Set<AppField>?
 }
 
 /// Beginning, end, and the transactions between.
@@ -114,6 +116,10 @@ extension Cycle {
             let syncs = SyncTable(connection)
             guard try syncs.state(sync.name)?.isOn ?? true else {
                 report.stop = .isOff
+                return .left(report)
+            }
+            if let predecessor = try syncs.predecessor(of: sync) {
+                report.stop = .hasPredecessor(predecessor)
                 return .left(report)
             }
             let known = try syncs.register(sync)
@@ -148,6 +154,7 @@ extension Cycle {
         var report = run.report
         let now = surroundings.now()
         report.endedAt = now
+        report.notices += run.state.notices
         try store.database.write { connection in
             try run.lease.release(in: connection)
             let syncs = SyncTable(connection)

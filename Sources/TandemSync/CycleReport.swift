@@ -16,6 +16,8 @@ package struct CycleReport: Hashable, Sendable {
     package var failed = 0
     /// How often each kind of decision was taken; for the reach of simulations.
     package var decisions: [String: Int] = [:]
+    /// What a person should know though the cycle goes on: one sentence each.
+    package var notices: [String] = []
     /// Why the cycle ended early; `nil` if it went through.
     package var stop: Stop?
 
@@ -24,6 +26,8 @@ package struct CycleReport: Hashable, Sendable {
         case isOff
         /// Another process runs this sync.
         case isBusy
+        /// The store has pairs of the same records under another name.
+        case hasPredecessor(SyncTable.Orphan)
         /// A rail found something that a person must judge.
         case finding(String)
         /// The process is to end.
@@ -44,6 +48,7 @@ package struct CycleReport: Hashable, Sendable {
     /// Takes in what a second pass over the same sync did.
     package mutating func add(_ second: CycleReport) {
         (run, endedAt, stop) = (second.run, second.endedAt, second.stop)
+        notices = second.notices
         read += second.read
         createdInCRM += second.createdInCRM
         updatedInCRM += second.updatedInCRM

@@ -1,3 +1,4 @@
+import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
@@ -10,6 +11,7 @@ extension Cycle {
     func followSettings(_ run: inout CycleRun) throws {
         // Only the holder of the lease may take over changed settings.
         run.state = try transaction(run) { tx in try tx.syncs.adopt(sync) }
+        try followSpellings(&run)
         while let replan = run.state.replan {
             try leaveIfStopping()
             try transaction(run) { tx in
@@ -19,6 +21,39 @@ extension Cycle {
                 try tx.syncs.set("replan_after", end ?? .null, of: tx.syncID)
             }
             try reload(&run)
+        }
+    }
+
+    /// Takes for agreed, in a store of an earlier version, what differs from its base in its spelling only:
+    /// it did not count as a change there.
+    private func followSpellings(_ run: inout CycleRun) throws {
+        while let after = run.state.spelledAfter {
+            try leaveIfStopping()
+            try transaction(run) { tx in
+                let batch = try tx.pairs.batch(after: after, limit: tuning.batch)
+                let records = try tx.crm.records(batch.compactMap(\.crmID))
+                for pair in batch where pair.hasMet {
+                    let crm = pair.crmID.flatMap { records[$0] }.map {
+                        sync.mapping.view(of: $0.properties)
+                    }
+                    var spelled = pair
+                    takeSpellings(&spelled.crmBase, from: crm ?? [:])
+                    takeSpellings(&spelled.appBase, from: pair.appValues)
+                    if spelled != pair { try tx.pairs.save(spelled) }
+                }
+                let end = batch.last.map { SQLValue.integer($0.id) }
+                try tx.syncs.set("spelled_after", end ?? .null, of: tx.syncID)
+            }
+            try reload(&run)
+        }
+    }
+
+    private func takeSpellings(_ base: inout Values, from values: Values) {
+        for field in sync.mapping.fields where field.type.hasSpelling && field.association == nil {
+            guard let old = base[field.crm], let now = values[field.crm],
+                field.type.equal(old, now)
+            else { continue }
+            base[field.crm] = now
         }
     }
 

@@ -31,6 +31,28 @@ struct Journal {
         try connection.run(
             "UPDATE journal SET before_values = '{}', after_values = '{}' WHERE sync_id = ? AND crm_id = ?",
             [.integer(syncID), .integer(id.number)])
+        try connection.run(
+            "DELETE FROM deleted_original WHERE sync_id = ? AND crm_id = ?",
+            [.integer(syncID), .integer(id.number)])
+    }
+
+    /// How long an app record that was deleted is kept whole; as long as a CRM record in the bin.
+    private static let keptDays: Int64 = 90
+
+    /// Keeps an app record whole that is about to be deleted, and lets go of old ones.
+    func keep(_ original: String, of pair: Pair, _ id: AppRecordID) throws {
+        try connection.run(
+            "DELETE FROM deleted_original WHERE at < ?",
+            [.integer((now - .seconds(Self.keptDays * 86_400)).milliseconds)])
+        try connection.run(
+            """
+            INSERT INTO deleted_original (sync_id, crm_id, app_id, at, original)
+            VALUES (?, ?, ?, ?, ?)
+            """,
+            [
+                .integer(syncID), .optional(pair.crmID?.number), .text(id.text),
+                .integer(now.milliseconds), .text(original),
+            ])
     }
 
     func note(
@@ -49,6 +71,16 @@ struct Journal {
                 .text(FlatJSON.text(after)),
             ])
     }
+}
+
+/// Reads the app records that a sync deleted, whole, oldest first.
+package func deletedOriginals(of syncID: Int64, in connection: any SQLConnection) throws
+    -> [(id: AppRecordID, original: String)]
+{
+    try connection.rows(
+        "SELECT app_id, original FROM deleted_original WHERE sync_id = ? ORDER BY id",
+        [.integer(syncID)]
+    ) { (AppRecordID($0.text(0) ?? ""), $0.text(1) ?? "") }
 }
 
 /// Reads the journal of a whole sync, oldest first.

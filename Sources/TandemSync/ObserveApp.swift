@@ -34,7 +34,9 @@ extension Cycle {
 
     func dueListing(_ run: CycleRun) -> DueListing {
         if run.state.isInitial || run.state.cursor == nil { return .everything }
-        let period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
+        var period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
+        // As long as something has no name, no deletion is proven.
+        if run.state.unidentified.count > 0 { period = min(period, tuning.partialSeconds) }
         let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
         return surroundings.now() >= sweepAt ? .sweep : .changes
     }
@@ -67,47 +69,134 @@ extension Cycle {
     private func read(since cursor: Cursor?, _ run: inout CycleRun) async throws {
         let startedAt = surroundings.now()
         let listing = try await app.changes(since: cursor)
-        var provesAbsence = false
-        var end: Cursor?
+        var summary = ListingSummary()
         while let page = try await listing.next() {
             try leaveIfStopping()
             try await record(page, &run)
-            if page.provesAbsence {
-                provesAbsence = true
-                end = page.cursor
-            }
+            summary.add(page)
+            if let notice = page.notice { run.report.notices.append(notice) }
             // Defect P52 plans what it has while the listing still runs.
             if tuning.defects.has(.createsBeforeObserving) {
                 try observeCRM(&run)
                 try await planAndApply(&run)
             }
         }
+        try requireIdentified(summary)
         try transaction(run) { tx in
-            if provesAbsence {
-                try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+            if summary.isComplete {
+                if summary.unidentified.count == 0 || tuning.defects.has(.namelessProvesAbsence) {
+                    try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+                }
                 // Together with what is missing, or a crash between would hide it: from this cursor
                 // on, no deletion of before is told again.
-                if let end { try tx.syncs.set("cursor", .text(end.text), of: tx.syncID) }
+                if let end = summary.end {
+                    try tx.syncs.set("cursor", .text(end.text), of: tx.syncID)
+                }
             }
+            if !tuning.defects.has(.trustsStateCursors) {
+                try tx.pairs.recheckUnlisted(before: run.generation, now: startedAt)
+            }
+            try note(summary, run, tx)
             if cursor == nil {
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)
         }
+        run.report.failed += summary.unidentified.count
+        try reload(&run)
+    }
+
+    /// What a listing showed as a whole.
+    private struct ListingSummary {
+        /// It went through everything there is.
+        var isComplete = false
+        var end: Cursor?
+        var identified = 0
+        var unidentified = SyncState.Unidentified()
+
+        mutating func add(_ page: ChangePage) {
+            identified += page.records.count + page.sightings.count + page.unreadable.count
+            unidentified.add(page.unidentified)
+            if page.provesAbsence {
+                isComplete = true
+                end = page.cursor
+            }
+        }
+    }
+
+    /// A listing in which nothing can be identified was not understood.
+    ///
+    /// - Throws: ``AppError/askOperator(_:_:remedy:)`` for one.
+    private func requireIdentified(_ summary: ListingSummary) throws(AppError) {
+        guard summary.isComplete, summary.identified == 0,
+            let first = summary.unidentified.examples.min(by: <)
+        else { return }
+        throw .askOperator(
+            .mapping,
+            "none of \(summary.unidentified.count) records can be identified; "
+                + "\(first.key): \(first.value)",
+            remedy: "Give the records their ids, or correct the app's description.")
+    }
+
+    /// Remembers what is no record yet.
+    private func note(_ summary: ListingSummary, _ run: CycleRun, _ tx: CycleTransaction) throws {
+        // What a listing of changes does not show again may still be there.
+        if summary.isComplete && summary.unidentified != run.state.unidentified {
+            try tx.syncs.set(summary.unidentified, of: tx.syncID)
+        }
+    }
+
+    /// A field that the app never had is none of its; one that it had, or that records have values of,
+    /// is missing.
+    private func note(_ fields: Set<AppField>, _ run: CycleRun, _ tx: CycleTransaction) throws {
+        var known = fields.union(run.state.appFields ?? [])
+        var missing: [AppField: String] = [:]
+        for field in Set(sync.mapping.fields.map(\.app)).subtracting(fields) {
+            if let records = run.state.missingFields[field] {
+                missing[field] = "\(records)"
+                continue
+            }
+            // Records have no values of a field that was never there; a store of before this was
+            // remembered has to be looked through once.
+            if run.state.appFields.map({ !$0.contains(field) }) ?? false { continue }
+            let properties = sync.mapping.fields.filter { $0.app == field }.map(\.crm)
+            let records = try properties.map(tx.pairs.countValues(of:)).max() ?? 0
+            if records > 0 { known.insert(field) }
+            if known.contains(field) { missing[field] = "\(records)" }
+        }
+        if known != run.state.appFields {
+            let lines = known.sorted().map(\.text).joined(separator: "\n")
+            try tx.syncs.set("app_fields", .text(lines), of: tx.syncID)
+        }
+        if Set(missing.keys) != Set(run.state.missingFields.keys) {
+            try tx.syncs.set("missing_fields", .text(FlatJSON.text(missing)), of: tx.syncID)
+        }
+        // What a field says that is new or back, no listing of changes has to tell.
+        let before = run.state.appFields?.subtracting(run.state.missingFields.keys) ?? known
+        let isMore = sync.mapping.fields.contains { field in
+            fields.contains(field.app) && !before.contains(field.app)
+        }
+        if isMore { try tx.pairs.recheckAll(now: tx.now) }
     }
 
     /// Puts one page into the pairs; its cursor is stored behind it, that of a page that proves
     /// absence by the caller.
     private func record(_ page: ChangePage, _ run: inout CycleRun) async throws {
         if tuning.defects.has(.cursorBeforePage) { try store(page.cursor, run) }
+        if let fields = page.fields, fields != run.fields {
+            // Before the page's records, which lack what the app does not have.
+            try transaction(run) { tx in try note(fields, run, tx) }
+            try reload(&run)
+            run.fields = fields
+        }
         var news = try transaction(run) { tx in try unknownVersions(page.sightings, run, tx) }
-        news += partial(page.records)
+        news += partial(page.records, without: page.fields)
         for try await readings in readings(of: news) {
             try leaveIfStopping()
             run.report.read += readings.count
             try transaction(run) { tx in
                 for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
-                    try note(reading, of: id, run, tx)
+                    try note(reading, of: id, isListed: true, run, tx)
                 }
             }
         }
@@ -116,9 +205,18 @@ extension Cycle {
         try transaction(run) { tx in
             try note(page.records.filter { !partial.contains($0.id) }, run, tx)
             for bad in page.unreadable {
-                try note(.unreadable(bad.refusal, version: bad.version), of: bad.id, run, tx)
+                try note(
+                    .unreadable(bad.refusal, version: bad.version), of: bad.id, isListed: true,
+                    run, tx)
             }
             for pair in try tx.pairs.pairs(app: page.gone).values { try suspect(pair, tx) }
+            if !page.unidentified.isEmpty {
+                // Before its cursor: behind it no listing of changes shows it again.
+                var known = run.state.unidentified
+                known.add(page.unidentified)
+                try tx.syncs.set(known, of: tx.syncID)
+                run.state.unidentified = known
+            }
         }
         if !page.provesAbsence { try store(page.cursor, run) }
     }
@@ -130,10 +228,11 @@ extension Cycle {
         }
     }
 
-    /// Listed records that lack a mapped field: a listing may show less than a read (P36).
-    private func partial(_ records: [AppRecord]) -> [AppRecordID] {
+    /// Listed records that lack a mapped field that the app has: a listing may show less than a read
+    /// (P36).
+    private func partial(_ records: [AppRecord], without known: Set<AppField>?) -> [AppRecordID] {
         if app.capabilities.listsWholeRecords { return [] }
-        let fields = sync.mapping.fields.map(\.app)
+        let fields = sync.mapping.fields.map(\.app).filter { known?.contains($0) ?? true }
         let ids = records.filter { record in fields.contains { record.values[$0] == nil } }.map(
             \.id)
         return Array(Set(ids)).sorted()
@@ -186,199 +285,19 @@ extension Cycle {
             try transaction(run) { tx in
                 for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
                     guard reading == .gone else {
-                        try note(reading, of: id, run, tx)
+                        try note(reading, of: id, isListed: false, run, tx)
                         continue
                     }
-                    if var pair = try tx.pairs.pair(app: id) { try noteGone(&pair, tx) }
+                    guard var pair = try tx.pairs.pair(app: id) else { continue }
+                    // As long as it is listed.
+                    if pair.appRefusals[""]?.category == .notFound && !pair.isSuspect {
+                        pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
+                        try tx.pairs.save(pair)
+                    } else {
+                        try noteGone(&pair, run, tx)
+                    }
                 }
             }
         }
-    }
-}
-
-/// Writing one observation into a pair.
-extension Cycle {
-    private func note(_ records: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction) throws {
-        for chunk in records.chunks(of: 500) {
-            var known = try tx.pairs.pairs(app: Set(chunk.map(\.id)))
-            for record in chunk {
-                known[record.id] = try note(record, in: known[record.id], run, tx)
-            }
-        }
-    }
-
-    /// Notes what a read of one record gave; also used for what a write gave back.
-    func note(_ reading: AppReading, of id: AppRecordID, _ run: CycleRun, _ tx: CycleTransaction)
-        throws
-    {
-        let known = try tx.pairs.pair(app: id)
-        switch reading {
-        case .present(let record): _ = try note(record, in: known, run, tx)
-        case .gone:
-            if let known { try suspect(known, tx) }
-        case .foreign(let version):
-            var pair = known ?? Pair()
-            pair.appID = id
-            pair.appPresence = .present
-            pair.appVersion = version
-            pair.isForeign = true
-            pair.generation = run.generation
-            pair.isSuspect = false
-            pair.recheckAt = nil
-            pair.settle(.excluded(.filter))
-            try tx.pairs.save(pair)
-        case .unreadable(let refusal, let version):
-            var pair = known ?? Pair()
-            pair.appID = id
-            pair.appPresence = .present
-            pair.appVersion = version
-            pair.generation = run.generation
-            pair.isSuspect = false
-            // A record that was not answered for is asked for again; a broken one when it changes.
-            pair.recheckAt = refusal.category == .appUnavailable ? tx.now : nil
-            pair.appRefusals = ["": refusal]
-            pair.wake(changedAt: nil)
-            try tx.pairs.save(pair)
-        }
-    }
-
-    /// - Returns: The pair as it is stored now.
-    private func note(
-        _ record: AppRecord, in known: Pair?, _ run: CycleRun, _ tx: CycleTransaction
-    ) throws -> Pair {
-        let mapped = sync.mapping.crmValues(of: record.values)
-        var pair = known ?? Pair()
-        if let known, isStale(mapped.values, record, known, now: tx.now) {
-            pair.recheckAt = known.echo?.until
-            pair.generation = run.generation
-            return try tx.pairs.save(pair)
-        }
-        if pair.isUnconfirmed { confirm(&pair, by: mapped) }
-        if !pair.unanswered.isEmpty { recogniseWrite(in: &pair, by: mapped) }
-        // What a read leaves out is known only as long as the record is the same version: whatever
-        // was there before may have been edited (P36). So it is not known either where the app
-        // gave a value that was not understood.
-        let isSameVersion = record.version != nil && record.version == pair.appVersion
-        var values = isSameVersion ? pair.appValues : [:]
-        values.merge(mapped.values) { $1 }
-        for field in mapped.refusals.keys { values[field] = nil }
-        if tuning.defects.has(.missingIsEmpty) {
-            for field in sync.mapping.fields where mapped.values[field.crm] == nil {
-                values[field.crm] = ""
-            }
-        }
-        // A field that is left out is no news, or an app that hides one looks like mass change.
-        let isNews =
-            known == nil || values.contains { pair.appValues[$0.key] != $0.value }
-            || mapped.refusals != pair.appRefusals || pair.appPresence != .present
-        let keys = MatchKey.keys(
-            of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
-            rules: sync.match)
-        if keys != pair.appKeys {
-            try tx.pairs.removeKeys(of: &pair)
-            pair.appKeys = keys
-        }
-        pair.appID = record.id
-        pair.appPresence = .present
-        pair.isForeign = false
-        pair.appVersion = record.version
-        pair.appValues = values
-        pair.appRefusals = mapped.refusals
-        pair.appCreatedAt = record.createdAt ?? pair.appCreatedAt ?? tx.now
-        pair.generation = run.generation
-        pair.isSuspect = false
-        pair.recheckAt = recheckTime(of: pair, after: mapped, now: tx.now)
-        if let echo = pair.echo, echo.until <= tx.now || isNews { pair.echo = nil }
-        if isNews {
-            pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
-            pair.appChanged = true
-        }
-        let becomesFindable = pair.crmID == nil && !pair.isFindable
-        if becomesFindable { pair.isFindable = true }
-        pair = try tx.pairs.save(pair)
-        // Keys name a pair by its id, which a new one has got only now.
-        if becomesFindable { try tx.pairs.insertKeys(of: pair) }
-        return pair
-    }
-
-    /// Takes what the app made of the values it was last sent as its base.
-    private func confirm(_ pair: inout Pair, by mapped: MappedRecord) {
-        pair.isUnconfirmed = false
-        for (property, base) in pair.appBase {
-            pair.appBase[property] = baseAfter(sending: base, holding: mapped.values[property])
-        }
-    }
-
-    /// Finds out which fields of a write without answer have arrived: what the app shows instead of
-    /// the old value, and looks like what was sent, is ours and no edit of the app.
-    private func recogniseWrite(in pair: inout Pair, by mapped: MappedRecord) {
-        for (property, sent) in pair.unanswered {
-            guard let held = mapped.values[property], held != pair.appValues[property],
-                ValueType.looksRewritten(sent, as: held), held.isEmpty == sent.isEmpty
-            else { continue }
-            pair.crmBase[property] = sent
-            pair.appBase[property] = held
-        }
-        pair.unanswered = [:]
-    }
-
-    /// When to read again a record that came without a field it had before (P36); `nil` if it
-    /// came whole.
-    func recheckTime(of pair: Pair, after mapped: MappedRecord, now: Timestamp) -> Timestamp? {
-        let isPartial = pair.appBase.keys.contains {
-            mapped.values[$0] == nil && mapped.refusals[$0] == nil
-        }
-        return isPartial ? now + .seconds(tuning.partialSeconds) : nil
-    }
-
-    /// Whether a read still shows what was there before our own last write (P26).
-    private func isStale(
-        _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
-    ) -> Bool {
-        guard let echo = pair.echo, echo.until > now,
-            record.version == nil || record.version != pair.appVersion,
-            !tuning.defects.has(.believesStaleReads)
-        else { return false }
-        return echo.old.allSatisfy { values[$0.key] == $0.value }
-    }
-
-    /// App records that could not be placed look again, because what stood in their way changed.
-    func wakeClaims(to keys: Set<MatchKey>, _ tx: CycleTransaction) throws {
-        if keys.isEmpty { return }
-        let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
-            $0.formUnion($1)
-        }
-        for id in ids.sorted() {
-            guard var pair = try tx.pairs.pair(id), pair.crmID == nil, pair.appPresence == .present,
-                pair.state.kind == .failed || pair.state.kind == .ambiguous
-            else { continue }
-            pair.wake(changedAt: nil)
-            try tx.pairs.save(pair)
-        }
-    }
-
-    private func suspect(_ pair: Pair, _ tx: CycleTransaction) throws {
-        guard pair.appPresence == .present else { return }
-        var pair = pair
-        pair.isSuspect = true
-        pair.recheckAt = max(tx.now, pair.echo?.until ?? tx.now)
-        try tx.pairs.save(pair)
-    }
-
-    /// A point read found no record, which proves the deletion unless we have just written it.
-    private func noteGone(_ pair: inout Pair, _ tx: CycleTransaction) throws {
-        if let echo = pair.echo, echo.until > tx.now {
-            pair.recheckAt = echo.until
-        } else {
-            pair.appPresence = .gone
-            pair.appRefusals = [:]
-            pair.isSuspect = false
-            pair.recheckAt = nil
-            pair.echo = nil
-            pair.wake(changedAt: nil)
-            try tx.pairs.removeKeys(of: &pair)
-            try wakeClaims(to: Set(pair.appKeys), tx)
-        }
-        try tx.pairs.save(pair)
     }
 }

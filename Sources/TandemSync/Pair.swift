@@ -9,19 +9,41 @@ package struct Pair: Hashable, Sendable {
         case absent, present, gone
     }
 
-    /// A create that was sent and not yet answered.
+    /// A create that was sent, and whose record is not known yet.
     package struct Intent: Hashable, Sendable {
+        /// What is known of it.
+        package enum Status: Int64, Hashable, Sendable {
+            /// It has no answer: the record may be there or not.
+            case unanswered
+            /// It was answered with success: the record is there, under an id that the app did not say.
+            case made
+            /// The app cannot be asked for it; a person must say.
+            case held
+        }
+
         package let key: String
         /// What was sent, in CRM names.
         package let values: Values
         package let at: Timestamp
+        package var status = Status.unanswered
     }
+
+    /// More creates of one record are not sent again, whatever a search says.
+    package static let repeatLimit: Int64 = 2
 
     /// A write whose effect the app may not show yet.
     package struct Echo: Hashable, Sendable {
         /// The values that were written over; a read that still shows them is stale.
         package let old: Values
         package let until: Timestamp
+    }
+
+    /// A write that the app accepted without showing what it made of it.
+    package struct Awaiting: Hashable, Sendable {
+        /// What was sent, in CRM names; until it is read back, plans take it for delivered.
+        package let sent: Values
+        /// The version that the write gave the record, if the app said so.
+        package let version: String?
     }
 
     /// 0 for a pair that is not stored yet.
@@ -57,12 +79,20 @@ package struct Pair: Hashable, Sendable {
     /// The app's values changed since the last plan.
     package var appChanged = false
     package var intent: Intent?
+    /// How many creates were given up, on the app's word that it has no such record.
+    package var repeats: Int64 = 0
     package var echo: Echo?
     package var isDeletionApproved = false
-    /// The app's base is what was sent; what the app made of it was not read yet.
-    package var isUnconfirmed = false
+    /// What was written and not read back yet.
+    package var awaiting: Awaiting?
     /// What a write without answer carried, in CRM names: a read that shows it shows our own write.
     package var unanswered: Values = [:]
+    /// What the app accepted and did not take, in CRM names: it is not sent again.
+    package var ignored: Values = [:]
+    /// Fields of which the CRM took a part, with what kept it from taking the rest.
+    package var refused: [PropertyName: Refusal] = [:]
+    /// No listing has named the record since we last wrote to it.
+    package var isUnlisted = false
     /// The keys stand in the index by which CRM records find app records without counterpart.
     package var isFindable = false
 
@@ -80,6 +110,19 @@ package struct Pair: Hashable, Sendable {
         workAt = nil
         attempts = 0
         appChanged = false
+    }
+
+    /// Leaves a create of which nothing is known to a person.
+    mutating func hold(_ why: String?, now: Timestamp) {
+        let reason = why.map { ": \($0)" } ?? ""
+        let again = "`tandem retry --record \(crmID?.description ?? "") --create-again`"
+        fail(
+            Refusal(
+                .unknownOutcome,
+                "which record the create made is not known\(reason). Look in the app; if it is not there, \(again) makes it anew"
+            ),
+            now: now, jitter: 0, afterSeconds: nil)
+        workAt = nil
     }
 
     /// Notes a failure; a transient one is tried again by itself.

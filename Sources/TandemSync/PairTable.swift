@@ -18,7 +18,9 @@ package struct PairTable {
         "reason", "message", "other_id", "attempts", "work_at", "changed_at", "synced_at",
         "generation", "suspect", "recheck_at", "app_changed", "intent_key", "intent_values",
         "intent_at", "echo", "echo_until", "approved", "app_foreign",
-        "unconfirmed", "findable", "unanswered",
+        "findable", "unanswered", "awaiting", "awaited_version", "ignored", "unlisted",
+        "intent_status",
+        "repeats", "refused",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -95,6 +97,13 @@ package struct PairTable {
             ])
     }
 
+    /// App records without counterpart, newest first.
+    func alone(limit: Int) throws -> [Pair] {
+        try select(
+            "sync_id = ? AND crm_id IS NULL AND app_presence = 1 ORDER BY id DESC LIMIT ?",
+            [.integer(syncID), .integer(Int64(limit))])
+    }
+
     package func withIntent(after id: Int64, limit: Int) throws -> [Pair] {
         try select(
             "sync_id = ? AND intent_key IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
@@ -139,7 +148,7 @@ package struct PairTable {
     package func touch(_ pairs: [Pair], generation: Int64) throws {
         for pair in pairs {
             try connection.run(
-                "UPDATE pair SET generation = ? WHERE id = ?",
+                "UPDATE pair SET generation = ?, unlisted = 0 WHERE id = ?",
                 [.integer(generation), .integer(pair.id)])
         }
     }
@@ -158,11 +167,43 @@ package struct PairTable {
             ])
     }
 
+    /// Has every record of the app read by itself.
+    func recheckAll(now: Timestamp) throws {
+        try connection.run(
+            """
+            UPDATE pair SET recheck_at = ? WHERE sync_id = ? AND app_presence = 1
+            AND (recheck_at IS NULL OR recheck_at > ?)
+            """, [.integer(now.milliseconds), .integer(syncID), .integer(now.milliseconds)])
+    }
+
+    /// Has the records read by themselves that we wrote since a listing, and that the listing after it
+    /// did not name: what we wrote is a change, so somebody may have put them back.
+    func recheckUnlisted(before generation: Int64, now: Timestamp) throws {
+        try connection.run(
+            """
+            UPDATE pair SET unlisted = 0,
+            recheck_at = CASE WHEN echo_until > ? THEN echo_until ELSE ? END
+            WHERE sync_id = ? AND unlisted = 1 AND generation < ? AND app_presence = 1
+            """,
+            [
+                .integer(now.milliseconds), .integer(now.milliseconds), .integer(syncID),
+                .integer(generation),
+            ])
+    }
+
     package func count(_ condition: String, _ arguments: [SQLValue] = []) throws -> Int {
         Int(
             try connection.number(
                 "SELECT COUNT(*) FROM pair WHERE sync_id = ? AND \(condition)",
                 [.integer(syncID)] + arguments))
+    }
+
+    /// How many pairs held a value of a property when their sides last agreed.
+    func countValues(of property: PropertyName) throws -> Int {
+        // What is searched in is JSON that the store wrote itself: no blanks, escaped quotes.
+        let name = String(FlatJSON.text([property: ""]).dropFirst().dropLast(2))
+        return try count(
+            "app_base LIKE ? AND app_base NOT LIKE ?", [.text("%\(name)%"), .text("%\(name)\"%")])
     }
 
     /// The ids of the pairs under a condition, in order.
@@ -260,9 +301,14 @@ extension PairTable {
             .optional(pair.intent?.at.milliseconds),
             .optional(pair.echo.map { FlatJSON.text($0.old) }),
             .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
-            .integer(pair.isForeign ? 1 : 0), .integer(pair.isUnconfirmed ? 1 : 0),
-            .integer(pair.isFindable ? 1 : 0),
+            .integer(pair.isForeign ? 1 : 0), .integer(pair.isFindable ? 1 : 0),
             pair.unanswered.isEmpty ? .null : .text(FlatJSON.text(pair.unanswered)),
+            .optional(pair.awaiting.map { FlatJSON.text($0.sent) }),
+            .optional(pair.awaiting?.version),
+            pair.ignored.isEmpty ? .null : .text(FlatJSON.text(pair.ignored)),
+            .integer(pair.isUnlisted ? 1 : 0), .optional(pair.intent?.status.rawValue),
+            .integer(pair.repeats),
+            pair.refused.isEmpty ? .null : .text(FlatJSON.text(pair.refused.mapValues(\.line))),
         ]
     }
 
@@ -304,14 +350,25 @@ extension PairTable {
         pair.recheckAt = moment(23)
         pair.appChanged = row.integer(24) == 1
         if let key = row.text(25), let at = moment(27) {
-            pair.intent = Pair.Intent(key: key, values: try values(26), at: at)
+            // A store of before this was told apart has intents without answer only.
+            guard let status = Pair.Intent.Status(rawValue: row.integer(38) ?? 0) else {
+                throw DatabaseFailure(.failed, "pair \(pair.id): `intent_status` is damaged")
+            }
+            pair.intent = Pair.Intent(
+                key: key, values: try values(26), at: at, status: status)
         }
         if let until = moment(29) { pair.echo = Pair.Echo(old: try values(28), until: until) }
         pair.isDeletionApproved = row.integer(30) == 1
         pair.isForeign = row.integer(31) == 1
-        pair.isUnconfirmed = row.integer(32) == 1
-        pair.isFindable = row.integer(33) == 1
-        pair.unanswered = try values(34)
+        pair.isFindable = row.integer(32) == 1
+        pair.unanswered = try values(33)
+        if row.text(34) != nil {
+            pair.awaiting = Pair.Awaiting(sent: try values(34), version: row.text(35))
+        }
+        pair.ignored = try values(36)
+        pair.isUnlisted = row.integer(37) == 1
+        pair.repeats = row.integer(39) ?? 0
+        pair.refused = try values(40).mapValues { Refusal(line: $0) }
         return pair
     }
 }

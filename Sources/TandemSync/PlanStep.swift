@@ -20,7 +20,7 @@ extension Cycle {
     /// one transaction; the app's writes go out as soon as they fill one of its batches, and their
     /// outcomes are recorded.
     func planAndApply(_ run: inout CycleRun) async throws {
-        let holdsNew = try newcomersWait(run)
+        let open = try openCreates(run)
         var last: (Timestamp, Int64)?
         var waiting: [OutboxItem] = []
         while true {
@@ -28,11 +28,10 @@ extension Cycle {
             let (end, outbox, report) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)
                 let records = try tx.crm.records(due.compactMap(\.crmID))
-                var step = try PlanStep(
-                    cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report)
+                var step = try PlanStep(cycle: self, tx: tx, run: run)
                 let aliases = try tx.crm.aliases(of: due.compactMap(\.crmID))
                 let merges = MergeFollower(tx: tx)
-                for pair in due where !(holdsNew && pair.crmID == nil) {
+                for pair in due where try !waits(pair, for: open, tx) {
                     let record = pair.crmID.flatMap { records[$0] }
                     let standing = try merges.standing(
                         pair, record, isMerged: pair.crmID.map { aliases[$0] != nil } ?? false,
@@ -57,13 +56,29 @@ extension Cycle {
         }
     }
 
-    /// While a create without answer cannot be looked up for sure, new app records wait: one of
-    /// them may be the one it made (P44).
-    private func newcomersWait(_ run: CycleRun) throws -> Bool {
+    /// While a create without answer cannot be looked up for sure, new app records wait that may be the
+    /// one it made (P44): all of them before the app was asked, later those that hold what was sent.
+    private func openCreates(_ run: CycleRun) throws -> [Pair.Intent] {
         guard case .search = app.capabilities.createSafety,
             !tuning.defects.has(.repeatsCreates)
-        else { return false }
-        return try transaction(run) { tx in try tx.pairs.count("intent_key IS NOT NULL") > 0 }
+        else { return [] }
+        return try transaction(run) { tx in
+            try tx.pairs.withIntent(after: 0, limit: 1_000).compactMap(\.intent)
+        }
+    }
+
+    /// Whether a pair waits for what becomes of creates; one that may be the record of a create that a
+    /// person has to look for is shown to that person.
+    private func waits(_ pair: Pair, for open: [Pair.Intent], _ tx: CycleTransaction) throws -> Bool
+    {
+        if open.isEmpty || pair.crmID != nil { return false }
+        if open.contains(where: { $0.status == .held && isRecord(pair, of: $0) }) {
+            var pair = pair
+            pair.settle(.ambiguous("may be what a create without answer has made"))
+            try tx.pairs.save(pair)
+            return true
+        }
+        return open.contains { $0.status == .unanswered || isRecord(pair, of: $0) }
     }
 }
 
@@ -73,15 +88,18 @@ struct PlanStep {
     let tx: CycleTransaction
     /// Changes from before the first run are no part of the window.
     let isInitial: Bool
+    /// What is known of the app.
+    let state: SyncState
     var report: CycleReport
     var outbox: [OutboxItem] = []
     let links: LinkStep
 
-    init(cycle: Cycle, tx: CycleTransaction, isInitial: Bool, report: CycleReport) throws {
+    init(cycle: Cycle, tx: CycleTransaction, run: CycleRun) throws {
         self.cycle = cycle
         self.tx = tx
-        self.isInitial = isInitial
-        self.report = report
+        isInitial = run.wasInitial
+        state = run.state
+        report = run.report
         links = try LinkStep(cycle.sync, tx)
     }
 
@@ -109,7 +127,14 @@ struct PlanStep {
         note(plan, of: pair)
         try moveBases(of: &pair, plan)
         for (property, decision) in plan.decisions.sorted(by: { $0.key < $1.key }) {
-            guard let lost = decision.lost, let target = decision.target else { continue }
+            guard let target = decision.target else { continue }
+            // What the app keeps of a field that it did not take may be somebody's edit.
+            let kept = pair.ignored[property].flatMap {
+                $0 == decision.value ? nil : decision.app.now
+            }
+            guard let lost = decision.lost ?? (target == .app ? kept : nil), !lost.isEmpty else {
+                continue
+            }
             try tx.journal.note(
                 .conflict, on: target, of: pair, reason: "\(property): \(decision.kind.rawValue)",
                 before: [property: lost], after: [property: decision.value ?? ""])
@@ -123,7 +148,8 @@ struct PlanStep {
             case .create(.crm, let values):
                 return try createInCRM(&pair, values)
             case .write(.crm, let values):
-                guard try !isLooping(pair, values, on: .crm), try write(values, to: &pair) else {
+                guard try !isLooping(pair, values, plan, on: .crm), try write(values, to: &pair)
+                else {
                     return
                 }
             case .delete(.crm):
@@ -133,20 +159,36 @@ struct PlanStep {
                 if pair.appPresence == .gone { try noteUnseen(pair, pair.appValues, on: .app) }
                 return try tx.pairs.delete(pair)
             case .create(.app, let values):
+                if let intent = pair.intent, isSettledOnly(intent) {
+                    // The app is asked for it, or a person; what is sent again could make a second one.
+                    pair.workAt = tx.now + .seconds(60)
+                    if intent.status == .held { pair.hold(nil, now: tx.now) }
+                    return _ = try tx.pairs.save(pair)
+                }
+                if createsWait {
+                    pair.workAt = tx.now + .seconds(60)
+                    return _ = try tx.pairs.save(pair)
+                }
                 guard try post(create: &pair, values) else { return }
                 waits = true
             case .write(.app, _) where mustBeRead(pair), .delete(.app) where mustBeRead(pair):
                 // Without the version that the condition needs, an edit would be written over.
                 pair.workAt = pair.recheckAt
                 return _ = try tx.pairs.save(pair)
-            case .write(.app, let values):
+            case .write(.app, let wanted):
+                let values = wanted.filter {
+                    pair.ignored[$0.key] != $0.value
+                        && !(plan.decisions[$0.key]?.kind == .respelled
+                            && cycle.tuning.defects.has(.dropsSpellings))
+                }
+                if values.isEmpty { break }
                 if let echo = pair.echo, echo.until > tx.now {
                     // Until the app shows the last write, an older value could not be told from
                     // an edit.
                     pair.workAt = echo.until
                     return _ = try tx.pairs.save(pair)
                 }
-                if try isLooping(pair, values, on: .app) { return }
+                if try isLooping(pair, values, plan, on: .app) { return }
                 waits = try post(update: &pair, values, plan)
             case .delete(.app):
                 waits = true
@@ -160,6 +202,20 @@ struct PlanStep {
         } else {
             try conclude(&pair, plan, hasWritten: !plan.actions.isEmpty)
         }
+    }
+
+    /// What could not be identified in the app may be the very record that would be made.
+    private var createsWait: Bool {
+        state.unidentified.count > 0 && !cycle.app.capabilities.checksCreates
+            && !cycle.tuning.defects.has(.namelessProvesAbsence)
+    }
+
+    /// Whether a create must not be sent again under its key: what is known of it does not change by that,
+    /// or the app does not tell by the key that it has the record.
+    private func isSettledOnly(_ intent: Pair.Intent) -> Bool {
+        if intent.status != .unanswered { return !cycle.tuning.defects.has(.absenceIsNoCreate) }
+        if case .search = cycle.app.capabilities.createSafety { return true }
+        return false
     }
 
     /// The record is to be read before it can be written under a condition.
@@ -182,11 +238,14 @@ struct PlanStep {
         let app: Presence =
             switch pair.appPresence {
             case .absent: .absent
-            case .present: .present(pair.appValues)
+            case .present: .present(pair.appValues.merging(pair.awaiting?.sent ?? [:]) { $1 })
             case .gone: cycle.tuning.defects.has(.recreatesDeleted) ? .absent : .deleted
             }
+        // A write that is not read back yet counts as delivered.
+        let delivered = pair.awaiting?.sent ?? [:]
         let view = PairView(
-            crm: crm, app: app, crmBase: pair.crmBase, appBase: pair.appBase, hasMet: pair.hasMet,
+            crm: crm, app: app, crmBase: pair.crmBase.merging(delivered) { $1 },
+            appBase: pair.appBase.merging(delivered) { $1 }, hasMet: pair.hasMet,
             isDeletionApproved: pair.isDeletionApproved)
         return (view, waits)
     }
@@ -231,6 +290,23 @@ struct PlanStep {
             pair.changedAt = nil
             return try fail(pair, refusal)
         }
+        if plan.state == .inSync, let (_, refusal) = pair.refused.min(by: { $0.key < $1.key }) {
+            pair.changedAt = nil
+            return try fail(pair, refusal)
+        }
+        if plan.state == .inSync, let property = ignored(by: plan, pair) {
+            return try fail(
+                pair,
+                Refusal(
+                    .invalidValue,
+                    "\(property): the app accepted `\(pair.ignored[property] ?? "")` and keeps "
+                        + "`\(pair.appValues[property] ?? "")`"))
+        }
+        if plan.state == .inSync, let property = undelivered(by: plan),
+            !cycle.tuning.defects.has(.unreadIsInSync)
+        {
+            return try undelivered(property, &pair)
+        }
         if plan.state == .inSync || plan.state.kind == .excluded {
             pair.changedAt = nil
             pair.syncedAt = plan.state == .inSync ? tx.now : pair.syncedAt
@@ -242,6 +318,36 @@ struct PlanStep {
         }
         pair.settle(plan.state)
         try tx.pairs.save(pair)
+    }
+
+    /// The first field whose value the plan would send although the app did not take it before.
+    private func ignored(by plan: Plan, _ pair: Pair) -> PropertyName? {
+        guard let wanted = plan.values(writtenTo: .app) else { return nil }
+        return wanted.filter { pair.ignored[$0.key] == $0.value }.keys.min()
+    }
+
+    /// The first field whose CRM value has not reached the app, of those that it has or had.
+    private func undelivered(by plan: Plan) -> PropertyName? {
+        plan.undelivered.first { property in
+            guard let known = state.appFields else { return true }
+            return mapping.fields.contains { $0.crm == property && known.contains($0.app) }
+        }
+    }
+
+    /// Ends the plan of a pair with a field that the app does not show: its value waits in the CRM until
+    /// the app shows the field.
+    private mutating func undelivered(_ property: PropertyName, _ pair: inout Pair) throws {
+        let field = mapping.fields.first { $0.crm == property }?.app ?? ""
+        let isMissing = state.missingFields[field] != nil
+        if !isMissing && pair.recheckAt == nil {
+            pair.recheckAt = tx.now + .seconds(cycle.tuning.partialSeconds)
+        }
+        let what =
+            isMissing
+            ? "the app has no field `\(field)` now"
+            : "the app does not show the field `\(field)` of this record"
+        try fail(
+            pair, Refusal(.mapping, "\(property): \(what), so the CRM's value waits"))
     }
 
     /// Ends the plan of a pair that is to stay outside; without an app record nothing is left of it.

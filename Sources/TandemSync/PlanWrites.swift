@@ -7,10 +7,12 @@ import TandemModel
 extension PlanStep {
     mutating func createInCRM(_ pair: inout Pair, _ values: Values) throws {
         let incoming = try links.incoming(values)
-        let (accepted, refusals) = checked(incoming.properties)
+        var (accepted, refusals) = checked(incoming.properties)
         let record: CRMRecord
         do {
-            record = try tx.writer.create(cycle.sync.object, accepted)
+            record = try withoutTaken(&accepted, &refusals, isNew: true) {
+                try tx.writer.create(cycle.sync.object, $0)
+            }
             try tx.pairs.removeKeys(of: &pair)
             pair.crmID = record.id
         } catch CRMError.blocked {
@@ -25,6 +27,7 @@ extension PlanStep {
         }
         settle(&pair, accepted, incoming, values)
         pair.hasMet = true
+        pair.refused = refusals.filter { accepted[$0.key] != nil }
         pair.appRefusals.merge(refusals) { first, _ in first }
         try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
         // A full quota keeps nobody out of the CRM; the contact is then a non-marketing one.
@@ -42,17 +45,23 @@ extension PlanStep {
     mutating func write(_ values: Values, to pair: inout Pair) throws -> Bool {
         guard let id = pair.crmID else { return true }
         let incoming = try links.incoming(values)
-        let (accepted, refusals) = checked(incoming.properties)
+        var (accepted, refusals) = checked(incoming.properties)
         let record = try tx.crm.record(id)
         let before = record?.properties ?? [:]
         do {
-            try tx.writer.update(id, accepted)
+            _ = try withoutTaken(&accepted, &refusals, isNew: false) {
+                try tx.writer.update(id, $0)
+            }
             if let record { try links.set(incoming.links, of: record, pair) }
         } catch let error as CRMError {
             try fail(pair, error.refusal)
             return false
         }
         settle(&pair, accepted, incoming, values)
+        // What was taken in part stays apart from the app's whole until somebody changes it.
+        for name in values.keys {
+            pair.refused[name] = accepted[name] == nil ? nil : refusals[name]
+        }
         try links.remember(incoming.waits, of: pair)
         for name in values.keys { pair.appRefusals[name] = refusals[name] }
         if accepted.isEmpty && incoming.links.isEmpty { return true }
@@ -103,6 +112,48 @@ extension PlanStep {
     private func setBases(of pair: inout Pair, _ property: PropertyName, crm: String?) {
         pair.crmBase[property] = crm ?? ""
         pair.appBase[property] = pair.appValues[property] ?? ""
+    }
+
+    /// Writes values, and leaves out what belongs to another record already: that fails its field, and
+    /// the rest of the record is written.
+    ///
+    /// - Throws: ``CRMError`` for anything else; of a new record also for its primary address, without
+    ///   which it would be a second one of the same person.
+    private func withoutTaken<Value>(
+        _ values: inout Values, _ refusals: inout [PropertyName: Refusal], isNew: Bool,
+        _ write: (Values) throws -> Value
+    ) throws -> Value {
+        while true {
+            do { return try write(values) } catch let error as CRMError {
+                guard let property = leaveOut(error, of: &values, isNew: isNew) else {
+                    throw error
+                }
+                refusals[property] = error.refusal
+            }
+        }
+    }
+
+    /// Takes a value out that another record has.
+    ///
+    /// - Returns: The property that it was a value of; `nil` if the record cannot do without it.
+    private func leaveOut(_ error: CRMError, of values: inout Values, isNew: Bool) -> PropertyName?
+    {
+        let additional: PropertyName = "hs_additional_emails"
+        switch error {
+        case .duplicateEmail(let address, _):
+            let parts = ValueType.parts(values[additional] ?? "")
+            let rest = parts.filter { $0.lowercased() != address.lowercased() }
+            if rest.count < parts.count {
+                values[additional] = rest.joined(separator: ";")
+                return additional
+            }
+            return !isNew && values.removeValue(forKey: "email") != nil ? "email" : nil
+        case .duplicateValue(let property, _, _):
+            let isKey = cycle.sync.match.contains { $0.text == property.text }
+            if isNew && isKey { return nil }
+            return values.removeValue(forKey: property) == nil ? nil : property
+        default: return nil
+        }
     }
 
     /// Values that the CRM's schema takes, in stored form, and refusals for the others: a value
@@ -172,8 +223,10 @@ extension PlanStep {
     }
 
     /// Freezes a pair one of whose fields flips to and fro: more than five times in an hour to
-    /// the same value on the same side.
-    mutating func isLooping(_ pair: Pair, _ values: Values, on side: Side) throws -> Bool {
+    /// the same value on the same side; spellings of one value do not count.
+    mutating func isLooping(_ pair: Pair, _ values: Values, _ plan: Plan, on side: Side) throws
+        -> Bool
+    {
         let recent = try tx.connection.rows(
             """
             SELECT after_values FROM journal
@@ -185,7 +238,9 @@ extension PlanStep {
             ]
         ) { FlatJSON.values($0.text(0) ?? "") ?? [:] }
         for (property, value) in values.sorted(by: { $0.key < $1.key })
-        where recent.filter({ $0[property] == value }).count >= 5 {
+        where plan.decisions[property]?.kind != .respelled
+            && recent.filter({ $0[property] == value }).count >= 5
+        {
             try fail(
                 pair,
                 Refusal(

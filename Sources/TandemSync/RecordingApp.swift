@@ -20,8 +20,12 @@ package struct RecordingApp: App {
         try await base.read(ids)
     }
 
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        try await base.originals(of: ids)
+    }
+
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         try await base.find(key: key, values: values, since: since)
     }

@@ -75,14 +75,28 @@ package struct Remedies {
     }
 
     /// Has failed records tried again in the next cycle.
+    ///
+    /// `makesAnew` is a person's word that a create, of which the app could not be asked, made nothing.
     package func retry(
-        _ syncID: Int64, category: FailureCategory?, records: Set<String>?
+        _ syncID: Int64, category: FailureCategory?, records: Set<String>?,
+        makesAnew: Bool = false
     ) throws -> Outcome {
         let pairs = PairTable(connection: connection, syncID: syncID)
         var outcome = Outcome()
         for var pair in try select(.failed, category, records, in: pairs) {
             outcome.meet(pair)
+            if pair.intent?.status == .held {
+                if makesAnew { (pair.intent, pair.repeats) = (nil, 0) }
+            } else if makesAnew {
+                outcome.refused.append(
+                    "record \(pair.crmID?.description ?? "-"): no create of it waits for a person")
+                continue
+            }
             pair.wake(changedAt: nil)
+            pair.ignored = [:]
+            // The app's whole value is to be written once more.
+            for property in pair.refused.keys { pair.appBase[property] = "" }
+            pair.refused = [:]
             if pair.appID != nil { pair.recheckAt = now }
             try pairs.save(pair)
             outcome.done += 1

@@ -22,15 +22,14 @@ extension Cycle {
     }
 
     private func send(chunk: [OutboxItem], _ run: inout CycleRun) async throws {
-        let items = try await stillCurrent(chunk, &run)
+        var items = try await stillCurrent(chunk, &run)
+        items = try await kept(items, run)
         if items.isEmpty { return }
         let outcomes = try await app.apply(items.map(\.write))
         let readBack = await readings(of: outcomes)
         let report = try transaction(run) { tx in
             var step = RecordStep(
-                step: try PlanStep(
-                    cycle: self, tx: tx, isInitial: run.wasInitial, report: run.report),
-                run: run)
+                step: try PlanStep(cycle: self, tx: tx, run: run), run: run)
             for (index, item) in items.enumerated() {
                 let outcome =
                     index < outcomes.count
@@ -51,6 +50,40 @@ extension Cycle {
                 }
                 pair.intent = nil
                 try tx.pairs.save(pair)
+            }
+        }
+    }
+
+    /// The largest record that is deleted without being asked: what it takes away has to be kept.
+    private static let originalLimit = 1 << 20
+
+    /// Keeps whole what is to be deleted, before it is; what cannot be kept is not deleted.
+    private func kept(_ items: [OutboxItem], _ run: CycleRun) async throws -> [OutboxItem] {
+        let deleted = items.compactMap { item in
+            if case .delete(let id, _) = item.write.kind { id } else { nil as AppRecordID? }
+        }
+        if deleted.isEmpty || tuning.defects.has(.keepsNoOriginals) { return items }
+        var originals: [AppRecordID: String] = [:]
+        for chunk in deleted.chunks(of: app.capabilities.readBatch) {
+            originals.merge(try await app.originals(of: Array(chunk))) { $1 }
+        }
+        return try transaction(run) { tx in
+            try items.filter { item in
+                guard case .delete(let id, _) = item.write.kind else { return true }
+                guard var pair = try tx.pairs.pair(item.pair.id) else { return false }
+                guard let original = originals[id] else {
+                    // It is gone, or cannot be read now; the next cycle finds out which.
+                    pair.recheckAt = tx.now
+                    try tx.pairs.save(pair)
+                    return false
+                }
+                if original.utf8.count > Self.originalLimit && !pair.isDeletionApproved {
+                    pair.settle(.awaitingApproval(deletedIn: .crm))
+                    try tx.pairs.save(pair)
+                    return false
+                }
+                try tx.journal.keep(original, of: item.pair, id)
+                return true
             }
         }
     }
@@ -82,7 +115,7 @@ extension Cycle {
                     let now = sync.mapping.crmValues(of: record.values).values
                     if now.allSatisfy({ item.pair.appValues[$0.key] == $0.value }) { return true }
                 }
-                try note(reading, of: id, run, tx)
+                try note(reading, of: id, isListed: false, run, tx)
                 return false
             }
         }
@@ -96,7 +129,7 @@ extension Cycle {
             return [:]
         }
         let ids = outcomes.compactMap { outcome -> AppRecordID? in
-            if case .accepted(let id) = outcome { id } else { nil }
+            if case .accepted(let id, _) = outcome { id } else { nil }
         }
         var readings: [AppRecordID: AppReading] = [:]
         for chunk in ids.chunks(of: app.capabilities.readBatch) {
@@ -125,13 +158,20 @@ struct RecordStep {
             step.report.count("create-repeated")
             try cycle.adopt(record, by: pair, run, tx)
         // A record that is only marked as deleted may still let itself be written.
-        case .accepted(let id) where readBack[id] == .gone && pair.appID != nil: try gone(&pair)
-        case .accepted(let id):
+        case .accepted(let id, _) where readBack[id] == .gone && pair.appID != nil: try gone(&pair)
+        case .accepted(let id, let version):
             if case .present(let record) = readBack[id] {
-                try written(record, item, &pair)
+                let isOurs = version != nil && version == record.version
+                try written(record, item, &pair, isOurs: isOurs)
             } else {
-                try acceptedUnseen(id, item, &pair)
+                try acceptedUnseen(id, version, item, &pair)
             }
+        case .madeUnnamed(let message):
+            pair.intent?.status = .made
+            pair.workAt = tx.now + .seconds(60)
+            step.report.count("create-unnamed")
+            try journal(item, old: [:], pair, note: message)
+            try tx.pairs.save(pair)
         case .deleted:
             step.report.deletedInApp += 1
             try step.noteUnseen(pair, pair.appValues, on: .app)
@@ -151,6 +191,7 @@ struct RecordStep {
         case .unknown(let message):
             if pair.appID != nil {
                 pair.recheckAt = tx.now
+                pair.isUnlisted = true
                 pair.unanswered.merge(item.sent) { $1 }
             }
             try step.fail(pair, Refusal(.unknownOutcome, message))
@@ -169,34 +210,28 @@ struct RecordStep {
 
     /// What the app made of a value becomes its base; what was sent becomes the CRM's.
     ///
-    /// The record may show more than our write: a rule of the app, or somebody quick, may have
-    /// edited it since, and that must stay visible as an edit.
-    private mutating func written(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair)
-        throws
-    {
+    /// Of a record that was read back the same holds if it is at the version that the write gave it.
+    /// Otherwise what differs from what was sent may be an edit, and stays visible as one. A field
+    /// that the record does not show, or shows as it was before, was not written.
+    private mutating func written(
+        _ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair, isOurs: Bool = true
+    ) throws {
         if pair.appID == nil, try !adopt(record, item, &pair) { return }
         let mapped = cycle.sync.mapping.crmValues(of: record.values)
         let old = pair.appValues
         pair.appValues.merge(mapped.values) { $1 }
         pair.appVersion = record.version
-        pair.recheckAt = cycle.recheckTime(of: pair, after: mapped, now: tx.now)
+        pair.recheckAt = cycle.recheckTime(of: pair, after: mapped, run, now: tx.now)
         pair.hasMet = true
+        pair.isUnlisted = true
         pair.intent = nil
-        pair.isUnconfirmed = false
+        pair.awaiting = nil
         pair.unanswered = [:]
         // Who can be written is there, whatever a listing left out.
         pair.isSuspect = false
         for (property, value) in item.sent {
-            // A field that the app does not have at all (a missing column) was not written.
-            if mapped.values[property] == nil && old[property] == nil { continue }
-            let held = mapped.values[property] ?? value
-            pair.crmBase[property] = value
-            pair.appValues[property] = held
-            let field = cycle.sync.mapping.fields.first { $0.crm == property }?.app ?? ""
-            let isVerbatim = record.values[field] == item.write.values[field]
-            pair.appBase[property] =
-                isVerbatim ? held : cycle.baseAfter(sending: value, holding: held)
-            if cycle.tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = value }
+            _ = cycle.take(
+                property, value, in: &pair, from: mapped, before: old, isOwn: isOurs)
         }
         expectEcho(of: item, old: old, &pair)
         try journal(item, old: old, pair)
@@ -223,24 +258,20 @@ struct RecordStep {
         return true
     }
 
-    /// Done, but what the app made of it is not known yet: the record is read again, and until
-    /// then what was sent counts as the base of both sides.
+    /// Done, but what the app made of it is not known yet: the record is read again, and until then
+    /// plans take what was sent for delivered.
     private mutating func acceptedUnseen(
-        _ id: AppRecordID, _ item: OutboxItem, _ pair: inout Pair
+        _ id: AppRecordID, _ version: String?, _ item: OutboxItem, _ pair: inout Pair
     ) throws {
         if pair.appID == nil {
             let bare = AppRecord(id: id, version: nil, values: [:])
             if try !adopt(bare, item, &pair) { return }
         }
         let old = pair.appValues
-        for (property, value) in item.sent {
-            pair.crmBase[property] = value
-            pair.appBase[property] = value
-            pair.appValues[property] = value
-        }
+        pair.awaiting = Pair.Awaiting(sent: item.sent, version: version)
         pair.hasMet = true
+        pair.isUnlisted = true
         pair.intent = nil
-        pair.isUnconfirmed = true
         pair.isSuspect = false
         pair.unanswered = [:]
         pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
@@ -257,11 +288,14 @@ struct RecordStep {
         pair.echo = Pair.Echo(old: written, until: tx.now + .seconds(lag))
     }
 
-    private mutating func journal(_ item: OutboxItem, old: Values, _ pair: Pair) throws {
+    private mutating func journal(
+        _ item: OutboxItem, old: Values, _ pair: Pair, note: String? = nil
+    ) throws {
         let isCreate = if case .create = item.write.kind { true } else { false }
         if isCreate { step.report.createdInApp += 1 } else { step.report.updatedInApp += 1 }
         try tx.journal.note(
-            isCreate ? .create : .update, on: .app, of: pair, reason: item.reason,
+            isCreate ? .create : .update, on: .app, of: pair,
+            reason: item.reason + (note.map { ": \($0)" } ?? ""),
             before: item.sent.reduce(into: [:]) { $0[$1.key] = old[$1.key] ?? "" },
             after: item.sent)
     }
@@ -277,11 +311,24 @@ struct RecordStep {
             pair.crmBase[property] = decision.crm.now
             pair.appBase[property] = decision.app.now
         }
-        guard plan.actions.isEmpty else {
+        let isDone = plan.actions.allSatisfy { action in
+            guard case .write(.app, let values) = action else { return false }
+            return !canSend(values, of: pair)
+        }
+        guard isDone else {
             pair.wake(changedAt: nil)
             try tx.pairs.save(pair)
             return
         }
         try step.conclude(&pair, plan, hasWritten: true)
+    }
+
+    /// Whether any of these values is worth sending: the app did not ignore it before, and the mapping can
+    /// express it.
+    private func canSend(_ values: Values, of pair: Pair) -> Bool {
+        let open = values.filter { pair.ignored[$0.key] != $0.value }
+        let fields = cycle.sync.mapping.appFields(
+            for: open, current: pair.appValues, isCreate: false)
+        return !fields.fields.isEmpty
     }
 }

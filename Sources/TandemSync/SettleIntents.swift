@@ -3,10 +3,11 @@ import TandemCore
 import TandemDatabase
 import TandemModel
 
-/// Finding out what became of creates whose answer never came.
+/// Finding the records of creates that are not known yet.
 extension Cycle {
-    /// Asks the app for every record that a create may have made, before anything is matched or
-    /// sent again: a record found this way is the pair's own and no stranger.
+    /// Asks the app for every record that a create may have made, and looks for it among the app's new
+    /// records, before anything is matched or sent again: a record found this way is the pair's own and
+    /// no stranger.
     func settleIntents(_ run: inout CycleRun) async throws {
         if tuning.defects.has(.repeatsCreates) { return try forgetIntents(run) }
         var last: Int64 = 0
@@ -16,26 +17,31 @@ extension Cycle {
             guard let end = open.last else { return }
             last = end.id
             for pair in open {
-                guard let intent = pair.intent, try isFindable(intent, of: pair, run) else {
-                    continue
+                guard let intent = pair.intent else { continue }
+                if try isAskedFor(intent, of: pair, run) {
+                    let fields = sync.mapping.appFields(
+                        for: intent.values, current: [:], isCreate: true)
+                    let found = try await app.find(
+                        key: intent.key, values: fields.fields, since: intent.at)
+                    run.report.count("intent-lookup")
+                    try transaction(run) { tx in try settle(pair.id, found, &run, tx) }
                 }
-                let fields = sync.mapping.appFields(
-                    for: intent.values, current: [:], isCreate: true)
-                let found = try await app.find(
-                    key: intent.key, values: fields.fields, since: intent.at)
-                run.report.count("intent-lookup")
-                try transaction(run) { tx in try settle(pair.id, found, run, tx) }
+                try transaction(run) { tx in try recognise(pair.id, run, tx) }
             }
         }
     }
 
+    /// Whether the app is to be asked now.
+    ///
     /// An index that may not show the record yet is not asked: each question costs, and no answer of it
-    /// would count.
-    private func isFindable(_ intent: Pair.Intent, of pair: Pair, _ run: CycleRun) throws -> Bool {
+    /// would count. Nor is one that could not be asked before.
+    private func isAskedFor(_ intent: Pair.Intent, of pair: Pair, _ run: CycleRun) throws -> Bool {
+        if intent.status == .held && pair.workAt == nil { return false }
         guard case .search(let lag) = app.capabilities.createSafety else { return true }
         let end = intent.at + .seconds(lag + 1)
         if surroundings.now() >= end { return true }
         if case .failed = pair.state { return false }
+        if intent.status == .made { return false }
         try transaction(run) { tx in
             var pair = pair
             pair.fail(
@@ -50,40 +56,99 @@ extension Cycle {
     }
 
     private func settle(
-        _ id: Int64, _ found: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction
+        _ id: Int64, _ lookup: CreateLookup, _ run: inout CycleRun, _ tx: CycleTransaction
     ) throws {
-        guard var pair = try tx.pairs.pair(id), pair.intent != nil else { return }
-        let known = try tx.pairs.pairs(app: found.map(\.id))
-        let free = found.filter { known[$0.id]?.crmID == nil }
-        switch (free.count, app.capabilities.createSafety) {
-        case (1, _):
-            try adopt(free[0], by: pair, run, tx)
-        case (0, .search):
+        guard var pair = try tx.pairs.pair(id), let intent = pair.intent else { return }
+        let known = try tx.pairs.pairs(app: lookup.records.map(\.id))
+        let free = lookup.records.filter { known[$0.id]?.crmID == nil }
+        switch lookup {
+        case .found where free.count == 1: try adopt(free[0], by: pair, run, tx)
+        case .found where free.count > 1:
+            let ids = free.map(\.id.text).sorted().joined(separator: ", ")
             pair.intent = nil
-            pair.wake(changedAt: nil)
+            pair.settle(.ambiguous("one of these may be the record just created: \(ids)"))
             try tx.pairs.save(pair)
-        case (0, .clientID), (0, .lookupByKey):
+        case .unanswered(let why): try hold(&pair, why, &run, tx)
+        case .found, .none: try notFound(&pair, intent, &run, tx)
+        }
+    }
+
+    /// The app says that it has no record of a create (yet).
+    private func notFound(
+        _ pair: inout Pair, _ intent: Pair.Intent, _ run: inout CycleRun, _ tx: CycleTransaction
+    ) throws {
+        // What was answered with success is not made again because it cannot be seen.
+        if intent.status == .made && !tuning.defects.has(.absenceIsNoCreate) {
+            return try hold(
+                &pair, "the app answered the create with success and does not show the record",
+                &run,
+                tx)
+        }
+        guard case .search = app.capabilities.createSafety else {
             let record = try pair.crmID.flatMap { try tx.crm.record($0) }
             if record == nil || record?.archivedAt != nil { pair.intent = nil }
             // Sent again under the same key. The intent keeps what was sent first: should that
             // arrive after all, an older base shows our newer value as an edit, never the reverse.
             // A refusal for good, or an exclusion, waits for a change like any other.
             if pair.intent == nil || pair.workAt != nil { pair.wake(changedAt: nil) }
-            try tx.pairs.save(pair)
-        default:
-            let ids = free.map(\.id.text).sorted().joined(separator: ", ")
-            pair.intent = nil
-            pair.settle(.ambiguous("one of these may be the record just created: \(ids)"))
-            try tx.pairs.save(pair)
+            return _ = try tx.pairs.save(pair)
         }
+        guard pair.repeats < Pair.repeatLimit else {
+            return try hold(&pair, "it was sent \(pair.repeats + 1) times", &run, tx)
+        }
+        pair.repeats += 1
+        pair.intent = nil
+        pair.wake(changedAt: nil)
+        try tx.pairs.save(pair)
+    }
+
+    /// A create of which nothing can be known is not sent again before a person says so.
+    private func hold(
+        _ pair: inout Pair, _ why: String, _ run: inout CycleRun, _ tx: CycleTransaction
+    ) throws {
+        run.report.count("create-held")
+        // What was made may still show.
+        if let intent = pair.intent, intent.status == .made,
+            tx.now < intent.at + .seconds(tuning.sweepSeconds)
+        {
+            pair.workAt = tx.now + .seconds(60)
+            return _ = try tx.pairs.save(pair)
+        }
+        pair.intent?.status = .held
+        run.report.failed += 1
+        pair.hold(why, now: tx.now)
+        try tx.pairs.save(pair)
+    }
+
+    /// Binds the app's new record that holds all that a create sent, if there is one such.
+    private func recognise(_ id: Int64, _ run: CycleRun, _ tx: CycleTransaction) throws {
+        guard let pair = try tx.pairs.pair(id), let intent = pair.intent,
+            intent.status != .unanswered
+        else { return }
+        let fitting = try tx.pairs.alone(limit: 1_000).filter {
+            isRecord($0, of: intent)
+        }
+        if let only = fitting.first, fitting.count == 1 { try bind(only, by: pair, run, tx) }
+    }
+
+    /// Whether an app record without counterpart may be the one that a create made: it holds all that
+    /// was sent and is not older.
+    func isRecord(_ pair: Pair, of intent: Pair.Intent) -> Bool {
+        guard pair.appCreatedAt.map({ $0 + .seconds(600) >= intent.at }) ?? true else {
+            return false
+        }
+        return !intent.values.isEmpty
+            && intent.values.allSatisfy { property, sent in
+                pair.appValues[property].map { isEqual(property, $0, sent) } ?? false
+            }
     }
 
     /// Binds the record that a create made.
     ///
     /// What was sent is the base of both sides, so an edit made in the app since then shows as one.
     func adopt(_ record: AppRecord, by pair: Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
-        try note(.present(record), of: record.id, run, tx)
-        guard var app = try tx.pairs.pair(app: record.id), let intent = pair.intent else { return }
+        try note(.present(record), of: record.id, isListed: false, run, tx)
+        guard let app = try tx.pairs.pair(app: record.id), pair.intent != nil else { return }
         guard app.crmID == nil else {
             var pair = pair
             pair.intent = nil
@@ -95,12 +160,24 @@ extension Cycle {
             try tx.pairs.save(pair)
             return
         }
+        try bind(app, by: pair, run, tx)
+    }
+
+    private func bind(_ app: Pair, by pair: Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
+        guard let intent = pair.intent else { return }
+        var app = app
         try tx.pairs.delete(pair, replacedBy: app)
         try tx.pairs.removeKeys(of: &app)
         app.crmID = pair.crmID
-        app.crmBase = intent.values
-        app.appBase = intent.values.reduce(into: [:]) { base, sent in
-            base[sent.key] = baseAfter(sending: sent.value, holding: app.appValues[sent.key])
+        app.crmBase = [:]
+        app.appBase = [:]
+        for (property, sent) in intent.values {
+            // A field that the app does not show, or shows blank, has not arrived.
+            guard let held = app.appValues[property], !held.isEmpty || sent.isEmpty else {
+                continue
+            }
+            app.crmBase[property] = sent
+            app.appBase[property] = isEqual(property, held, sent) ? held : ""
         }
         app.hasMet = true
         // Our own record is no news of the app.
@@ -111,13 +188,11 @@ extension Cycle {
         try tx.journal.note(
             .bind, on: .app, of: app, reason: "found by the key of a create without answer",
             after: intent.values)
-    }
-
-    /// The app's base for a value that was sent, where what the app shows may have been edited
-    /// since: what it made of the value, or the value itself, so that the edit shows.
-    func baseAfter(sending sent: String, holding held: String?) -> String {
-        guard let held, ValueType.looksRewritten(sent, as: held) else { return sent }
-        return held
+        for var other in try tx.pairs.alone(limit: 1_000)
+        where other.state.kind == .ambiguous && isRecord(other, of: intent) {
+            other.wake(changedAt: nil)
+            try tx.pairs.save(other)
+        }
     }
 
     private func forgetIntents(_ run: CycleRun) throws {

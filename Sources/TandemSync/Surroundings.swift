@@ -84,6 +84,25 @@ package struct Defects: OptionSet, Hashable, Sendable {
     /// P45: a second claim on a bound record makes another record.
     package static let ignoresBound = Defects(rawValue: 1 << 13)
 
+    /// P61: a listing with something in it that has no id counts as complete all the same.
+    package static let namelessProvesAbsence = Defects(rawValue: 1 << 14)
+    /// P26: a cursor that is a state of the app counts, though our own write lies between.
+    package static let trustsStateCursors = Defects(rawValue: 1 << 15)
+    /// P36: a field that the app does not show after a write counts as written.
+    package static let unshownIsWritten = Defects(rawValue: 1 << 16)
+    /// P81: an edit of a field that the app does not show counts as delivered.
+    package static let unreadIsInSync = Defects(rawValue: 1 << 17)
+    /// P24: what the app still holds after a write counts as its form of what was sent.
+    package static let oldFormIsTaken = Defects(rawValue: 1 << 18)
+    /// P37: an edit that leaves the value equal under the rule of its type counts as none.
+    package static let dropsSpellings = Defects(rawValue: 1 << 19)
+
+    /// P42: a create that was answered with success is sent again because it is not found.
+    package static let absenceIsNoCreate = Defects(rawValue: 1 << 20)
+
+    /// P105: what a deletion takes away, and nobody has seen, is kept nowhere.
+    package static let keepsNoOriginals = Defects(rawValue: 1 << 21)
+
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS
             contains(defect)

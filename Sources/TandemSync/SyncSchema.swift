@@ -224,5 +224,51 @@ package enum SyncSchema {
                 // Fields that the app does not let be written, one in a line.
                 "ALTER TABLE sync ADD COLUMN read_only TEXT",
             ]),
+        Migration(
+            "sync-7",
+            [
+                // What was sent is no base before a read has shown what the app made of it.
+                "ALTER TABLE pair DROP COLUMN unconfirmed",
+                "ALTER TABLE pair ADD COLUMN awaiting TEXT",
+                "ALTER TABLE pair ADD COLUMN awaited_version TEXT",
+                "ALTER TABLE pair ADD COLUMN ignored TEXT",
+                """
+                ALTER TABLE pair ADD COLUMN intent_status {integer}
+                CHECK (intent_status BETWEEN 0 AND 2)
+                """,
+                "ALTER TABLE pair ADD COLUMN refused TEXT",
+                "ALTER TABLE pair ADD COLUMN repeats {integer} NOT NULL DEFAULT 0",
+                """
+                ALTER TABLE pair ADD COLUMN unlisted {integer} NOT NULL DEFAULT 0
+                CHECK (unlisted BETWEEN 0 AND 1)
+                """,
+                "CREATE INDEX pair_unlisted ON pair (sync_id, id) WHERE unlisted = 1",
+                // NULL in a store of before it was kept.
+                "ALTER TABLE sync ADD COLUMN connection TEXT",
+                // Fields that the app has or had, one in a line; NULL if it does not say.
+                "ALTER TABLE sync ADD COLUMN app_fields TEXT",
+                // Mapped ones that it does not have now, with the records that had a value there.
+                "ALTER TABLE sync ADD COLUMN missing_fields TEXT",
+                // What the last listing showed that is no record yet: location and reason of some, and
+                // how many.
+                "ALTER TABLE sync ADD COLUMN unidentified TEXT",
+                "ALTER TABLE sync ADD COLUMN unidentified_count {integer} NOT NULL DEFAULT 0",
+                // App records that we deleted, whole, as they were read just before.
+                """
+                CREATE TABLE deleted_original (
+                    id {identity},
+                    sync_id {integer} NOT NULL,
+                    crm_id {integer},
+                    app_id TEXT NOT NULL,
+                    at {integer} NOT NULL,
+                    original TEXT NOT NULL
+                ) {strict}
+                """,
+                "CREATE INDEX deleted_original_by_time ON deleted_original (at)",
+                "CREATE INDEX deleted_original_by_sync ON deleted_original (sync_id)",
+                // The last pair whose spellings were taken for agreed; NULL for all of them.
+                "ALTER TABLE sync ADD COLUMN spelled_after {integer}",
+                "UPDATE sync SET spelled_after = 0",
+            ]),
     ]
 }

@@ -24,6 +24,44 @@ package struct SyncState: Hashable, Sendable {
     package let replan: Replan?
     /// Fields that the app does not let be written, as it said when it was last asked.
     package let readOnly: Set<AppField>
+    /// The fields that the app has or had; `nil` if it does not say.
+    package let appFields: Set<AppField>?
+    /// Mapped fields of them that it does not have now, and how many records had a value there.
+    package let missingFields: [AppField: Int]
+    package var unidentified: Unidentified
+    /// The last pair of an earlier version's store whose spellings were taken over; `nil` for all.
+    package let spelledAfter: Int64?
+
+    /// What listings showed that is no record yet, because nothing says which one it is.
+    package struct Unidentified: Hashable, Sendable {
+        package var count = 0
+        /// Reasons by location, of at most ``limit``.
+        package var examples: [AppLocation: String] = [:]
+
+        static let limit = 50
+
+        mutating func add(_ found: [ChangePage.Unidentified]) {
+            count += found.count
+            for one in found where examples.count < Self.limit {
+                examples[one.location] = one.reason
+            }
+        }
+    }
+
+    /// What a person should know of the app while the sync goes on.
+    package var notices: [String] {
+        var notices = missingFields.sorted { $0.key < $1.key }.map { field, records in
+            "the app has no field `\(field)` now; \(records) records had a value there, and edits of it "
+                + "wait on both sides until it is back"
+        }
+        if unidentified.count > 0 {
+            let examples = unidentified.examples.sorted { $0.key < $1.key }.prefix(3).map(\.value)
+            notices.append(
+                "\(unidentified.count) records of the app cannot be identified, so none counts as "
+                    + "missing: \(examples.joined(separator: "; "))")
+        }
+        return notices
+    }
 
     package struct Replan: Hashable, Sendable {
         /// The last pair that has followed.
@@ -59,12 +97,16 @@ package struct SyncTable {
             """
             SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
             finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
-            swept_at, replan_after, replan_fields, replan_wider, read_only
+            swept_at, replan_after, replan_fields, replan_wider, read_only, missing_fields,
+            unidentified, unidentified_count, spelled_after, app_fields
             FROM sync WHERE name = ?
             """, [.text(name.text)], Self.state)
     }
 
-    private static func state(_ row: any SQLRow) -> SyncState {
+    private static func state(_ row: any SQLRow) throws -> SyncState {
+        func damaged(_ column: String) -> DatabaseFailure {
+            DatabaseFailure(.failed, "sync \(row.text(1) ?? ""): `\(column)` is damaged")
+        }
         func moment(_ column: Int) -> Timestamp? {
             row.integer(column).map { Timestamp(milliseconds: $0) }
         }
@@ -82,6 +124,12 @@ package struct SyncTable {
                 fields: Set((row.text(17) ?? "").split(separator: "\n").map { .init(String($0)) }),
                 isWider: row.integer(18) == 1)
         }
+        let counts = FlatJSON.values(row.text(20) ?? "{}", as: AppField.self)
+        guard let missing = counts?.compactMapValues({ Int($0) }), missing.count == counts?.count
+        else { throw damaged("missing_fields") }
+        guard let examples = FlatJSON.values(row.text(21) ?? "{}", as: AppLocation.self) else {
+            throw damaged("unidentified")
+        }
         return SyncState(
             id: row.integer(0) ?? 0, name: SyncName(row.text(1) ?? ""),
             isOn: row.integer(2) == 1, isInitial: row.integer(3) == 1,
@@ -89,7 +137,13 @@ package struct SyncTable {
             crmSequence: row.integer(6), account: row.text(7), readAt: moment(8),
             sweptAt: moment(15),
             finding: finding, problem: problem, replan: replan,
-            readOnly: Set((row.text(19) ?? "").split(separator: "\n").map { .init(String($0)) }))
+            readOnly: Set((row.text(19) ?? "").split(separator: "\n").map { .init(String($0)) }),
+            appFields: row.text(24).map {
+                Set($0.split(separator: "\n").map { .init(String($0)) })
+            },
+            missingFields: missing,
+            unidentified: .init(count: Int(row.integer(22) ?? 0), examples: examples),
+            spelledAfter: row.integer(23))
     }
 
     /// Makes sure that the store knows a sync.
@@ -98,11 +152,14 @@ package struct SyncTable {
     package func register(_ settings: SyncSettings) throws -> Int64 {
         try connection.run(
             """
-            INSERT INTO sync (name, object, is_on, is_initial, settings, fields, generation,
-            lease_token, lease_until) VALUES (?, ?, 1, 1, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING
+            INSERT INTO sync (name, object, connection, is_on, is_initial, settings, fields,
+            generation, lease_token, lease_until) VALUES (?, ?, ?, 1, 1, ?, ?, 0, 0, 0)
+            ON CONFLICT (name) DO UPDATE SET connection = excluded.connection
+            WHERE sync.connection IS NULL
             """,
             [
                 .text(settings.name.text), .text(settings.object.text),
+                .text(settings.connection.text),
                 .text(settings.fingerprint), .text(FlatJSON.text(Self.prints(settings))),
             ])
         return try connection.number(
@@ -153,6 +210,72 @@ package struct SyncTable {
             ])
     }
 
+    /// A sync that the store has pairs of and the configuration lacks.
+    package struct Orphan: Hashable, Sendable {
+        package let name: SyncName
+        package let object: ObjectName
+        /// `nil` in a store of before it was kept.
+        package let connection: ConnectionName?
+        package let pairs: Int
+
+        /// What a person should know and can do.
+        package var sentence: String {
+            "the store has \(pairs) pairs of the sync `\(name)` (\(object)), which the configuration lacks; "
+                + "if it has another name now, `tandem rename \(name) NEW` keeps them, "
+                + "else `tandem remove \(name)` forgets them"
+        }
+    }
+
+    /// The syncs that the store has pairs of and that are not among the configured ones.
+    package func orphans(besides configured: Set<SyncName>) throws -> [Orphan] {
+        try connection.rows(
+            """
+            SELECT name, object, connection, (SELECT COUNT(*) FROM pair WHERE sync_id = sync.id)
+            FROM sync ORDER BY name
+            """
+        ) { row in
+            Orphan(
+                name: SyncName(row.text(0) ?? ""), object: ObjectName(row.text(1) ?? ""),
+                connection: row.text(2).map { ConnectionName($0) },
+                pairs: Int(row.integer(3) ?? 0))
+        }.filter { $0.pairs > 0 && !configured.contains($0.name) }
+    }
+
+    /// The sync whose pairs this one may be about to forget: of the same connection and object, under a
+    /// name that the configuration lacks.
+    package func predecessor(of settings: SyncSettings) throws -> Orphan? {
+        if settings.configured.isEmpty { return nil }
+        let isKnown = try state(settings.name) != nil
+        return try orphans(besides: settings.configured).first { orphan in
+            orphan.object == settings.object
+                && orphan.connection.map { $0 == settings.connection } ?? !isKnown
+        }
+    }
+
+    package func object(of id: Int64) throws -> ObjectName {
+        ObjectName(
+            try connection.row("SELECT object FROM sync WHERE id = ?", [.integer(id)]) {
+                $0.text(0) ?? ""
+            } ?? "")
+    }
+
+    /// Gives a sync another name; its pairs stay.
+    ///
+    /// - Throws: ``DatabaseFailure/Kind/constraint`` if the store has pairs under the new name.
+    package func rename(_ old: SyncName, to new: SyncName) throws {
+        if let taken = try state(new)?.id {
+            let pairs = try connection.number(
+                "SELECT COUNT(*) FROM pair WHERE sync_id = ?", [.integer(taken)])
+            guard pairs == 0 else {
+                throw DatabaseFailure(
+                    .constraint, "the sync `\(new)` has \(pairs) pairs of its own")
+            }
+            _ = try remove(new)
+        }
+        try connection.run(
+            "UPDATE sync SET name = ? WHERE name = ?", [.text(new.text), .text(old.text)])
+    }
+
     /// When the next pair of a sync is to be planned by itself; `nil` if none waits.
     package func nextWork(of name: SyncName) throws -> Timestamp? {
         guard let state = try state(name), state.isOn, state.finding == nil else { return nil }
@@ -163,6 +286,11 @@ package struct SyncTable {
 
     func set(_ column: String, _ value: SQLValue, of id: Int64) throws {
         try connection.run("UPDATE sync SET \(column) = ? WHERE id = ?", [value, .integer(id)])
+    }
+
+    func set(_ unidentified: SyncState.Unidentified, of id: Int64) throws {
+        try set("unidentified", .text(FlatJSON.text(unidentified.examples)), of: id)
+        try set("unidentified_count", .integer(Int64(unidentified.count)), of: id)
     }
 
     /// Stops a sync for a reason that a person has to judge.
@@ -215,6 +343,7 @@ package struct SyncTable {
         guard let id = try state(name)?.id else { return false }
         for table in [
             "pair", "pair_key", "run", "journal", "lag", "missed", "waiting", "followed_merge",
+            "deleted_original",
         ] {
             try connection.run("DELETE FROM \(table) WHERE sync_id = ?", [.integer(id)])
         }

@@ -12,6 +12,15 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         package let reason: String
         package let count: Int
     }
+    package struct MissingField: Encodable, Hashable, Sendable {
+        package let field: String
+        /// How many records had a value there.
+        package let records: Int
+    }
+    package struct Unidentified: Encodable, Hashable, Sendable {
+        package let location: String
+        package let reason: String
+    }
     package struct Window: Encodable, Hashable, Sendable {
         package let seconds: Int64
         package let kept: Int
@@ -96,6 +105,10 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
     package let deletedInApp: Int
     /// Fields that name a record which has no counterpart yet.
     package let linksWaiting: Int
+    /// Mapped fields that the app does not have now.
+    package let missingFields: [MissingField]
+    /// What the app shows that is no record yet, some of it; it counts as failed.
+    package let unidentified: [Unidentified]
     package let failures: [Failures]
     package let exclusions: [Exclusions]
     package let oldestUnsyncedSeconds: Double?
@@ -113,6 +126,8 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         case deletedInCRM = "deleted_in_crm"
         case deletedInApp = "deleted_in_app"
         case linksWaiting = "links_waiting"
+        case missingFields = "missing_fields"
+        case unidentified
         case oldestUnsyncedSeconds = "oldest_unsynced_seconds"
         case lastCycle = "last_cycle"
     }
@@ -135,7 +150,12 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         phase = on ? (state?.isInitial ?? true ? "initial" : "incremental") : "off"
         inSync = counts[.inSync]
         pending = counts[.pending]
-        failed = counts[.failed]
+        let nameless = state?.unidentified ?? .init()
+        failed = counts[.failed] + nameless.count
+        missingFields = (state?.missingFields ?? [:]).sorted { $0.key < $1.key }
+            .map { MissingField(field: $0.key.text, records: $0.value) }
+        unidentified = nameless.examples.sorted { $0.key < $1.key }
+            .map { Unidentified(location: $0.key.text, reason: $0.value) }
         excluded = counts[.excluded]
         ambiguous = counts[.ambiguous]
         awaitingApproval = counts[.awaitingApproval]
@@ -144,7 +164,11 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         linksWaiting = Int(
             try connection.number(
                 "SELECT COUNT(*) FROM waiting WHERE sync_id = ?", [.integer(id)]))
-        failures = counts.details(.failed).map { category, count in
+        var failed = Dictionary(uniqueKeysWithValues: counts.details(.failed))
+        if nameless.count > 0 {
+            failed[FailureCategory.invalidValue.rawValue, default: 0] += nameless.count
+        }
+        failures = failed.sorted { $0.key < $1.key }.map { category, count in
             let remedy = FailureCategory(rawValue: category)?.remedy ?? ""
             return Failures(category: category, count: count, remedy: remedy)
         }

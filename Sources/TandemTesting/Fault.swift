@@ -1,10 +1,12 @@
 /// What the simulated app and its world can do to us (pitfalls.md §2).
 package enum Fault: String, Hashable, Sendable, CaseIterable {
-    // Values that the app rewrites or refuses.
+    // Values that the app rewrites or refuses, and users who spell them anew.
+    case respelled
     case trims, changesCase = "changes-case", reformatsPhones = "reformats-phones", truncates
     case rejectsOption = "rejects-option", requiresField = "requires-field"
     case limitsLength = "limits-length", uniqueEmail = "unique-email"
     case automation, omitsField = "omits-field", readOnlyField = "read-only-field"
+    case ignoresField = "ignores-field", fieldVanishes = "field-vanishes"
     // Fields that name another record.
     case danglingLink = "dangling-link", rejectsLink = "rejects-link"
     // Reading.
@@ -14,6 +16,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case missingInListing = "missing-in-listing", resultCap = "result-cap"
     case cursorExpired = "cursor-expired", versionless, versionNoise = "version-noise"
     case readOutage = "read-outage", partialRead = "partial-read"
+    case losesName = "loses-name", stateCursor = "state-cursor", putBack = "put-back"
     // Records that come and go.
     case crmMerge = "crm-merge", crmUnmerge = "crm-unmerge", crmErase = "crm-erase"
     case undelete, mergedAway = "merged-away", recreated, wiped
@@ -22,6 +25,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case partialBatch = "partial-batch", rateLimit = "rate-limit", retryAfter = "retry-after"
     case serverError = "server-error", tokenExpired = "token-expired"
     case permissionLost = "permission-lost", quotaForChanges = "quota-for-changes"
+    case unnamedCreate = "unnamed-create"
     // Our own side.
     case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
     case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"

@@ -31,6 +31,10 @@ extension SimWorld {
                         lost.formUnion(unseen.values.flatMap(Oracle.tokens))
                     }
                 }
+                for (_, original) in try deletedOriginals(of: state.id, in: connection) {
+                    let values = FlatJSON.values(original, as: AppField.self) ?? [:]
+                    lost.formUnion(values.values.flatMap(Oracle.tokens))
+                }
                 for pair in pairs { check(pair, sync, servers[index], living) }
                 try checkLinks(pairs, sync, servers[index], reader)
                 checkCoverage(pairs, sync, servers[index], living)
@@ -66,7 +70,9 @@ extension SimWorld {
             return violate("I9", "\(name) is \(pair.state.kind.rawValue) although it was erased")
         }
         if pair.state == .pending { return violate("I3", "\(name) is still pending") }
-        if case .failed(let refusal) = pair.state, refusal.category.isTransient {
+        // What waits for a person has no time of its own.
+        if case .failed(let refusal) = pair.state, refusal.category.isTransient, pair.workAt != nil
+        {
             return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")
         }
         guard pair.state == .inSync, let id = pair.crmID, let record = living[id] else {
@@ -95,8 +101,18 @@ extension SimWorld {
                 sync.direction == .both && field.direction == .both && field.rule == .overwrite
             let ours = crm[field.crm] ?? ""
             if !isBothWays || sync.blanks == .keep && (ours.isEmpty || now.isEmpty) { continue }
+            if field.type.hasSpelling,
+                ours != pair.crmBase[field.crm] || now != pair.appBase[field.crm]
+            {
+                violate(
+                    "I3",
+                    "\(name) \(field.crm): the CRM's `\(ours)` or the app's `\(now)` was spelled anew and "
+                        + "not carried")
+            }
             let taken = server.with { state, _ in state.normalised(field.app, ours) }
-            if !field.type.equal(taken, now) && !field.type.equal(ours, now) {
+            // What a rule of the app made of a value, its answer showed as its form.
+            let isRuled = now.hasPrefix("auto") && now == pair.appBase[field.crm]
+            if !isRuled && !field.type.equal(taken, now) && !field.type.equal(ours, now) {
                 violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
             }
         }

@@ -80,7 +80,7 @@ final class LawBench: Sendable {
         let id: AppRecordID
         switch outcome {
         case .written(let record), .exists(let record): id = record.id
-        case .accepted(let accepted): id = accepted
+        case .accepted(let accepted, _): id = accepted
         default: throw broken("a write that should succeed gave \(outcome)")
         }
         made.withLock { if !$0.contains(id) { $0.append(id) } }

@@ -165,10 +165,12 @@ extension LawBench {
         let (key, values, since) = (key(), fresh(), subject.now())
         let id = try await written(apply([AppWrite(.create(key: key), values: values)])[0])
         try await eventually("a record that was made is not found again") {
-            try await app.find(key: key, values: values, since: since).contains { $0.id == id }
+            try await app.find(key: key, values: values, since: since).records.contains {
+                $0.id == id
+            }
         }
         let foreign = try await app.find(key: "tandem-law-other", values: fresh(), since: since)
-        guard !foreign.contains(where: { $0.id == id }) else {
+        guard !foreign.records.contains(where: { $0.id == id }) else {
             throw broken("it is also found by another key and other values")
         }
     }
@@ -210,7 +212,7 @@ extension LawBench {
 
     /// An app that only marks records as deleted may accept a write to one; the read then shows it.
     private func isGone(_ outcome: WriteOutcome, _ id: AppRecordID) async throws -> Bool {
-        if outcome == .accepted(id) { return try await read(id) == .gone }
+        if case .accepted(id, _) = outcome { return try await read(id) == .gone }
         return outcome == .gone
     }
 

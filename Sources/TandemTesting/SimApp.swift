@@ -34,6 +34,7 @@ package struct SimApp: App {
             )
         }
         if isExpired { throw .cursorExpired("the cursor is too old") }
+        if cursor != nil && isUnchanged(since: cursor) { return EmptyListing() }
         guard let cursor, style != .listing else { return SimListing(app: self, since: nil) }
         if style == .feed && Int(cursor.text) == nil { throw .cursorExpired("not a cursor") }
         if style == .times {
@@ -44,32 +45,45 @@ package struct SimApp: App {
         return SimListing(app: self, since: cursor)
     }
 
+    /// An app whose cursor is its state has nothing to say while it is what it was.
+    private func isUnchanged(since cursor: Cursor?) -> Bool {
+        server.with { state, _ in
+            let isSame = state.profile.style == .listing && cursor?.text == "\(state.digest)"
+            return state.holds(.stateCursor, when: isSame)
+        }
+    }
+
+    private final class EmptyListing: ChangeListing {
+        func next() async throws(AppError) -> ChangePage? { nil }
+    }
+
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
         try reach("read")
         return server.with { state, now in
             var readings: [AppRecordID: AppReading] = [:]
             for id in ids where !state.strikes(.partialRead) {
-                readings[id] = state.shown(id, now: now).map { .present($0) } ?? .gone
+                let isNameless = state.records[id]?.isNameless ?? false
+                readings[id] =
+                    isNameless ? .gone : state.shown(id, now: now).map { .present($0) } ?? .gone
             }
             return readings
         }
     }
 
     package func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         try reach("find")
         return server.with { state, now in
             let found = state.living.filter { id in
                 guard let record = state.records[id] else { return false }
                 if case .search(let lag) = state.profile.safety {
-                    let isIndexed = record.createdAt - state.offset + lag * 1_000 <= now
+                    let isIndexed = record.madeAt + lag * 1_000 <= now
                     if !isIndexed { state.counts[.searchLag, default: 0] += 1 }
                     let isRecent =
-                        record.createdAt - state.offset
-                        >= since.milliseconds - state.profile.granularity
+                        record.madeAt >= since.milliseconds - state.profile.granularity
                     let fields: [AppField] = ["mail", "first", "last"]
-                    return isIndexed && isRecent && record.isOurs
+                    return isIndexed && isRecent && record.isOurs && record.hiddenUntil <= now
                         && fields.allSatisfy {
                             (record.values[$0] ?? "").lowercased()
                                 == state.normalised($0, values[$0] ?? "").lowercased()
@@ -77,7 +91,7 @@ package struct SimApp: App {
                 }
                 return record.key == key
             }
-            return found.compactMap { state.shown($0, now: now) }
+            return CreateLookup(found.compactMap { state.shown($0, now: now) })
         }
     }
 
@@ -130,12 +144,18 @@ extension SimServer.State {
             return .notNow(.rateLimit, "limit within the batch", afterSeconds: 20)
         }
         let outcome: WriteOutcome
+        var before: [AppField: String]?
+        if case .update(let id, _) = write.kind { before = records[id]?.values }
         switch write.kind {
         case .create(let key): outcome = create(key, write.values, now: now)
         case .update(let id, let version): outcome = update(id, version, write.values, now: now)
         case .delete(let id, let version): outcome = delete(id, version, now: now)
         }
         if strikes(.lostAfter) { return .unknown("timeout") }
+        if case .update(let id, _) = write.kind, let before, let after = records[id]?.values {
+            let changed = write.values.keys.filter { $0 != "boss" && before[$0] != after[$0] }
+            records[id]?.undo = changed.reduce(into: [:]) { $0[$1] = before[$1] ?? "" }
+        }
         return outcome
     }
 
@@ -147,14 +167,20 @@ extension SimServer.State {
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
-        let id = insert(values, id: own, key: key, isOurs: true, now: now)
+        var taken = values
+        if hasLostField { taken["title"] = nil }
+        let id = insert(taken, id: own, key: key, isOurs: true, now: now)
+        if strikes(.unnamedCreate) {
+            records[id]?.hiddenUntil = now + 300_000
+            return .madeUnnamed("null")
+        }
         return answer(id, now: now)
     }
 
     private mutating func update(
         _ id: AppRecordID, _ version: String?, _ values: [AppField: String], now: Int64
     ) -> WriteOutcome {
-        guard let record = records[id], !record.isDeleted else { return .gone }
+        guard let record = records[id], !record.isDeleted, !record.isNameless else { return .gone }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
         if let refusal = refusal(ofOurs: values, for: id) { return .refused(refusal) }
         if values.allSatisfy({ record.values[$0.key] ?? "" == $0.value }) {
@@ -166,10 +192,12 @@ extension SimServer.State {
 
     private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome
     {
-        guard let record = records[id], !record.isDeleted else { return .deleted }
+        guard let record = records[id], !record.isDeleted, !record.isNameless else {
+            return .deleted
+        }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
         deletes += 1
-        if profile.faults.contains(.omitsField) {
+        if profile.faults.contains(.omitsField) || hasLostField {
             // What the app kept to itself in every read, nobody could keep.
             edits.append(.init(id: id, field: "title", old: record.values["title"] ?? "", new: ""))
         }
@@ -181,9 +209,12 @@ extension SimServer.State {
 
     /// The reply to a write shows what the app made of it, or only that it was done.
     private mutating func answer(_ id: AppRecordID, now: Int64) -> WriteOutcome {
-        guard profile.answersWithRecord, let record = records[id] else { return .accepted(id) }
-        let values = Self.face(of: record.values)
+        guard let record = records[id] else { return .accepted(id) }
         let isVersionless = profile.faults.contains(.versionless) && !profile.conditional
+        guard profile.answersWithRecord else {
+            return .accepted(id, version: isVersionless ? nil : "\(record.version)")
+        }
+        let values = face(of: record.values)
         return .written(
             AppRecord(
                 id: id, version: isVersionless ? nil : "\(record.version)", values: values,

@@ -22,6 +22,9 @@ final class SimListing: ChangeListing {
         self.app = app
         self.since = since
         signpost = app.server.with { state, now in
+            if state.profile.style == .listing, state.profile.faults.contains(.stateCursor) {
+                return Cursor("\(state.digest)")
+            }
             if state.profile.style != .times { return Cursor("\(state.log.count)") }
             return TimeCursor(
                 signpost: Timestamp(milliseconds: now + state.offset), lag: .seconds(30),
@@ -108,9 +111,14 @@ final class SimListing: ChangeListing {
     private func page(of ids: [AppRecordID], _ state: inout SimServer.State, _ now: Int64)
         -> ChangePage
     {
-        var page = ChangePage()
+        var page = ChangePage(fields: state.fields)
         for id in ids {
             guard let record = state.shown(id, now: now) else { continue }
+            if state.records[id]?.isNameless ?? false {
+                page.unidentified.append(
+                    .init(AppLocation("record \(page.records.count)"), "it has no id"))
+                continue
+            }
             if !state.profile.showsValues, let version = record.version {
                 page.sightings.append(.init(id: id, version: version))
             } else {

@@ -54,10 +54,18 @@ package final class SimServer: Sendable {
         var values: [AppField: String]
         var version: Int
         var createdAt: Int64
+        /// The same by the world's clock, which never jumps.
+        var madeAt: Int64
         var modifiedAt: Int64
         var isDeleted = false
         var key: String?
         var isOurs: Bool
+        /// What our last answered write has changed, as it was before.
+        var undo: [AppField: String]?
+        /// The app shows it without its id, and does not find it by it.
+        var isNameless = false
+        /// Made by a create whose answer did not say its id; a search does not show it before this.
+        var hiddenUntil: Int64 = 0
         /// What reads still show, and until when.
         var stale: (values: [AppField: String], version: Int, until: Int64)?
     }
@@ -84,6 +92,8 @@ package final class SimServer: Sendable {
         var writeCalls = 0
         var deletes = 0
         var redundantWrites: [String] = []
+        /// The app has no field `title` now.
+        var hasLostField = false
         /// Fields that were written although the app had said that it does not let them.
         var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
@@ -195,7 +205,8 @@ extension SimServer.State {
             $0[$1.key] = normalised($1.key, $1.value)
         }
         var record = SimServer.Record(
-            values: taken, version: 1, createdAt: stamp(now), modifiedAt: stamp(now), key: key,
+            values: taken, version: 1, createdAt: stamp(now), madeAt: now, modifiedAt: stamp(now),
+            key: key,
             isOurs: isOurs)
         record.values["unmapped"] = record.values["unmapped"] ?? "u\(nextID) "
         records[id] = record
@@ -208,10 +219,19 @@ extension SimServer.State {
     {
         guard var record = records[id] else { return }
         let old = (record.values, record.version)
-        for (field, value) in values { record.values[field] = normalised(field, value) }
+        for (field, value) in values {
+            if isOurs && field == "title" && hasLostField { continue }
+            if isOurs && field == "town", record.values[field] ?? "" != value,
+                strikes(.ignoresField, rate: 0.3)
+            {
+                continue
+            }
+            record.values[field] = normalised(field, value)
+        }
         record.version += 1
         record.modifiedAt = stamp(now)
         record.stale = nil
+        record.undo = nil
         if isOurs, strikes(.staleRead, rate: 0.5) {
             record.stale = (old.0, old.1, now + 25_000)
         }
@@ -222,10 +242,34 @@ extension SimServer.State {
         }
     }
 
+    /// Somebody puts back what a write of ours, of whose answer we know, has changed.
+    mutating func putBack(now: Int64) -> AppRecordID? {
+        guard let id = living.first(where: { records[$0]?.undo != nil }),
+            let undo = records[id]?.undo, strikes(.putBack, rate: 0.7)
+        else { return nil }
+        for (field, value) in undo.sorted(by: { $0.key < $1.key }) {
+            edit(id, field, to: value, now: now)
+        }
+        records[id]?.undo = nil
+        return id
+    }
+
+    /// A number that is the same whenever the app holds the same.
+    var digest: Int {
+        var hash = 5_381
+        for id in living {
+            let values = (records[id]?.values ?? [:]).sorted { $0.key < $1.key }
+            let text = "\(id) \(values.map { "\($0.key)=\($0.value)" }) \(hasLostField)"
+            for byte in text.utf8 { hash = (hash &* 33) ^ Int(byte) }
+        }
+        return hash & 0xFFFF_FFFF_FFFF
+    }
+
     /// Somebody in the app, or a rule of the app, edits a field.
     mutating func edit(_ id: AppRecordID, _ field: AppField, to value: String, now: Int64) {
         guard let record = records[id], !record.isDeleted else { return }
         let kept = normalised(field, value)
+        if kept == record.values[field] ?? "" { return }
         edits.append(.init(id: id, field: field, old: record.values[field] ?? "", new: kept))
         change(id, [field: value], isOurs: false, now: now)
         // Nobody can find by search what was renamed before the answer to its create came.
@@ -275,7 +319,7 @@ extension SimServer.State {
         if let stale = record.stale, stale.until > now {
             (values, version) = (stale.values, stale.version)
         }
-        values = Self.face(of: values)
+        values = face(of: values)
         if strikes(.omitsField, rate: rate) { values["title"] = nil }
         let hasNoise = strikes(.versionNoise)
         let isVersionless = profile.faults.contains(.versionless) && !profile.conditional
@@ -293,8 +337,13 @@ extension SimServer.State {
     ]
 
     /// The fields a read shows; one that was never filled is blank.
-    static func face(of values: [AppField: String]) -> [AppField: String] {
+    func face(of values: [AppField: String]) -> [AppField: String] {
         fields.reduce(into: [:]) { $0[$1] = values[$1] ?? "" }
+    }
+
+    /// The fields that the app has now.
+    var fields: Set<AppField> {
+        hasLostField ? Set(Self.fields).subtracting(["title"]) : Set(Self.fields)
     }
 
     var living: [AppRecordID] { records.filter { !$0.value.isDeleted }.keys.sorted() }

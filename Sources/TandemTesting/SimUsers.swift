@@ -8,6 +8,8 @@ extension SimWorld {
     func actRandomly(onApp: Bool = true) {
         let server = random.pick(servers)
         if object == .companies && random.chance(0.3) { return link(server, onApp: onApp) }
+        if random.chance(0.05) { return respell(server, onApp: onApp) }
+        if onApp && random.chance(0.05) { return putBack(server) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
@@ -123,6 +125,44 @@ extension SimWorld {
             try writer.update(record.id, [property: value])
             let old = record.properties[property] ?? ""
             oracle.note(old: old, new: value, at: "CRM \(record.id) \(property)")
+            return record.id
+        }
+    }
+
+    private func putBack(_ server: SimServer) {
+        let (id, values) = server.with { state, now in
+            let undo = state.living.compactMap { state.records[$0]?.undo }.first ?? [:]
+            return (state.putBack(now: now), undo)
+        }
+        if id != nil { watch.shared.formUnion(values.values.compactMap(Oracle.token)) }
+        collectEdits()
+        if let id { say("\(server.name) user: puts back what we wrote to \(id)") }
+    }
+
+    /// Somebody writes the same phone number in another way.
+    private func respell(_ server: SimServer, onApp: Bool) {
+        func spelled(_ phone: String) -> String? {
+            guard !phone.isEmpty, server.with({ state, _ in state.strikes(.respelled, rate: 1) })
+            else { return nil }
+            return phone.contains("-")
+                ? phone.replacing("-", with: " ") : phone.replacing(" ", with: "-")
+        }
+        if onApp && random.chance(0.5) {
+            let ids = server.with { state, _ in state.living }
+            guard !ids.isEmpty else { return }
+            let id = random.pick(ids)
+            let phone = server.with { state, _ in state.records[id]?.values["tel"] ?? "" }
+            guard let new = spelled(phone) else { return }
+            if let token = Oracle.token(new) { watch.shared.insert(token) }
+            server.with { state, now in state.edit(id, "tel", to: new, now: now) }
+            collectEdits()
+            return say("\(server.name) user: spells tel of \(id) as `\(new)`")
+        }
+        inCRM("phone spelled anew") { reader, writer in
+            guard let record = try someRecord(reader),
+                let new = spelled(record.properties["phone"] ?? "")
+            else { return nil }
+            try writer.update(record.id, ["phone": new])
             return record.id
         }
     }

@@ -103,6 +103,12 @@ final class SimWorld {
 
     /// Closes the store and opens it again, as a new process would.
     func restart() throws {
+        // Of the last writes nothing may be known now.
+        for server in servers {
+            server.with { state, _ in
+                for id in state.records.keys { state.records[id]?.undo = nil }
+            }
+        }
         try? file.close()
         file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
         crash.state.withLock { $0.isDead = false }

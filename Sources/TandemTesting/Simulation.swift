@@ -107,6 +107,12 @@ extension SimWorld {
             server.with { state, now in state.restore(backup, now: now) }
             say("\(server.name) is restored")
         }
+        server.with { state, _ in
+            if state.strikes(.fieldVanishes, rate: 0.15) { state.hasLostField.toggle() }
+            if state.strikes(.losesName, rate: 0.15), let id = state.living.first {
+                state.records[id]?.isNameless.toggle()
+            }
+        }
         if server.with({ state, _ in state.strikes(.settingsChanged, rate: 0.08) }) {
             settings[index].winner = settings[index].winner.other
             if random.chance(0.5) { settings[index].direction = .both }
@@ -131,7 +137,11 @@ extension SimWorld {
         for server in servers {
             server.with { state, _ in
                 state.isQuiet = true
-                for id in state.records.keys { state.records[id]?.stale = nil }
+                state.hasLostField = false
+                for id in state.records.keys {
+                    state.records[id]?.stale = nil
+                    state.records[id]?.isNameless = false
+                }
             }
         }
         for index in wiped.keys.sorted() {

@@ -15,7 +15,8 @@ package struct SimulationSuite: Sendable {
         "deleted-in-crm", "deleted-in-app", "version-conflict", "intent-lookup", "point-read",
         "cursor-expired", "failed-required-field", "failed-option-unknown", "failed-rate-limit",
         "failed-unknown-outcome", "failed-version-conflict", "failed-duplicate-in-app",
-        "excluded-merged", "excluded-privacy", "sweep-put-off",
+        "excluded-merged", "excluded-privacy", "sweep-put-off", "respelled", "create-unnamed",
+        "create-held", "failed-mapping", "failed-invalid-value",
     ]
 
     /// Faults and decisions that never occurred.

@@ -1,3 +1,4 @@
+import Synchronization
 import TandemCRM
 import TandemCore
 import TandemDatabase
@@ -53,13 +54,27 @@ extension SimWorld {
                             || change.origin != .sync(sync.name))
                 }
                 // Two that meet fill each other's blanks.
-                if !met.contains(change.recordID) { watchReturns(change, Set(conflicts)) }
+                if !met.contains(change.recordID), canTellForms(index) {
+                    watchReturns(change, Set(conflicts))
+                }
                 try watchDuplicate(change, index, reader)
                 remember(change)
             }
             try watchTwins(index, pairs)
             try watchAppDuplicates(index, since: startedAt, pairs)
         }
+    }
+
+    /// Whether the app always shows its form of what it was sent in a way that tells it from an edit.
+    private func canTellForms(_ index: Int) -> Bool {
+        let profile = servers[index].with { state, _ in state.profile }
+        let hasDied = crash.state.withLock { $0.inApp + $0.inStore } > 0
+        if hasDied || profile.faults.contains(.lostAfter) { return false }
+        // A read is ours by its version, if nobody was there before it.
+        return profile.answersWithRecord
+            || profile.faults.isDisjoint(with: [
+                .versionless, .versionNoise, .automation, .editDuringCycle, .partialRead,
+            ])
     }
 
     /// I10: what a sync writes into the CRM is news there: neither the app's form of what the CRM
@@ -138,6 +153,7 @@ extension SimWorld {
         }
         let hidden: Set<Fault> = [
             .missingInListing, .pageDrift, .omitsField, .staleRead, .partialRead, .wiped,
+            .stateCursor,
         ]
         guard profile.faults.isDisjoint(with: hidden), offset == 0, profile.granularity == 1 else {
             return

@@ -10,7 +10,7 @@ enum AppKind: String, CaseIterable {
         switch self {
         case .carddav:
             ["url", "username", "password", "address-book", "ca-file", "timeout"]
-        case .csv: ["folder", "id-column"]
+        case .csv: ["folder", "id-column", "rest"]
         case .postgres: ["url", "username", "password", "tables", "ca-file", "timeout"]
         case .process: ["command", "folder", "settings", "timeout", "memory"]
         case .singer:

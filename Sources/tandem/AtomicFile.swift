@@ -6,6 +6,8 @@ final class AtomicFile {
     private let temporary: String
     private let descriptor: Int32
     private var isCommitted = false
+    /// The `errno` of the first write that failed.
+    private var failure: Int32?
 
     /// - Throws: ``CommandFailure`` if the folder cannot be written to.
     init(_ path: String) throws {
@@ -17,11 +19,20 @@ final class AtomicFile {
         }
     }
 
-    func write(_ text: String) { Descriptor.write(text, to: descriptor) }
+    /// Writes more text; what goes wrong is said by ``commit()``.
+    func write(_ text: String) {
+        if failure == nil { failure = Descriptor.failure(writing: text, to: descriptor) }
+    }
 
+    /// - Throws: ``CommandFailure`` if any of the text could not be written; nothing of the file is left.
     func commit() throws {
-        guard fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-            throw CommandFailure.failed("cannot write \(path): \(String(cString: strerror(errno)))")
+        if failure == nil, fsync(descriptor) != 0 || rename(temporary, path) != 0 {
+            failure = errno
+        }
+        if let failure {
+            throw CommandFailure.failed(
+                "cannot write \(path): \(String(cString: strerror(failure))); nothing of it is left"
+            )
         }
         isCommitted = true
     }

@@ -83,6 +83,7 @@ struct Configuration {
         switch error as? YamlError {
         case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _):
             mark.line
+        case .duplicatedKeysInMapping(_, let context): context.mark.line
         default: 1
         }
     }
@@ -92,7 +93,12 @@ struct Configuration {
         case .scanner(_, let problem, _, _), .parser(_, let problem, _, _),
             .composer(_, let problem, _, _):
             problem
-        default: "\(error)"
+        // Its own text would show the file, secrets and all.
+        case .duplicatedKeysInMapping(let keys, _):
+            "`\(keys.joined(separator: "`, `"))` stands twice in one place"
+        case .reader(let problem, _, _, _): problem
+        case .none: "\(error)"
+        default: "it cannot be understood"
         }
     }
 }
@@ -145,6 +151,7 @@ struct ConfigurationReader {
             var sync = sync
             let companions = syncs.filter { $0.connection == sync.connection }
             for other in companions { sync.companions[other.object] = other.name }
+            sync.configured = Set(syncs.map(\.name))
             for object in sync.mapping.fields.compactMap(\.association) {
                 companions.filter { $0.object == object }.forEach(add)
             }

@@ -8,7 +8,7 @@ import Yams
 /// How the app of a connection is reached, as far as the configuration says it.
 enum AppReach: Sendable {
     case carddav(CardDAVApp.Settings)
-    case csv(folder: String, idColumn: String?)
+    case csv(folder: String, idColumn: String?, restSeconds: Int64)
     case rest(RESTDescription, variables: [String: String], caFile: String?, timeoutSeconds: Int)
     case postgres(PostgresConnection)
     case process(ProgramSettings, parameters: [String: String])
@@ -55,7 +55,9 @@ struct ConnectionReader {
                     password: said.text("password"), addressBook: said.text("address-book"),
                     caFile: said.path("ca-file"), timeoutSeconds: said.timeout(60)))
         case .csv:
-            return .csv(folder: said.path("folder") ?? ".", idColumn: said.text("id-column"))
+            return .csv(
+                folder: said.path("folder") ?? ".", idColumn: said.text("id-column"),
+                restSeconds: keys.seconds("rest", in: 0...3_600) ?? 30)
         case .postgres: return postgres(said).map { .postgres($0) }
         case .process:
             let parameters = said.texts("settings")

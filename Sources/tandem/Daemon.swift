@@ -37,12 +37,21 @@ struct Daemon: Service {
         struct State {
             var isStopping = false
             var generation = 0
+            /// Why the store can be written no more.
+            var lostStore: String?
             /// When each sync last showed life, for the watchdog.
             var alive: [SyncName: ContinuousClock.Instant] = [:]
         }
         let state = Mutex(State())
 
         var isStopping: Bool { state.withLock(\.isStopping) }
+        /// Ends the daemon: what it writes goes nowhere.
+        func lose(_ store: DatabaseFailure) {
+            state.withLock { state in
+                state.lostStore = "\(store)"
+                state.isStopping = true
+            }
+        }
         func isAlive(_ sync: SyncName) { state.withLock { $0.alive[sync] = .now } }
     }
 
@@ -56,6 +65,7 @@ struct Daemon: Service {
         } onCancelOrGracefulShutdown: {
             board.state.withLock { $0.isStopping = true }
         }
+        if let lost = board.state.withLock(\.lostStore) { throw CommandFailure.storeLost(lost) }
         logger.info("stopped")
     }
 
@@ -84,7 +94,7 @@ struct Daemon: Service {
             }
             group.addTask { await awaitReload(board, isDone) }
             group.addTask {
-                await keepHouse(world, isDone)
+                await keepHouse(world, board, isDone)
                 return nil
             }
             var next: World?
@@ -95,19 +105,24 @@ struct Daemon: Service {
 
     /// Does what is due in the CRM store by itself: old records leave the bin, contacts stop being
     /// marketing contacts.
-    private func keepHouse(_ world: World, _ isDone: @escaping @Sendable () -> Bool) async {
+    private func keepHouse(
+        _ world: World, _ board: Board, _ isDone: @escaping @Sendable () -> Bool
+    ) async {
         var last = ContinuousClock.now - Self.housekeeping
         while !isDone() {
             try? await Task.sleep(for: Self.tick)
             guard last.duration(to: .now) >= Self.housekeeping else { continue }
             last = .now
             do {
+                try world.database.requireInPlace()
                 while try world.writing(as: .store, { try $1.emptyBin() }) > 0 && !isDone() {}
                 while try world.writing(as: .store, { try $1.applyMarketingUpdates() }) > 0
                     && !isDone()
                 {}
+            } catch let failure as DatabaseFailure where failure.kind == .replaced {
+                board.lose(failure)
             } catch {
-                logger.error("housekeeping failed", metadata: ["why": "\(error)"])
+                logger.error("housekeeping failed", metadata: ["why": "\("\(error)".printable)"])
             }
         }
     }
@@ -154,7 +169,7 @@ struct Daemon: Service {
         } catch {
             logger.error(
                 "the new configuration is refused, the old one runs on",
-                metadata: ["why": "\(error)"])
+                metadata: ["why": "\("\(error)".printable)"])
             return nil
         }
     }
@@ -197,8 +212,10 @@ struct Daemon: Service {
             // What stops a sync is told once, not at every poll.
             if report.stop == nil || report.stop != told { log(report, sync) }
             told = report.stop
+        } catch let failure as DatabaseFailure where failure.kind == .replaced {
+            board.lose(failure)
         } catch {
-            logger.error("\(sync.name) failed", metadata: ["why": "\(error)"])
+            logger.error("\(sync.name) failed", metadata: ["why": "\("\(error)".printable)"])
         }
     }
 
@@ -213,8 +230,11 @@ struct Daemon: Service {
                     "app": "+\(report.createdInApp) ~\(report.updatedInApp)",
                     "failed": "\(report.failed)",
                 ])
-        case .finding(let text): logger.warning("\(sync.name) stopped: \(text)")
-        case .app(let error): logger.warning("\(sync.name): \(error.message). \(error.remedy)")
+        case .hasPredecessor(let orphan): logger.warning("\(sync.name) stopped: \(orphan.sentence)")
+        case .finding(let text): logger.warning("\(sync.name) stopped: \(text.printable)")
+        case .app(let error):
+            logger.warning(
+                "\(sync.name): \("\(error.message). \(error.remedy)".printable)")
         case .none, .isOff, .isBusy, .isStopping: break
         }
     }

@@ -10,7 +10,7 @@ struct ObjectReader {
 
     private static let keys = [
         "record", "associations", "schema", "list", "changes", "deletions", "read", "single",
-        "find", "create", "update", "delete", "condition",
+        "find", "create", "update", "delete", "condition", "read-lag",
     ]
 
     func object(_ list: YAMLReader, _ name: String) -> RESTDescription.Object? {
@@ -30,6 +30,7 @@ struct ObjectReader {
         object.read = keys["read"] == nil ? nil : batchRead(keys)
         object.find = keys["find"] == nil ? nil : find(keys)
         object.condition = calls.texts(keys, "condition")
+        object.readLagSeconds = keys.seconds("read-lag", in: 0...86_400) ?? 0
         check(object, keys, name)
         return object
     }

@@ -100,6 +100,19 @@ struct RetryCommand: AsyncParsableCommand {
     @Option(help: "Only this record, by CRM or app id; may be repeated.")
     var record: [String] = []
 
+    @Flag(
+        help: """
+            Make the named records anew in the app, though the answer to their create was lost: you \
+            looked, and they are not there.
+            """)
+    var createAgain = false
+
+    func validate() throws {
+        if createAgain && record.isEmpty {
+            throw ValidationError("--create-again is for records that are named with --record.")
+        }
+    }
+
     func run() async throws {
         try await reporting {
             let category = try word(category, "--category", FailureCategory.self)
@@ -107,7 +120,8 @@ struct RetryCommand: AsyncParsableCommand {
             let chosen = try world.syncs(syncs)
             let records = record.isEmpty ? nil : Set(record)
             let outcome = try helped(chosen, records, in: world) { remedies, id in
-                try remedies.retry(id, category: category, records: records)
+                try remedies.retry(
+                    id, category: category, records: records, makesAnew: createAgain)
             }
             let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "tried again", json: shared.json)
@@ -237,6 +251,48 @@ private struct DoneWith: Encodable {
 private struct TurnedSync: Encodable {
     let name: String
     let on: Bool
+}
+
+struct RenameCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "rename",
+        abstract: "Give a sync another name in the store; its pairs stay.",
+        discussion: "Write the new name into the configuration first.")
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The name that the store knows.")
+    var old: String
+
+    @Argument(help: "The name that the configuration has.")
+    var new: String
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let chosen = try world.syncs([new])[0]
+            if world.configuration.syncs.contains(where: { $0.name.text == old }) {
+                throw CommandFailure.usage(
+                    "the configuration still has a sync `\(old)`; take it out first")
+            }
+            try world.database.write { connection in
+                let table = SyncTable(connection)
+                guard let known = try table.state(SyncName(old)) else {
+                    let names = try table.orphans(besides: chosen.configured).map(\.name.text)
+                    throw CommandFailure.failed(
+                        "the store knows no sync `\(old)`\(suggestion(for: old, in: names)).")
+                }
+                let object = try table.object(of: known.id)
+                guard object == chosen.object else {
+                    throw CommandFailure.failed(
+                        "`\(old)` is a sync of \(object), and `\(new)` of \(chosen.object).")
+                }
+                try table.rename(known.name, to: chosen.name)
+            }
+            if shared.json { return try Terminal.printJSON(DoneWith(sync: new, done: "renamed")) }
+            Terminal.write("\(old) is \(new) now, with its pairs.\n")
+        }
+    }
 }
 
 struct RemoveCommand: AsyncParsableCommand {

@@ -43,7 +43,8 @@ struct ServeCommand: AsyncParsableCommand {
                     return world
                 })
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
-                .init(service: daemon)
+                // A store that was taken away ends the API, too.
+                .init(service: daemon, failureTerminationBehavior: .gracefullyShutdownGroup)
             ]
             if let api = try world.api(rules, logger: logger) {
                 services.append(

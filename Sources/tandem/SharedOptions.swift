@@ -44,10 +44,16 @@ enum Terminal {
     static var isWatched: Bool { isatty(2) == 1 }
 
     static func complain(_ text: String) {
-        Descriptor.write(text + "\n", to: 2)
+        Descriptor.write(text.printable + "\n", to: 2)
     }
 
-    static func write(_ text: String) { Descriptor.write(text, to: 1) }
+    /// Writes data; only what a terminal would take for a command is left out where one listens.
+    static func write(_ text: String) {
+        Descriptor.write(isatty(1) == 1 ? text.printable : text, to: 1)
+    }
+
+    /// Writes sentences for people, which may quote what others said.
+    static func say(_ text: String) { Descriptor.write(text.printable, to: 1) }
 
     /// Replaces the line of progress; nothing where nobody watches.
     static func progress(_ text: String) {
@@ -62,18 +68,45 @@ enum Terminal {
     }
 }
 
+extension String {
+    /// The text without characters that could command a terminal or forge a line of a log.
+    var printable: String {
+        let isClean = utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F || $0 == 0x0A || $0 == 0x09 }
+        if isClean { return self }
+        var scalars = UnicodeScalarView()
+        for scalar in unicodeScalars {
+            let isControl = scalar.properties.generalCategory == .control
+            scalars.append(isControl && scalar != "\n" && scalar != "\t" ? "\u{FFFD}" : scalar)
+        }
+        return String(scalars)
+    }
+}
+
 /// Whole writes to a file descriptor.
 enum Descriptor {
     static func write(_ text: String, to descriptor: Int32) {
+        guard let failure = failure(writing: text, to: descriptor) else { return }
+        // A reader that went away ends the output, as `head` does.
+        if failure == EPIPE { exit(0) }
+        if descriptor != 2 {
+            write("Error: cannot write the output: \(String(cString: strerror(failure)))\n", to: 2)
+        }
+        exit(1)
+    }
+
+    /// Writes all of a text.
+    ///
+    /// - Returns: The `errno` of the write that failed, and `nil` if none did.
+    static func failure(writing text: String, to descriptor: Int32) -> Int32? {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes {
                 Glibc.write(descriptor, $0.baseAddress, $0.count)
             }
-            // A reader that went away ends the output, as `head` does.
-            if written < 0 && errno != EINTR { exit(errno == EPIPE ? 0 : 1) }
+            if written < 0 && errno != EINTR { return errno }
             if written > 0 { bytes = bytes.dropFirst(written) }
         }
+        return nil
     }
 }
 

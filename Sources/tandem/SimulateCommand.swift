@@ -31,6 +31,9 @@ struct SimulateCommand: AsyncParsableCommand {
         guard (1...10_000_000).contains(seeds) else {
             throw ValidationError("--seeds takes 1 to 10000000.")
         }
+        guard from <= .max - seeds else {
+            throw ValidationError("--from and --seeds lead beyond the last seed, \(UInt64.max).")
+        }
     }
 
     func run() async throws {

@@ -27,8 +27,17 @@ struct StatusCommand: AsyncParsableCommand {
                 }
             }
             let quotas = try world.quotas(of: Set(chosen.map(\.connection)), now: now)
-            if shared.json { return try Terminal.printJSON(Health(syncs: all, quotas: quotas)) }
-            for status in all { Terminal.write(status.text) }
+            let orphans = try world.database.read { connection in
+                try SyncTable(connection).orphans(
+                    besides: Set(world.configuration.syncs.map(\.name)))
+            }
+            if shared.json {
+                let health = Health(
+                    syncs: all, quotas: quotas, orphans: orphans.map(OrphanedSync.init))
+                return try Terminal.printJSON(health)
+            }
+            for status in all { Terminal.say(status.text) }
+            for orphan in orphans { Terminal.say("\(orphan.sentence)\n") }
             for quota in quotas { Terminal.write(quota.text) }
             if all.isEmpty { Terminal.write("The configuration has no syncs.\n") }
         }
@@ -38,6 +47,20 @@ struct StatusCommand: AsyncParsableCommand {
 private struct Health: Encodable {
     let syncs: [SyncStatus]
     let quotas: [Quota]
+    let orphans: [OrphanedSync]
+}
+
+/// A sync that the store has pairs of and the configuration lacks.
+struct OrphanedSync: Encodable {
+    let name: String
+    let object: String
+    let pairs: Int
+
+    init(_ orphan: SyncTable.Orphan) {
+        name = orphan.name.text
+        object = orphan.object.text
+        pairs = orphan.pairs
+    }
 }
 
 extension SyncStatus {
@@ -59,6 +82,11 @@ extension SyncStatus {
             lines.append(
                 "  \(linksWaiting) fields name a record that has no counterpart yet "
                     + "(association-missing); they are completed when it has one")
+        }
+        for missing in missingFields {
+            lines.append(
+                "  the app has no field `\(missing.field)` now; \(missing.records) records had a value "
+                    + "there, and edits of it wait until it is back")
         }
         for failure in failures {
             lines.append("  failed: \(failure.count) \(failure.category). \(failure.remedy)")

@@ -90,6 +90,7 @@ struct SyncCommand: AsyncParsableCommand {
         }
         Terminal.write(table.text)
         for report in reports {
+            for notice in report.notices { Terminal.complain("\(report.sync): \(notice).") }
             if let stop = report.stop { Terminal.complain("\(report.sync): \(stop.sentence)") }
         }
     }
@@ -116,7 +117,7 @@ struct SyncCommand: AsyncParsableCommand {
     private func preview(_ world: World, _ chosen: [SyncSettings]) async throws {
         let (lines, reports) = try await plan(world, chosen)
         if shared.json { return try Terminal.printJSON(["plan": lines]) }
-        for line in lines { Terminal.write(line.sentence + "\n") }
+        for line in lines { Terminal.say(line.sentence + "\n") }
         Terminal.write("\n\(lines.count) actions; nothing was written.\n")
         for report in reports {
             if let stop = report.stop { Terminal.complain("\(report.sync): \(stop.sentence)") }
@@ -195,6 +196,7 @@ extension CycleReport.Stop {
         switch self {
         case .isOff: "the sync is off; `tandem turn-on` turns it on."
         case .isBusy: "another process runs this sync now; nothing was done."
+        case .hasPredecessor(let orphan): "stopped before anything: \(orphan.sentence)."
         case .isStopping: "left early because the process is to end."
         case .finding(let text):
             "stopped before writing: \(text). Look into it; if it is right, run `tandem acknowledge`."

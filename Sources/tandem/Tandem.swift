@@ -13,7 +13,8 @@ struct Tandem: AsyncParsableCommand {
             StatusCommand.self, RecordsCommand.self, ReportCommand.self, ResyncDeletedCommand.self,
             RetryCommand.self, AcknowledgeCommand.self, ApproveCommand.self, TurnOffCommand.self,
             TurnOnCommand.self,
-            RemoveCommand.self, CRMCommand.self, TokenCommand.self, AppsCommand.self,
+            RenameCommand.self, RemoveCommand.self, CRMCommand.self, TokenCommand.self,
+            AppsCommand.self,
             SimulateCommand.self,
         ])
 

@@ -113,7 +113,7 @@ struct World {
         let fields = types.keys.sorted()
         switch reach {
         case .carddav(let settings): return try CardDAVApp(settings)
-        case .csv(let folder, let idColumn): return csv(folder, idColumn, sync)
+        case .csv(let folder, let idColumn, let rest): return csv(folder, idColumn, rest, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
             let options = HTTPClient.Options(
                 timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile)
@@ -196,18 +196,21 @@ struct World {
         )
     }
 
-    private func csv(_ folder: String, _ idColumn: String?, _ sync: SyncSettings) -> CSVApp {
+    private func csv(
+        _ folder: String, _ idColumn: String?, _ restSeconds: Int64, _ sync: SyncSettings
+    ) -> CSVApp {
         let fields = sync.mapping.fields
         let properties = store.schema.objects[sync.object] ?? [:]
         let labels = fields.reduce(into: [AppField: String]()) { labels, field in
             labels[field.app] = properties[field.crm]?.label
         }
-        let keys = sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
-        let naturalKey = keys.filter { key in fields.contains { $0.app.text == key } }
+        let keys: [PropertyName] =
+            sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
+        let naturalKey = keys.compactMap { key in fields.first { $0.crm == key }?.app.text }
         return CSVApp(
             path: "\(folder)/\(sync.mapping.appObject).csv", idColumn: idColumn,
             naturalKey: naturalKey, newColumns: [idColumn ?? "id"] + fields.map(\.app.text),
-            labels: labels)
+            labels: labels, restSeconds: restSeconds)
     }
 
     func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
@@ -281,19 +284,23 @@ enum CommandFailure: Error, CustomStringConvertible {
     case usage(String)
     case configuration(String)
     case failed(String)
+    /// The store is not where it was; starting again by itself would make a new one.
+    case storeLost(String)
 
     var description: String {
         switch self {
-        case .usage(let text), .configuration(let text), .failed(let text): text
+        case .usage(let text), .configuration(let text), .failed(let text), .storeLost(let text):
+            text
         }
     }
 
-    /// sysexits.h: 64 is EX_USAGE, 78 is EX_CONFIG.
+    /// sysexits.h: 64 is EX_USAGE, 74 is EX_IOERR, 78 is EX_CONFIG.
     var exitCode: Int32 {
         switch self {
         case .usage: 64
         case .configuration: 78
         case .failed: 1
+        case .storeLost: 74
         }
     }
 }

@@ -53,7 +53,7 @@ import Testing
     private func app() -> CSVApp {
         CSVApp(
             path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
-            labels: ["phone": "Phone Number"])
+            labels: ["phone": "Phone Number"], restSeconds: 0)
     }
 
     @Test func `fails a row with too many cells alone, and takes emptied rows for none`()
@@ -76,7 +76,7 @@ import Testing
         try put("Id No,email\n1,a@b.co\n")
         let app = CSVApp(
             path: file.path(), idColumn: "Id Nr", naturalKey: ["email"],
-            newColumns: ["Id Nr", "email"], labels: [:])
+            newColumns: ["Id Nr", "email"], labels: [:], restSeconds: 0)
         await #expect {
             _ = try await app.changes(since: nil)
         } throws: {
@@ -145,7 +145,8 @@ import Testing
         #expect(try await app.apply([write]) == [.exists(first)])
         #expect(try text() == "id,email,phone\nk1,a@b.co,\n")
         #expect(
-            try await app.find(key: "k1", values: [:], since: Timestamp(milliseconds: 0)).count == 1
+            try await app.find(key: "k1", values: [:], since: Timestamp(milliseconds: 0)).records
+                .count == 1
         )
     }
 
@@ -165,8 +166,11 @@ import Testing
     {
         try put("id,email,phone\n,A@b.co,1\n,,2\n7,x@y.co,3\n7,z@y.co,4\n")
         let (records, last) = try await list(app())
-        #expect(records.map(\.id) == ["email:a@b.co", "7"])
-        #expect(last?.unreadable.map(\.id) == ["line:3", "line:5"])
+        #expect(records.map(\.id) == ["email:a@b.co"])
+        // Which of two rows has the key of the other, nobody can know.
+        #expect(last?.unreadable.map(\.id) == ["7"])
+        #expect(last?.unidentified.map(\.location) == ["line 3", "line 4", "line 5"])
+        #expect(try await app().read(["8"]) == [:])
     }
 
     @Test func `refuses a file that is not UTF-8`() async throws {

@@ -40,8 +40,10 @@ struct FieldSettings: Hashable {
         }
     }
 
-    var limits: FieldDecision.Limits {
-        .init(type: .string, direction: direction, rule: .overwrite, winner: winner, blanks: blanks)
+    var limits: FieldDecision.Limits { limits(.string) }
+
+    func limits(_ type: ValueType) -> FieldDecision.Limits {
+        .init(type: type, direction: direction, rule: .overwrite, winner: winner, blanks: blanks)
     }
 
     var swapped: FieldSettings {
@@ -61,6 +63,7 @@ extension FieldDecision {
             case .settled: "."
             case .agreed: "="
             case .carried: ""
+            case .respelled: "s"
             case .filled: "f"
             case .firstMeeting: "m"
             case .conflict: "c"
@@ -94,6 +97,42 @@ enum DecisionTable {
             let base = "\(sign(one.crm.base))  \(sign(one.app.base))"
             let now = "\(sign(one.crm.now))  \(sign(one.app.now))"
             text += trimmedEnd("\(padded(base, 9))\(padded(now, 9))\(cells.joined())") + "\n"
+        }
+        return text
+    }
+
+    /// How a field is decided whose values can be equal and spelled differently.
+    static var spellings: String {
+        var text = """
+            How a phone number is decided; 1-2 and 12 are one number. Columns, signs: as for other fields,
+            and s for the spelling of an equal value.
+
+
+            """
+        let head = FieldSettings.all.map {
+            "\($0.direction.rawValue)/\($0.winner.rawValue)/\($0.blanks.rawValue)"
+        }
+        text += "base      now       " + head.map { padded($0, 18) }.joined() + "\n"
+        let values = ["", "1-2", "12", "3"]
+        for base in [("1-2", "12"), ("12", "12")] {
+            for crm in values {
+                for app in values {
+                    let readings = (
+                        FieldDecision.Reading(base: base.0, now: crm),
+                        FieldDecision.Reading(base: base.1, now: app)
+                    )
+                    let cells = FieldSettings.all.map { settings in
+                        let limits = settings.limits(.phone)
+                        return padded(
+                            FieldDecision(crm: readings.0, app: readings.1, limits: limits).sign, 18
+                        )
+                    }
+                    let line =
+                        padded("\(sign(base.0)) \(sign(base.1))", 10)
+                        + padded("\(sign(crm)) \(sign(app))", 10) + cells.joined()
+                    text += trimmedEnd(line) + "\n"
+                }
+            }
         }
         return text
     }

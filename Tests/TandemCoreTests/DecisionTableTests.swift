@@ -124,9 +124,13 @@ import Testing
     /// The tables are kept as text, so that a change of a decision is seen where it is reviewed.
     ///
     /// Run with `UPDATE_GOLDEN=1` to write them anew.
-    @Test(arguments: ["fields", "records"])
+    @Test(arguments: ["fields", "spellings", "records"])
     func `the decision tables are as they were reviewed`(_ name: String) throws {
-        let text = name == "fields" ? DecisionTable.fields : DecisionTable.records
+        let tables = [
+            "fields": DecisionTable.fields, "spellings": DecisionTable.spellings,
+            "records": DecisionTable.records,
+        ]
+        let text = try #require(tables[name])
         let file = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "Golden/\(name).txt")
         if ProcessInfo.processInfo.environment["UPDATE_GOLDEN"] == "1" {

@@ -110,10 +110,10 @@ final class LyingApp: App {
     }
 
     func find(key: String, values: [AppField: String], since: Timestamp)
-        async throws(AppError) -> [AppRecord]
+        async throws(AppError) -> CreateLookup
     {
         lie == .findsNothing
-            ? [] : try await app.find(key: key, values: values, since: since)
+            ? .none : try await app.find(key: key, values: values, since: since)
     }
 
     func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {

@@ -32,6 +32,9 @@ func scratchFolder() throws -> URL {
             (.missingIsEmpty, "P36"), (.repeatsCreates, "P42"), (.ignoresBound, "P45"),
             (.guessesMatches, "P46"), (.createsBeforeObserving, "P52"), (.recreatesDeleted, "P58"),
             (.absenceIsDeletion, "P61"), (.writesUnconditionally, "P77"), (.dropsFailures, "P81"),
+            (.namelessProvesAbsence, "P61"), (.trustsStateCursors, "P26"),
+            (.unshownIsWritten, "P36"), (.unreadIsInSync, "P81"), (.oldFormIsTaken, "P24"),
+            (.dropsSpellings, "P37"), (.absenceIsNoCreate, "P42"),
         ])
         func `finds the defect`(_ defect: Defects, _ pitfall: String) async throws {
             let folder = try scratchFolder()

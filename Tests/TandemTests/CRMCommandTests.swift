@@ -19,7 +19,7 @@ import Testing
             """
             marketing: {\(marketing)}
             connections:
-              sheet: {app: csv, folder: sheets\(connection)}
+              sheet: {app: csv, folder: sheets, rest: 0s\(connection)}
             syncs:
               people: {connection: sheet, object: contacts, \(more)}
             """)

@@ -13,7 +13,7 @@ import Testing
             """
             store: tandem.db
             connections:
-              sheet: {app: csv, folder: sheets}
+              sheet: {app: csv, folder: sheets, rest: 0s}
             syncs:
               people: {connection: sheet, object: contacts}
             """)
@@ -168,7 +168,7 @@ import Testing
         try program.write(
             "tandem.yaml",
             """
-            connections: {sheet: {app: csv, folder: sheets}}
+            connections: {sheet: {app: csv, folder: sheets, rest: 0s}}
             syncs: {firms: {connection: sheet, object: companies}}
             """)
         try program.must("crm", "create", "companies", "name=ACME", "domain=acme.com")

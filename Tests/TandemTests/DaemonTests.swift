@@ -18,7 +18,7 @@ import Testing
             window: 2h
             poll: 1h
             connections:
-              sheet: {app: csv, folder: sheets}
+              sheet: {app: csv, folder: sheets, rest: 0s}
             syncs:
               \(syncs)
             """)
@@ -37,6 +37,20 @@ import Testing
         let window = try #require(try program.status("people")["window"] as? [String: Any])
         #expect(window["kept"] as? Int == 1 && window["missed"] as? Int == 0)
         #expect(try program.run(["sync"]).code == 0)
+    }
+
+    @Test func `ends in order when its store is taken away`() throws {
+        let daemon = try program.serve()
+        try program.wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
+        for suffix in ["", "-wal", "-shm"] {
+            try FileManager.default.removeItem(at: program.file("tandem.db\(suffix)"))
+        }
+        // Whatever wakes it finds out.
+        try program.write("sheets/contacts.csv", "id,email,phone\n1,ann@example.com,2\n")
+        daemon.waitUntilExit()
+        #expect(daemon.terminationStatus == 74)
+        #expect(try program.read("log").contains("was removed or replaced"))
+        #expect(!FileManager.default.fileExists(atPath: program.file("tandem.db").path()))
     }
 
     @Test func `takes a new configuration and refuses a wrong one`() throws {

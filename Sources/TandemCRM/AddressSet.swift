@@ -1,0 +1,49 @@
+import TandemCore
+import TandemModel
+
+/// A contact's addresses, or a company's domains: one set, of which one member is the primary one.
+///
+/// Whoever writes a record keeps the set whole: a member that is made the primary one changes places with
+/// it, one from outside takes its place, and the primary one is never among the others.
+struct AddressSet {
+    let primary: PropertyName
+    let additional: PropertyName
+    /// Equal for two spellings of one member.
+    private let key: (String) -> String
+
+    /// `nil` for an object that has no such set.
+    init?(_ object: ObjectName) {
+        switch object {
+        case .contacts:
+            (primary, additional) = ("email", "hs_additional_emails")
+            key = { $0.trimmed.lowercased() }
+        case .companies:
+            (primary, additional) = ("domain", "hs_additional_domains")
+            key = { MatchKey.normalised(domain: $0) ?? $0.trimmed.lowercased() }
+        default: return nil
+        }
+    }
+
+    /// What is to be written so that the set stays whole.
+    ///
+    /// - Parameters:
+    ///   - values: What somebody writes.
+    ///   - old: What the record has; nothing for a new one.
+    /// - Returns: The values, with those of the set that follow from them.
+    func whole(_ values: Values, over old: Values) -> Values {
+        guard values[primary] != nil || values[additional] != nil else { return values }
+        let before = old[primary] ?? ""
+        let now = values[primary] ?? before
+        var others = ValueType.parts(values[additional] ?? old[additional] ?? "")
+        if values[additional] == nil, !now.isEmpty, !before.isEmpty,
+            others.contains(where: { key($0) == key(now) })
+        {
+            others.append(before)
+        }
+        var seen: Set<String> = now.isEmpty ? [] : [key(now)]
+        let kept = others.filter { seen.insert(key($0)).inserted }
+        let text = Set(kept).sorted().joined(separator: ";")
+        if values[additional] == nil && text == old[additional] ?? "" { return values }
+        return values.merging([additional: text]) { $1 }
+    }
+}

@@ -1,0 +1,271 @@
+import TandemCore
+import TandemDatabase
+import TandemModel
+
+/// Writing one observation into a pair.
+extension Cycle {
+    func note(_ records: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction) throws {
+        for chunk in records.chunks(of: 500) {
+            var known = try tx.pairs.pairs(app: Set(chunk.map(\.id)))
+            for record in chunk {
+                known[record.id] = try note(
+                    record, in: known[record.id], isListed: true, run, tx)
+            }
+        }
+    }
+
+    /// Notes what a read of one record gave; also used for what a write gave back.
+    ///
+    /// `isListed` says whether a listing named the record.
+    func note(
+        _ reading: AppReading, of id: AppRecordID, isListed: Bool, _ run: CycleRun,
+        _ tx: CycleTransaction
+    ) throws {
+        let known = try tx.pairs.pair(app: id)
+        switch reading {
+        case .present(let record): _ = try note(record, in: known, isListed: isListed, run, tx)
+        case .gone where isListed:
+            // It was listed a moment ago, so this is no deletion: it is asked for again, and a listing
+            // that leaves it out makes it missing.
+            var pair = known ?? Pair()
+            pair.appID = id
+            pair.appPresence = .present
+            pair.generation = run.generation
+            pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
+            pair.appRefusals = [
+                "": Refusal(
+                    .notFound, "the app lists \(id) and does not have it when it is asked for it")
+            ]
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        case .gone:
+            if let known { try suspect(known, tx) }
+        case .foreign(let version):
+            var pair = known ?? Pair()
+            pair.appID = id
+            pair.appPresence = .present
+            pair.appVersion = version
+            pair.isForeign = true
+            pair.generation = run.generation
+            pair.isSuspect = false
+            pair.recheckAt = nil
+            pair.settle(.excluded(.filter))
+            try tx.pairs.save(pair)
+        case .unreadable(let refusal, let version):
+            var pair = known ?? Pair()
+            pair.appID = id
+            pair.appPresence = .present
+            pair.appVersion = version
+            pair.generation = run.generation
+            pair.isSuspect = false
+            // A record that was not answered for is asked for again; a broken one when it changes.
+            pair.recheckAt = refusal.category == .appUnavailable ? tx.now : nil
+            pair.appRefusals = ["": refusal]
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        }
+    }
+
+    /// - Returns: The pair as it is stored now.
+    private func note(
+        _ record: AppRecord, in known: Pair?, isListed: Bool, _ run: CycleRun,
+        _ tx: CycleTransaction
+    ) throws -> Pair {
+        let mapped = sync.mapping.crmValues(of: record.values)
+        var pair = known ?? Pair()
+        if isListed { pair.isUnlisted = false }
+        if let known, isStale(mapped.values, record, known, now: tx.now) {
+            pair.recheckAt = known.echo?.until
+            pair.generation = run.generation
+            return try tx.pairs.save(pair)
+        }
+        let expected = pair.appValues.merging(pair.awaiting?.sent ?? [:]) { $1 }
+        let isOwn = pair.awaiting?.version.map { $0 == record.version } ?? false
+        let hasArrived =
+            pair.awaiting.map { settle($0, of: &pair, by: mapped, isOwn: isOwn) } ?? true
+        if !pair.unanswered.isEmpty { recogniseWrite(in: &pair, by: mapped) }
+        takeCalendar(of: &pair, from: mapped.values)
+        // What a read leaves out is known only as long as the record is the same version: whatever
+        // was there before may have been edited (P36). So it is not known either where the app
+        // gave a value that was not understood.
+        let isSameVersion = record.version != nil && record.version == pair.appVersion
+        var values = isSameVersion ? pair.appValues : [:]
+        values.merge(mapped.values) { $1 }
+        for field in mapped.refusals.keys { values[field] = nil }
+        if tuning.defects.has(.missingIsEmpty) {
+            for field in sync.mapping.fields where mapped.values[field.crm] == nil {
+                values[field.crm] = ""
+            }
+        }
+        // A field that is left out is no news, or an app that hides one looks like mass change.
+        let isNews =
+            known == nil || values.contains { expected[$0.key] != $0.value }
+            || mapped.refusals != pair.appRefusals || pair.appPresence != .present
+        let keys = MatchKey.keys(
+            of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
+            rules: sync.match)
+        if keys != pair.appKeys {
+            try tx.pairs.removeKeys(of: &pair)
+            pair.appKeys = keys
+        }
+        pair.appID = record.id
+        pair.appPresence = .present
+        pair.isForeign = false
+        pair.appVersion = record.version
+        pair.appValues = values
+        pair.appRefusals = mapped.refusals
+        pair.appCreatedAt = record.createdAt ?? pair.appCreatedAt ?? tx.now
+        pair.generation = run.generation
+        pair.isSuspect = false
+        pair.recheckAt = recheckTime(of: pair, after: mapped, run, now: tx.now)
+        if let echo = pair.echo, echo.until <= tx.now || isNews { pair.echo = nil }
+        if isNews && !isOwn {
+            pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
+            pair.appChanged = true
+        } else if isNews || !hasArrived {
+            pair.wake(changedAt: nil)
+        }
+        let becomesFindable = pair.crmID == nil && !pair.isFindable
+        if becomesFindable { pair.isFindable = true }
+        pair = try tx.pairs.save(pair)
+        // Keys name a pair by its id, which a new one has got only now.
+        if becomesFindable { try tx.pairs.insertKeys(of: pair) }
+        return pair
+    }
+
+    /// Judges a write by the read that follows it.
+    ///
+    /// A field that shows what was sent has arrived, in whatever form if the record is at the version
+    /// that the write gave it. Another value under another version may be somebody's edit; a field
+    /// that shows what was there before, or nothing, was not written.
+    private func settle(
+        _ awaiting: Pair.Awaiting, of pair: inout Pair, by mapped: MappedRecord, isOwn: Bool
+    ) -> Bool {
+        pair.awaiting = nil
+        let before = pair.appValues
+        return awaiting.sent.reduce(true) { hasArrived, field in
+            take(field.key, field.value, in: &pair, from: mapped, before: before, isOwn: isOwn)
+                && hasArrived
+        }
+    }
+
+    /// Takes what a record shows of a field that was written to it; `before` is what it showed before,
+    /// and `isOwn` says that it shows our own write and nobody's edit.
+    ///
+    /// - Returns: Whether the value has arrived.
+    func take(
+        _ property: PropertyName, _ sent: String, in pair: inout Pair, from mapped: MappedRecord,
+        before: Values, isOwn: Bool
+    ) -> Bool {
+        let unshown = tuning.defects.has(.unshownIsWritten) ? sent : nil
+        guard let held = mapped.values[property] ?? unshown else { return false }
+        let isSame = isEqual(property, held, sent)
+        let earlier = before[property] ?? ""
+        if held == earlier, !isSame, !tuning.defects.has(.oldFormIsTaken) {
+            pair.ignored[property] = sent
+            return false
+        }
+        pair.ignored[property] = nil
+        pair.crmBase[property] = sent
+        // Whoever wrote another value since may not have seen ours: it counts as moved from before.
+        pair.appBase[property] = isOwn || isSame ? held : earlier
+        if tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = sent }
+        return true
+    }
+
+    func isEqual(_ property: PropertyName, _ left: String, _ right: String) -> Bool {
+        let type = sync.mapping.fields.first { $0.crm == property }?.type ?? .string
+        return type.equal(left, right)
+    }
+
+    /// Finds out which fields of a write without answer have arrived: those that show what was sent
+    /// where they showed something else before.
+    private func recogniseWrite(in pair: inout Pair, by mapped: MappedRecord) {
+        for (property, sent) in pair.unanswered {
+            guard let held = mapped.values[property], held != pair.appValues[property],
+                isEqual(property, held, sent)
+            else { continue }
+            pair.crmBase[property] = sent
+            pair.appBase[property] = held
+        }
+        pair.unanswered = [:]
+    }
+
+    /// A moment that was stored by the Julian calendar and is read by the Gregorian one has not moved.
+    private func takeCalendar(of pair: inout Pair, from values: Values) {
+        for field in sync.mapping.fields where field.type == .datetime {
+            guard let now = values[field.crm], let base = pair.appBase[field.crm],
+                Timestamp.wasReadAsJulian(now, as: base)
+            else { continue }
+            pair.appBase[field.crm] = now
+        }
+    }
+
+    /// When to read again a record that came without a field it had before (P36); `nil` if it
+    /// came whole.
+    func recheckTime(
+        of pair: Pair, after mapped: MappedRecord, _ run: CycleRun, now: Timestamp
+    ) -> Timestamp? {
+        let isPartial = sync.mapping.fields.contains { field in
+            pair.appBase[field.crm] != nil && mapped.values[field.crm] == nil
+                && mapped.refusals[field.crm] == nil && run.state.missingFields[field.app] == nil
+        }
+        return isPartial ? now + .seconds(tuning.partialSeconds) : nil
+    }
+
+    /// Whether a read still shows what was there before our own last write (P26).
+    private func isStale(
+        _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
+    ) -> Bool {
+        guard let echo = pair.echo, echo.until > now,
+            record.version == nil || record.version != pair.appVersion,
+            !tuning.defects.has(.believesStaleReads)
+        else { return false }
+        return echo.old.allSatisfy { values[$0.key] == $0.value }
+    }
+
+    /// App records that could not be placed look again, because what stood in their way changed.
+    func wakeClaims(to keys: Set<MatchKey>, _ tx: CycleTransaction) throws {
+        if keys.isEmpty { return }
+        let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
+            $0.formUnion($1)
+        }
+        for id in ids.sorted() {
+            guard var pair = try tx.pairs.pair(id), pair.crmID == nil, pair.appPresence == .present,
+                pair.state.kind == .failed || pair.state.kind == .ambiguous
+            else { continue }
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+        }
+    }
+
+    func suspect(_ pair: Pair, _ tx: CycleTransaction) throws {
+        guard pair.appPresence == .present else { return }
+        var pair = pair
+        pair.isSuspect = true
+        pair.recheckAt = max(tx.now, pair.echo?.until ?? tx.now)
+        try tx.pairs.save(pair)
+    }
+
+    /// A point read found no record, which proves the deletion unless we have just written it, or
+    /// something in the app has lost its name and may be it.
+    func noteGone(_ pair: inout Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
+        if let echo = pair.echo, echo.until > tx.now {
+            pair.recheckAt = echo.until
+        } else if run.state.unidentified.count > 0
+            && !tuning.defects.has(.namelessProvesAbsence)
+        {
+            pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
+        } else {
+            pair.appPresence = .gone
+            pair.appRefusals = [:]
+            pair.isSuspect = false
+            pair.recheckAt = nil
+            pair.echo = nil
+            pair.wake(changedAt: nil)
+            try tx.pairs.removeKeys(of: &pair)
+            try wakeClaims(to: Set(pair.appKeys), tx)
+        }
+        try tx.pairs.save(pair)
+    }
+}

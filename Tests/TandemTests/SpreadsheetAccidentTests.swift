@@ -1,0 +1,180 @@
+import Foundation
+import Testing
+
+/// What people do to a spreadsheet by mistake, and what must not come of it.
+@Suite struct `A spreadsheet after an accident` {
+    private let program: Program
+    private static let sheet = "sheets/contacts.csv"
+
+    init() throws { program = try Program() }
+
+    private func configure(_ settings: String = "", rest: String = "0s") throws {
+        try program.write(
+            "tandem.yaml",
+            """
+            store: tandem.db
+            connections:
+              sheet: {app: csv, folder: sheets, rest: \(rest)}
+            syncs:
+              people: {connection: sheet, object: contacts, require-email: false\(settings)}
+            """)
+    }
+
+    private func file(_ header: String, _ rows: [String]) throws {
+        try program.write(Self.sheet, ([header] + rows).map { $0 + "\n" }.joined())
+    }
+
+    private func rows(_ range: ClosedRange<Int>) -> [String] {
+        range.map { "N\($0),n\($0)@x.example" }
+    }
+
+    private func ids() throws -> [String: String] {
+        let records = try program.json("crm", "list", "contacts")["results"] as? [[String: Any]]
+        return try #require(records).reduce(into: [:]) { ids, record in
+            let properties = record["properties"] as? [String: String] ?? [:]
+            ids[properties["firstname"] ?? ""] = record["id"] as? String
+        }
+    }
+
+    @Test(arguments: ["track", "propagate"])
+    func `whose key column has another name deletes nobody, and says so`(_ rule: String) throws {
+        try configure(", deletions: \(rule)")
+        try file("First Name,Email", rows(1...8))
+        try program.must("sync")
+        let before = try ids()
+        try file("First Name,E-Mail", rows(1...8))
+        let stopped = try program.run(["sync"])
+        #expect(stopped.code == 1)
+        #expect(stopped.err.contains("no column `id` or `email`"), "\(stopped.err)")
+        #expect(stopped.err.contains("`E-Mail`"), "\(stopped.err)")
+        #expect(try program.status("people")["deleted_in_app"] as? Int == 0)
+        try file("First Name,Email", rows(1...8))
+        #expect(try program.writes() == 0)
+        #expect(try ids() == before)
+    }
+
+    @Test(arguments: [
+        ("N3,n3@x.example", "N3,", "line 4 has no email"),
+        ("N3,n3@x.example", "N3,n2@x.example", "lines 3 and 4 have the same key"),
+        ("N3,n3@x.example", "N, 3,n3@x.example", "line 4 has 3 cells"),
+    ])
+    func `with a row that nothing names proves nobody missing`(
+        _ row: String, _ spoilt: String, _ why: String
+    ) throws {
+        try configure(", deletions: propagate")
+        try file("First Name,Email", rows(1...8))
+        try program.must("sync")
+        let before = try ids()
+        try program.write(
+            Self.sheet,
+            try program.read(Self.sheet).replacing(row, with: spoilt)
+                .replacing("N7,n7@x.example\n", with: ""))
+        let sync = try program.run(["sync"])
+        #expect(sync.code == 3 && sync.err.contains(why), "\(sync.code) \(sync.err)")
+        #expect(try ids() == before)
+        let status = try program.status("people")
+        #expect((status["unidentified"] as? [[String: Any]])?.isEmpty == false)
+        let records = try program.json("records", "--category", "invalid-value")["records"]
+        let messages = (records as? [[String: Any]] ?? []).compactMap { $0["message"] as? String }
+        #expect(messages.contains { $0.contains(why) }, "\(messages)")
+
+        // Repaired, it is as it was, and the row that was really taken out is missing.
+        try file("First Name,Email", rows(1...6) + rows(8...8))
+        try program.must("sync")
+        #expect(try ids() == before.filter { $0.key != "N7" })
+    }
+
+    @Test func `without a column for a while keeps the edits of both sides`() throws {
+        try configure()
+        try file("id,Email,Phone Number", ["1,a@x.example,11", "2,b@x.example,22"])
+        try program.must("sync")
+        try file("id,Email,Telefon", ["1,a@x.example,11", "2,b@x.example,22"])
+        try program.must("crm", "update", "contacts", "a@x.example", "phone=99")
+        let sync = try program.run(["sync"])
+        #expect(sync.err.contains("no field `phone` now; 2 records"), "\(sync.err)")
+        let row = try #require(
+            (try program.json("records", "--state", "failed")["records"] as? [[String: Any]])?.first
+        )
+        #expect((row["message"] as? String)?.contains("the app has no field `phone` now") == true)
+        #expect(try program.read(Self.sheet).contains("1,a@x.example,11"))
+        let missing = try program.status("people")["missing_fields"] as? [[String: Any]]
+        #expect(missing?.first?["records"] as? Int == 2)
+
+        try file("id,Email,Phone Number", ["1,a@x.example,11", "2,b@x.example,23"])
+        try program.must("sync")
+        #expect(try program.read(Self.sheet).contains("1,a@x.example,99"))
+        #expect(try program.contacts()["a@x.example"]?["phone"] == "99")
+        #expect(try program.contacts()["b@x.example"]?["phone"] == "23")
+        #expect(try program.writes() == 0)
+    }
+
+    @Test func `that was put back after we wrote shows what was put back`() throws {
+        try configure()
+        try file("id,Email,Phone Number", ["1,a@x.example,11"])
+        try program.must("sync")
+        let old = try program.read(Self.sheet)
+        try program.must("crm", "update", "contacts", "a@x.example", "phone=99")
+        try program.must("crm", "create", "contacts", "email=new@x.example")
+        try program.must("sync")
+        #expect(try program.read(Self.sheet).contains("1,a@x.example,99"))
+        try program.write(Self.sheet, old)
+        try program.must("sync")
+        #expect(try program.contacts()["a@x.example"]?["phone"] == "11")
+        #expect(try program.status("people")["deleted_in_app"] as? Int == 1)
+    }
+
+    @Test func `carries a number that is spelled in another way, in both directions`() throws {
+        try configure()
+        try file("id,Email,Phone Number", ["1,a@x.example,555 12345", "2,b@x.example,555 12345"])
+        try program.must("sync")
+        try program.must("crm", "update", "contacts", "a@x.example", "phone=555 123 ext 45")
+        try program.write(
+            Self.sheet,
+            try program.read(Self.sheet).replacing(
+                "2,b@x.example,555 12345", with: "2,b@x.example,555-123-45"))
+        try program.must("sync")
+        #expect(try program.read(Self.sheet).contains("1,a@x.example,555 123 ext 45"))
+        #expect(try program.contacts()["b@x.example"]?["phone"] == "555-123-45")
+        #expect(try program.writes() == 0)
+    }
+
+    /// A program that saves in place truncates the file and writes it in pieces.
+    @Test func `that somebody is still saving loses nobody, and is not replaced`() throws {
+        try configure(", deletions: propagate", rest: "3s")
+        try file("id,Email", (1...30).map { "\($0),n\($0)@x.example" })
+        sleep(4)
+        try program.must("sync")
+        let whole = try program.read(Self.sheet)
+        try program.must("crm", "update", "contacts", "n1@x.example", "email=changed@x.example")
+        let handle = try FileHandle(forWritingTo: program.file(Self.sheet))
+        try handle.truncate(atOffset: 0)
+        try handle.write(contentsOf: Data(whole.prefix(300).utf8))
+        let sync = try program.run(["sync"])
+        #expect(sync.err.contains("saved a moment ago"), "\(sync.err)")
+        #expect(try program.contacts().count == 30)
+        #expect(try program.read(Self.sheet) == whole.prefix(300), "the file was replaced")
+        // The rest of the save goes where it was meant to go, with an edit in it.
+        try handle.write(contentsOf: Data(whole.dropFirst(300).utf8))
+        try handle.write(contentsOf: Data("31,late@x.example\n".utf8))
+        try handle.close()
+        sleep(4)
+        try program.must("sync")
+        #expect(try program.contacts().count == 31)
+        #expect(try program.read(Self.sheet).contains("1,changed@x.example"))
+        #expect(try program.read(Self.sheet).contains("31,late@x.example"))
+    }
+
+    @Test func `that is open in an editor is read, and written later`() throws {
+        try configure()
+        try file("id,Email", ["1,a@x.example"])
+        try program.must("sync")
+        try program.write(
+            "sheets/.~lock.contacts.csv#", ",ann,office-pc,27.11.2026 18:00,file:///;")
+        try program.must("crm", "create", "contacts", "email=new@x.example")
+        let sync = try program.run(["sync"])
+        #expect(sync.code == 1 && sync.err.contains("ann, office-pc"), "\(sync.err)")
+        try FileManager.default.removeItem(at: program.file("sheets/.~lock.contacts.csv#"))
+        try program.must("sync")
+        #expect(try program.read(Self.sheet).contains("new@x.example"))
+    }
+}
