@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import FoundationEssentials
 import Glibc
 import Logging
@@ -12,8 +13,8 @@ struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Run the daemon.",
         discussion: """
-            SIGTERM and SIGINT let the batch in hand finish and end the process; SIGHUP reads the \
-            configuration again.
+            SIGTERM and SIGINT let the batch in hand finish, for five seconds at most, and end the \
+            process; SIGHUP reads the configuration again.
             """)
 
     @OptionGroup var shared: SharedOptions
@@ -51,6 +52,8 @@ struct ServeCommand: AsyncParsableCommand {
                     // An address that cannot be listened on ends the daemon in order.
                     .init(service: api, failureTerminationBehavior: .gracefullyShutdownGroup))
             }
+            // The last to be started is the first to be told that the process is to end.
+            services.append(.init(service: PromptEnd(logger: logger)))
             let group = ServiceGroup(
                 configuration: .init(
                     services: services,
@@ -66,6 +69,25 @@ struct ServeCommand: AsyncParsableCommand {
 }
 
 extension APIServer: Service {}
+
+/// Ends the process in time, whatever an app, a program or a client still keeps it waiting for.
+///
+/// What is under way needs no write of the store to be ended: that a create is sent is committed before
+/// it is sent, and a transaction that is not committed did not happen.
+private struct PromptEnd: Service {
+    let logger: Logger
+    /// How long what is under way may take, in seconds; systemd kills after 90 unless the unit says less.
+    private static let patience = 5.0
+
+    func run() async throws {
+        try await gracefulShutdown()
+        // No task: all threads that run those may be the ones that wait.
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.patience) { [logger] in
+            logger.notice("ended while an answer was waited for; it is looked up at the next start")
+            _exit(0)
+        }
+    }
+}
 
 extension World {
     /// The CRM API as configured; `nil` if it is not to be served.

@@ -53,6 +53,27 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: program.file("tandem.db").path()))
     }
 
+    @Test func `ends although a program does not answer`() throws {
+        try program.write(
+            "silent.py", "import sys,time\nopen('asked','w')\nsys.stdin.readline()\ntime.sleep(50)\n")
+        try program.write(
+            "tandem.yaml",
+            """
+            connections:
+              silent: {app: process, command: [python3, silent.py]}
+            syncs:
+              people: {connection: silent, object: contacts}
+            """)
+        let daemon = try program.serve()
+        try program.wait(for: "the question") {
+            FileManager.default.fileExists(atPath: program.file("asked").path())
+        }
+        kill(daemon.processIdentifier, SIGTERM)
+        daemon.waitUntilExit()
+        #expect(daemon.terminationStatus == 0)
+        #expect(try program.read("log").contains("ended while an answer was waited for"))
+    }
+
     @Test func `takes a new configuration and refuses a wrong one`() throws {
         let daemon = try program.serve()
         try program.wait(for: "the first sync") { try program.contacts()["ann@example.com"] != nil }
