@@ -209,16 +209,20 @@ extension CRMWriter {
 
     func requireFree(_ keys: [MatchKey], for id: RecordID?, in object: ObjectName) throws {
         for key in keys where key.isUnique {
-            let owner = try connection.row(
-                "SELECT record_id FROM unique_key WHERE object = ? AND kind = ? AND value = ?",
-                [.text(object.text), .text(key.kind), .text(key.value)]
-            ) { RecordID($0.integer(0) ?? 0) }
-            guard let owner, owner != id else { continue }
+            guard let owner = try owner(of: key, object), owner != id else { continue }
             if let property = key.uniqueProperty {
                 throw CRMError.duplicateValue(property, key.value, of: owner)
             }
             throw CRMError.duplicateEmail(key.value, of: owner)
         }
+    }
+
+    /// The record that has a unique key.
+    func owner(of key: MatchKey, _ object: ObjectName) throws -> RecordID? {
+        try connection.row(
+            "SELECT record_id FROM unique_key WHERE object = ? AND kind = ? AND value = ?",
+            [.text(object.text), .text(key.kind), .text(key.value)]
+        ) { RecordID($0.integer(0) ?? 0) }
     }
 
     func add(_ keys: [MatchKey], of id: RecordID, _ object: ObjectName) throws {

@@ -77,6 +77,7 @@ extension Cycle {
             MatchKey.keys(of: $0.properties, object: sync.object, rules: sync.match)
         }
         for chunk in Array(Set(keys)).chunks(of: 500) { try wakeClaims(to: Set(chunk), tx) }
+        try tx.pairs.wakeRefused(by: Set(changes.map(\.recordID)).union(ids))
         for change in changes {
             let id = aliases[change.recordID] ?? change.recordID
             var pair = pairs[id] ?? Pair()

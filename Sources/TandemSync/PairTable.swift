@@ -191,6 +191,22 @@ package struct PairTable {
             ])
     }
 
+    /// Has pairs planned anew that were refused a value because one of these records had it.
+    func wakeRefused(by records: some Collection<RecordID>) throws {
+        for chunk in Array(records).chunks(of: 500) {
+            let places = Array(repeating: "?", count: chunk.count).joined(separator: ", ")
+            let refused = try select(
+                """
+                sync_id = ? AND other_id IN (\(places)) AND state = 'failed'
+                AND category = 'duplicate-in-app'
+                """, [.integer(syncID)] + chunk.map { .text("\($0)") })
+            for var pair in refused {
+                pair.wake(changedAt: nil)
+                try save(pair)
+            }
+        }
+    }
+
     package func count(_ condition: String, _ arguments: [SQLValue] = []) throws -> Int {
         Int(
             try connection.number(

@@ -31,7 +31,8 @@ extension Cycle {
                 var step = try PlanStep(cycle: self, tx: tx, run: run)
                 let aliases = try tx.crm.aliases(of: due.compactMap(\.crmID))
                 let merges = MergeFollower(tx: tx)
-                for pair in due where try !waits(pair, for: open, tx) {
+                for pair in due
+                where try !step.done.contains(pair.id) && !waits(pair, for: open, tx) {
                     let record = pair.crmID.flatMap { records[$0] }
                     let standing = try merges.standing(
                         pair, record, isMerged: pair.crmID.map { aliases[$0] != nil } ?? false,
@@ -92,6 +93,10 @@ struct PlanStep {
     let state: SyncState
     var report: CycleReport
     var outbox: [OutboxItem] = []
+    /// Pairs whose records exchange unique values just now.
+    var exchanged: Set<Int64> = []
+    /// Pairs of the batch that were planned with another one already.
+    var done: Set<Int64> = []
     let links: LinkStep
 
     init(cycle: Cycle, tx: CycleTransaction, run: CycleRun) throws {

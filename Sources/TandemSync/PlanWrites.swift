@@ -44,14 +44,16 @@ extension PlanStep {
     /// - Returns: `false` if the pair failed and is done with.
     mutating func write(_ values: Values, to pair: inout Pair) throws -> Bool {
         guard let id = pair.crmID else { return true }
+        if let isOpen = try exchange(values, of: &pair) { return isOpen }
         let incoming = try links.incoming(values)
         var (accepted, refusals) = checked(incoming.properties)
         let record = try tx.crm.record(id)
         let before = record?.properties ?? [:]
         do {
-            _ = try withoutTaken(&accepted, &refusals, isNew: false) {
+            let changed = try withoutTaken(&accepted, &refusals, isNew: false) {
                 try tx.writer.update(id, $0)
             }
+            if !changed.isEmpty { try tx.pairs.wakeRefused(by: [id]) }
             if let record { try links.set(incoming.links, of: record, pair) }
         } catch let error as CRMError {
             try fail(pair, error.refusal)
@@ -78,6 +80,7 @@ extension PlanStep {
         let before = try tx.crm.record(id)?.properties ?? [:]
         try noteUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
+        try tx.pairs.wakeRefused(by: [id])
         report.deletedInCRM += 1
         try tx.journal.note(
             .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
@@ -158,7 +161,7 @@ extension PlanStep {
 
     /// Values that the CRM's schema takes, in stored form, and refusals for the others: a value
     /// that does not fit fails its field, not the record.
-    private func checked(_ values: Values) -> (Values, [PropertyName: Refusal]) {
+    func checked(_ values: Values) -> (Values, [PropertyName: Refusal]) {
         var accepted: Values = [:]
         var refusals: [PropertyName: Refusal] = [:]
         for (name, value) in values {

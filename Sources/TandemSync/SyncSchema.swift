@@ -237,6 +237,7 @@ package enum SyncSchema {
                 CHECK (intent_status BETWEEN 0 AND 2)
                 """,
                 "ALTER TABLE pair ADD COLUMN refused TEXT",
+                "CREATE INDEX pair_refused ON pair (sync_id, other_id) WHERE other_id IS NOT NULL",
                 "ALTER TABLE pair ADD COLUMN repeats {integer} NOT NULL DEFAULT 0",
                 """
                 ALTER TABLE pair ADD COLUMN unlisted {integer} NOT NULL DEFAULT 0

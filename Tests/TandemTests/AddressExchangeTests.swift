@@ -1,0 +1,79 @@
+import Foundation
+import Testing
+
+/// Addresses that change hands in the app: unique in the CRM, and right only as a whole.
+@Suite struct `Addresses that change hands` {
+    private let program: Program
+
+    init() throws {
+        program = try Program()
+        try program.write(
+            "tandem.yaml",
+            """
+            connections:
+              sheet: {app: csv, folder: sheets, rest: 0s}
+            syncs:
+              people: {connection: sheet, object: contacts}
+            """)
+        try sheet(["a@x.example", "b@x.example", "c@x.example"])
+        try program.must("sync")
+    }
+
+    /// Writes the file: one person per address, in order.
+    private func sheet(_ addresses: [String], phone: String = "1") throws {
+        let names = ["Ann", "Ben", "Cleo"]
+        let rows = zip(addresses, names).enumerated().map {
+            "\($0.offset + 1),\($0.element.0),\($0.element.1),\(phone)\n"
+        }
+        try program.write("sheets/contacts.csv", "id,email,firstname,phone\n" + rows.joined())
+    }
+
+    private func names() throws -> [String: String] {
+        try program.contacts().mapValues { $0["firstname"] ?? "" }
+    }
+
+    @Test func `between two of them`() throws {
+        try sheet(["b@x.example", "a@x.example", "c@x.example"], phone: "2")
+        try program.must("sync")
+        #expect(try names() == ["b@x.example": "Ann", "a@x.example": "Ben", "c@x.example": "Cleo"])
+        #expect(try program.contacts()["a@x.example"]?["phone"] == "2")
+        #expect(try program.writes() == 0)
+        #expect(try program.status("people")["in_sync"] as? Int == 3)
+    }
+
+    @Test func `in a ring, and back`() throws {
+        try sheet(["b@x.example", "c@x.example", "a@x.example"])
+        try program.must("sync")
+        #expect(try names() == ["b@x.example": "Ann", "c@x.example": "Ben", "a@x.example": "Cleo"])
+        try sheet(["a@x.example", "b@x.example", "c@x.example"])
+        try program.must("sync")
+        #expect(try names() == ["a@x.example": "Ann", "b@x.example": "Ben", "c@x.example": "Cleo"])
+        #expect(try program.writes() == 0)
+    }
+
+    @Test func `along a chain`() throws {
+        try sheet(["b@x.example", "c@x.example", "d@x.example"])
+        try program.must("sync")
+        #expect(try names() == ["b@x.example": "Ann", "c@x.example": "Ben", "d@x.example": "Cleo"])
+    }
+
+    @Test func `and are freed later`() throws {
+        // Somebody who is not in the app has the address.
+        try program.must("crm", "create", "contacts", "email=d@x.example", "firstname=Dan")
+        try program.must("sync")
+        let rows = try program.read("sheets/contacts.csv").split(separator: "\n")
+        let dan = try #require(rows.first { $0.contains("Dan") })
+        let without = rows.filter { $0 != dan }.joined(separator: "\n") + "\n"
+        try program.write(
+            "sheets/contacts.csv",
+            without.replacing("a@x.example", with: "d@x.example") + dan + "\n")
+        #expect(try program.run(["sync"]).code == 3)
+        #expect(try names()["d@x.example"] == "Dan")
+        #expect(try names()["a@x.example"] == "Ann")
+        try program.must("crm", "update", "contacts", "d@x.example", "email=dan@x.example")
+        _ = try program.run(["sync"])
+        try program.must("sync")
+        #expect(try names()["d@x.example"] == "Ann")
+        #expect(try names()["dan@x.example"] == "Dan")
+    }
+}
