@@ -117,6 +117,14 @@ package struct CRMWriter {
             [.integer(now.milliseconds), .integer(id.number)])
         try followMarketing(id, from: [:], to: old.properties)
         try log(.restore, id, old.object, patch: "{}")
+        // Who belongs to it shows it again.
+        try connection.run(
+            """
+            INSERT INTO change (object, record_id, kind, patch, at, origin)
+            SELECT object, id, 'associate', '{}', ?, ? FROM record
+            WHERE archived_at IS NULL AND id IN (SELECT from_id FROM association WHERE to_id = ?)
+            ORDER BY id
+            """, [.integer(now.milliseconds), .text(origin.text), .integer(id.number)])
     }
 
     /// Empties the bin of records that have been in it for ``CRMStore/binDays``.

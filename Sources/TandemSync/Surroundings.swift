@@ -83,7 +83,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let cursorBeforePage = Defects(rawValue: 1 << 12)
     /// P45: a second claim on a bound record makes another record.
     package static let ignoresBound = Defects(rawValue: 1 << 13)
-
     /// P61: a listing with something in it that has no id counts as complete all the same.
     package static let namelessProvesAbsence = Defects(rawValue: 1 << 14)
     /// P26: a cursor that is a state of the app counts, though our own write lies between.
@@ -96,12 +95,12 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let oldFormIsTaken = Defects(rawValue: 1 << 18)
     /// P37: an edit that leaves the value equal under the rule of its type counts as none.
     package static let dropsSpellings = Defects(rawValue: 1 << 19)
-
     /// P42: a create that was answered with success is sent again because it is not found.
     package static let absenceIsNoCreate = Defects(rawValue: 1 << 20)
-
-    /// P105: what a deletion takes away, and nobody has seen, is kept nowhere.
+    /// P61: what a deletion takes away, and nobody has seen, is kept nowhere.
     package static let keepsNoOriginals = Defects(rawValue: 1 << 21)
+    /// P51: unique values that go round among several records are written one after the other.
+    package static let movesOneByOne = Defects(rawValue: 1 << 22)
 
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS

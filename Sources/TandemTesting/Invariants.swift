@@ -36,6 +36,7 @@ extension SimWorld {
                     lost.formUnion(values.values.flatMap(Oracle.tokens))
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
+                checkExchanges(pairs, sync)
                 try checkLinks(pairs, sync, servers[index], reader)
                 checkCoverage(pairs, sync, servers[index], living)
                 checkServer(servers[index], sync)
@@ -115,6 +116,21 @@ extension SimWorld {
             if !isRuled && !field.type.equal(taken, now) && !field.type.equal(ours, now) {
                 violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
             }
+        }
+    }
+
+    /// I3: no two records wait for each other to give up an address.
+    private func checkExchanges(_ pairs: [Pair], _ sync: SyncSettings) {
+        var waits: [String: String] = [:]
+        for pair in pairs {
+            if case .failed(let refusal) = pair.state, refusal.category == .duplicateInApp,
+                pair.appPresence == .present, let id = pair.crmID, let owner = refusal.otherID
+            {
+                waits["\(id)"] = owner
+            }
+        }
+        for (id, owner) in waits.sorted(by: { $0.key < $1.key }) where waits[owner] == id {
+            violate("I3", "\(sync.name) CRM records \(id) and \(owner) wait for each other's address")
         }
     }
 

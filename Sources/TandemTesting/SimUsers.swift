@@ -10,6 +10,7 @@ extension SimWorld {
         if object == .companies && random.chance(0.3) { return link(server, onApp: onApp) }
         if random.chance(0.05) { return respell(server, onApp: onApp) }
         if onApp && random.chance(0.05) { return putBack(server) }
+        if onApp && random.chance(0.04) { return swap(server) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
@@ -137,6 +138,25 @@ extension SimWorld {
         if id != nil { watch.shared.formUnion(values.values.compactMap(Oracle.token)) }
         collectEdits()
         if let id { say("\(server.name) user: puts back what we wrote to \(id)") }
+    }
+
+    /// Somebody in the app exchanges the addresses of two people.
+    private func swap(_ server: SimServer) {
+        let pick = random.next()
+        let moved = server.with { state, now -> [AppRecordID: String]? in
+            let ids = state.living.filter { state.records[$0]?.values["mail"]?.isEmpty == false }
+            guard ids.count > 1, state.strikes(.swapped, rate: 0.8) else { return nil }
+            let first = Int(pick % UInt64(ids.count))
+            let pair = [ids[first], ids[(first + 1) % ids.count]]
+            let mails = pair.map { state.records[$0]?.values["mail"] ?? "" }
+            state.edit(pair[0], "mail", to: mails[1], now: now)
+            state.edit(pair[1], "mail", to: mails[0], now: now)
+            return [pair[0]: mails[0], pair[1]: mails[1]]
+        }
+        guard let moved else { return }
+        watch.shared.formUnion(moved.values.compactMap(Oracle.token))
+        collectEdits()
+        say("\(server.name) user: exchanges mail of \(moved.keys.map(\.text).sorted())")
     }
 
     /// Somebody writes the same phone number in another way.
