@@ -14,7 +14,7 @@ KINTO := .build/kinto/bin/kinto
 OAUTH := .build/oauth/bin/python
 
 .NOTPARALLEL:
-.PHONY: build demo test lint simulate bench libraries tools install
+.PHONY: build demo test lint simulate fuzz bench libraries tools install
 
 build: libraries
 	swift build $(CHECK)
@@ -37,6 +37,9 @@ lint:
 simulate: libraries
 	swift build -c release $(CHECK) --product tandem
 	.build/release/tandem simulate --seeds 20000
+
+fuzz: libraries
+	FUZZ_SECONDS=300 swift test $(CHECK) --filter "Parsers take any bytes"
 
 bench: libraries tools $(RADICALE)
 	@$(call packages,wrk)

@@ -133,7 +133,8 @@ let package = Package(
         .testTarget(
             name: "AppTests",
             dependencies: [
-                "TandemModel", "TandemCSV", "TandemHTTP", "AppCSV", "AppCardDAV", "AppREST",
+                "TandemModel", "TandemCSV", "TandemHTTP", "TandemTasks", "AppCSV", "AppCardDAV",
+                "AppREST", "TandemTesting",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -20,22 +20,41 @@ struct DAVReply {
     /// Local names of the elements inside `error`.
     var errors: Set<String> = []
 
-    /// - Returns: `nil` if the bytes are not well-formed XML.
+    /// Elements nested deeper than this are no answer of a server.
+    private static let depthLimit = 100
+
+    /// - Returns: `nil` if the bytes are not well-formed XML, or nested more than a hundred deep.
     init?(_ bytes: [UInt8]) {
+        // A name that is not UTF-8 would end the process inside Foundation.
+        guard String(validating: bytes, as: UTF8.self) != nil || Self.isOfOtherEncoding(bytes)
+        else {
+            return nil
+        }
         let parser = XMLParser(data: Data(bytes))
         parser.shouldProcessNamespaces = true
         parser.shouldResolveExternalEntities = false
         let reader = DAVReader()
         parser.delegate = reader
-        guard parser.parse() else { return nil }
+        guard parser.parse(), !reader.isTooDeep else { return nil }
         self = reader.reply
     }
 
     private init() {}
 
+    /// Whether the XML declaration names an encoding other than UTF-8, from which the parser converts.
+    private static func isOfOtherEncoding(_ bytes: [UInt8]) -> Bool {
+        let head = String(
+            decoding: bytes.prefix(100).prefix { $0 != UInt8(ascii: ">") }, as: UTF8.self)
+        guard head.hasPrefix("<?xml"),
+            let encoding = head.firstMatch(of: #/encoding=["']([A-Za-z0-9._-]+)/#)?.1
+        else { return false }
+        return encoding.lowercased().filter { $0 != "-" } != "utf8"
+    }
+
     /// Follows the parser's events; property names are unique over the namespaces we ask for.
     private final class DAVReader: NSObject, XMLParserDelegate {
         var reply = DAVReply()
+        private(set) var isTooDeep = false
         private var path: [String] = []
         private var text = ""
         private var item: Item?
@@ -48,6 +67,10 @@ struct DAVReply {
             qualifiedName: String?, attributes: [String: String]
         ) {
             path.append(name)
+            if path.count > DAVReply.depthLimit {
+                isTooDeep = true
+                return parser.abortParsing()
+            }
             text = ""
             switch name {
             case "response": item = Item()
@@ -72,6 +95,7 @@ struct DAVReply {
             _ parser: XMLParser, didEndElement name: String, namespaceURI: String?,
             qualifiedName: String?
         ) {
+            if isTooDeep { return }
             path.removeLast()
             let parent = path.last ?? ""
             let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)

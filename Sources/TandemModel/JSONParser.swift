@@ -52,10 +52,11 @@ struct JSONParser {
 
     private mutating func value(depth: Int) -> JSON? {
         skipBlanks()
-        guard let byte = next, depth <= Self.maximumDepth else { return nil }
+        guard let byte = next else { return nil }
         switch byte {
-        case UInt8(ascii: "{"): return object(depth: depth + 1)
-        case UInt8(ascii: "["): return list(depth: depth + 1)
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            if depth == Self.maximumDepth { return nil }
+            return byte == UInt8(ascii: "{") ? object(depth: depth + 1) : list(depth: depth + 1)
         case UInt8(ascii: "\""): return string().map { .text($0) }
         case UInt8(ascii: "t"): return take(word: "true") ? .flag(true) : nil
         case UInt8(ascii: "f"): return take(word: "false") ? .flag(false) : nil

@@ -167,8 +167,8 @@ extension Cycle {
         }
         pair.ignored[property] = nil
         pair.crmBase[property] = sent
-        // Whoever wrote another value since may not have seen ours: it counts as moved from before.
-        pair.appBase[property] = isOwn || isSame ? held : earlier
+        // What may be somebody's edit is one from what was sent: also if it is taken back later.
+        pair.appBase[property] = isOwn || isSame ? held : sent
         if tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = sent }
         return true
     }

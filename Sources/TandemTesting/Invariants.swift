@@ -130,7 +130,8 @@ extension SimWorld {
             }
         }
         for (id, owner) in waits.sorted(by: { $0.key < $1.key }) where waits[owner] == id {
-            violate("I3", "\(sync.name) CRM records \(id) and \(owner) wait for each other's address")
+            violate(
+                "I3", "\(sync.name) CRM records \(id) and \(owner) wait for each other's address")
         }
     }
 

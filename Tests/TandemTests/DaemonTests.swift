@@ -55,7 +55,8 @@ import Testing
 
     @Test func `ends although a program does not answer`() throws {
         try program.write(
-            "silent.py", "import sys,time\nopen('asked','w')\nsys.stdin.readline()\ntime.sleep(50)\n")
+            "silent.py",
+            "import sys,time\nopen('asked','w')\nsys.stdin.readline()\ntime.sleep(50)\n")
         try program.write(
             "tandem.yaml",
             """

@@ -132,12 +132,15 @@ struct Vendor: Sendable, CustomTestStringConvertible {
             }
         }
         if !more.isEmpty {
-            let shipped = URL(filePath: #filePath).deletingLastPathComponent()
-                .appending(path: "../../mappings/\(vendor.name)/contacts.yaml")
-            let mapping = try String(contentsOf: shipped, encoding: .utf8)
             try program.write(
                 "mappings/\(vendor.name)/contacts.yaml",
-                mapping.trimmingCharacters(in: .newlines) + more + "\n")
+                try shipped(vendor, "contacts").trimmingCharacters(in: .newlines) + more + "\n")
+        }
+        if !vendor.isOurs {
+            // These servers show at once what they were given.
+            try program.write(
+                "mappings/\(vendor.name)/app.yaml",
+                try shipped(vendor, "app").replacing(#/\n *read-lag: .*/#, with: ""))
         }
         var syncs = ["people": "contacts"]
         if !vendor.firms.isEmpty { syncs.merge(["firms": "companies", "deals": "deals"]) { $1 } }
@@ -153,6 +156,12 @@ struct Vendor: Sendable, CustomTestStringConvertible {
         try makeKey()
         try consent(vendor)
         return server
+    }
+
+    private func shipped(_ vendor: Vendor, _ file: String) throws -> String {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../mappings/\(vendor.name)")
+        return try String(contentsOf: folder.appending(path: "\(file).yaml"), encoding: .utf8)
     }
 
     private func consent(_ vendor: Vendor) throws {
