@@ -57,6 +57,12 @@ private struct Matcher {
         let subject = pair.subject
         switch try decision(for: pair) {
         case .bind(let id, let key):
+            if try isUnanswered(createOf: id) {
+                // Whether the app has another record of it, made by us, shows when it can be asked.
+                var pair = pair
+                pair.workAt = tx.now + .seconds(60)
+                return _ = try tx.pairs.save(pair)
+            }
             let keys = try crmKeys(of: id)
             if let rival = try rivals(of: pair, for: keys).first(where: {
                 $0.subject.precedes(subject, for: keys)
@@ -118,6 +124,11 @@ private struct Matcher {
             }
         }
         if let best { try bind(best.pair, to: id, by: best.key) } else { count("alone") }
+    }
+
+    private func isUnanswered(createOf id: RecordID) throws -> Bool {
+        guard case .search = cycle.app.capabilities.createSafety else { return false }
+        return try tx.pairs.pair(crm: id)?.intent?.status == .unanswered
     }
 
     private func hasLivingRecord(_ pair: Pair) throws -> Bool {

@@ -182,7 +182,11 @@ extension SimWorld {
             pairs.filter { $0.appPresence != .absent && $0.crmID != nil }.compactMap(\.appID))
         // Where a search cannot tell which record a create made, a person is shown all of them.
         let shown = pairs.compactMap { pair in
-            if case .ambiguous(let text) = pair.state { text } else { nil }
+            switch pair.state {
+            case .ambiguous(let text): text
+            case .failed(let refusal) where refusal.category == .duplicateInApp: refusal.message
+            default: nil
+            }
         }.joined(separator: " ")
         for (id, record) in server.with({ state, _ in state.records }) where !record.isDeleted {
             if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }

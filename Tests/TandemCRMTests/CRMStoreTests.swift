@@ -39,6 +39,59 @@ struct Scratch {
 }
 
 @Suite struct `The CRM store` {
+    @Test(
+        arguments: [
+            // Held; written; held then.
+            ("a|b", ["email": "b"], "b|a"), ("a|b;c", ["email": "C"], "C|a;b"),
+            ("a|b", ["email": "d"], "d|b"), ("a|b", ["hs_additional_emails": ""], "a|"),
+            ("a|b", ["hs_additional_emails": "a;c"], "a|c"), ("a|b", ["email": ""], "|b"),
+            ("a|b", ["email": "b", "hs_additional_emails": "c"], "b|c"),
+        ] as [(String, Values, String)])
+    func `keeps addresses one set with a mark`(
+        _ before: String, _ written: Values, _ after: String
+    ) throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        func whole(_ text: some StringProtocol) -> String {
+            text.split(separator: ";").map { "\($0)@x.example" }.joined(separator: ";")
+        }
+        let parts = before.split(separator: "|")
+        let id = try scratch.write {
+            try $0.create(
+                .contacts,
+                [
+                    "email": whole(parts[0]),
+                    "hs_additional_emails": whole(parts[0] + ";" + parts[1]),
+                ]
+            ).id
+        }
+        try scratch.write { try $0.update(id, written.mapValues { whole($0) }) }
+        let held = try #require(try scratch.read { try $0.record(id) }).properties
+        let sides = after.split(separator: "|", omittingEmptySubsequences: false)
+        #expect(held["email"] ?? "" == whole(sides[0]))
+        #expect(held["hs_additional_emails"] ?? "" == whole(sides[1]))
+    }
+
+    @Test func `lets addresses go round, and none be taken that is not given up`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let ids = try scratch.write { writer in
+            try ["a", "b"].map { try writer.create(.contacts, ["email": "\($0)@x.example"]).id }
+        }
+        try scratch.write { writer in
+            #expect(
+                try writer.owners(of: ["email": "b@x.example"], for: ids[0], .contacts) == [ids[1]])
+            for id in ids { try writer.release(id) }
+            try writer.update(ids[0], ["email": "b@x.example"])
+            #expect(throws: CRMError.self) { try writer.claim(ids[1]) }
+            try writer.update(ids[1], ["email": "a@x.example"])
+            for id in ids { try writer.claim(id) }
+        }
+        #expect(throws: CRMError.self) {
+            try scratch.write { try $0.update(ids[0], ["email": "a@x.example"]) }
+        }
+    }
+
     @Test func `keeps what it was given and writes one change for each write`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }

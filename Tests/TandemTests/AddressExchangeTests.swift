@@ -76,4 +76,40 @@ import Testing
         #expect(try names()["d@x.example"] == "Ann")
         #expect(try names()["dan@x.example"] == "Dan")
     }
+
+    @Test func `are shared by two people, of whom one enters without it`() throws {
+        try program.write(
+            "mappings/csv/contacts.yaml",
+            """
+            object: contacts
+            app-object: contacts
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: hs_additional_emails, app: others, type: multi-enumeration}
+              - {crm: phone, app: phone, type: phone}
+            """)
+        try program.write(
+            "tandem.yaml", "mappings: mappings\n" + (try program.read("tandem.yaml")))
+        func shared(_ phone: String) throws {
+            try program.write(
+                "sheets/contacts.csv",
+                "id,email,others,phone\n7,eve@x.example,info@x.example,1\n"
+                    + "8,finn@x.example,info@x.example,\(phone)\n")
+        }
+        try shared("2")
+        #expect(try program.run(["sync"]).code == 3)
+        let finn = try #require(try program.contacts()["finn@x.example"])
+        #expect(finn["hs_additional_emails"] ?? "" == "" && finn["phone"] == "2")
+        let failed = try #require(
+            try program.json("records", "--state", "failed")["records"] as? [[String: Any]])
+        #expect(failed.contains { ($0["message"] as? String)?.contains("info@x.example") == true })
+        // The rest of him goes on, in both directions.
+        try shared("3")
+        _ = try program.run(["sync"])
+        #expect(try program.contacts()["finn@x.example"]?["phone"] == "3")
+        try program.must("crm", "update", "contacts", "finn@x.example", "phone=4")
+        _ = try program.run(["sync"])
+        #expect(
+            try program.read("sheets/contacts.csv").contains("8,finn@x.example,info@x.example,4"))
+    }
 }

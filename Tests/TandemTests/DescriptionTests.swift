@@ -35,6 +35,8 @@ import Testing
                         data = b'{"people":' + b"[" * 500 + b"]" * 500 + b"}"
                         self.send_response(200); self.send_header("Content-Length", str(len(data)))
                         self.end_headers(); return self.wfile.write(data)
+                    if url.path == "/ring": return self.answer({"people": PEOPLE[:10], "next": str(10 - int(ask.get("after") or 0))})
+                    if url.path == "/nameless": return self.answer({"people": PEOPLE[:11] + [{"email": "who@example.com"}]})
                     if url.path == "/same": return self.answer({"people": PEOPLE[:10]})
                     start = int(ask.get("after") or 0)
                     if url.path == "/page": start = (start - 1) * 10
@@ -58,7 +60,7 @@ import Testing
 
     deinit { kill(server.processIdentifier, SIGKILL) }
 
-    private func configure(_ list: String, more: String = "") throws {
+    private func configure(_ list: String, more: String = "", id: String = "/id") throws {
         try program.write(
             "mappings/people/app.yaml",
             """
@@ -70,7 +72,7 @@ import Testing
             \(more)
             objects:
               "*":
-                record: {id: /id, values: "", typed: true}
+                record: {id: \(id), values: "", typed: true}
                 list: {records: /people, \(list)}
                 changes: {records: /people, get: "/token?after={after}&since={since}", next: /next}
                 single: {get: "/people/{id}"}
@@ -118,6 +120,7 @@ import Testing
             #"get: "/same?after={after}", next-offset: true, start: "0""#,
             "gives the same page again"
         ),
+        (#"get: "/ring?after={after}", next: /next"#, "gives the same page again"),
         (#"get: "/deep""#, "no JSON"), (#"get: "/full?after={after}", next: /next"#, "QUOTA"),
     ])
     func `is given up with a reason when a page leads nowhere`(_ list: String, _ words: String)
@@ -130,6 +133,26 @@ import Testing
         #expect(result.code == 1)
         #expect(result.err.contains(words), "\(result.err)")
         #expect(try program.contacts().isEmpty)
+    }
+
+    @Test func `stops when nothing in it has an id`() throws {
+        try configure(#"get: "/token?after={after}", next: /next"#, id: "/pk")
+        let stopped = try program.run(["sync"])
+        #expect(stopped.code == 1 && stopped.err.contains("/pk"), "\(stopped.err)")
+        #expect(try program.contacts().isEmpty)
+    }
+
+    @Test func `shows what has no id, and takes nothing for deleted meanwhile`() throws {
+        try configure(#"get: "/token?after={after}", next: /next"#)
+        try program.must("sync")
+        try configure(#"get: "/nameless?after={after}", next: /next"#)
+        let shown = try program.run(["sync", "--full"])
+        #expect(shown.code == 3, "\(shown.out)\(shown.err)")
+        let status = try program.status("people")
+        #expect((status["unidentified"] as? [[String: Any]])?.count == 1)
+        #expect(status["deleted_in_app"] as? Int == 0)
+        #expect(try program.contacts().count == 25)
+        #expect(try program.must("records").contains("has no id"))
     }
 
     /// The limit is met at once and lasts an hour: nobody sits it out.
