@@ -15,6 +15,7 @@ let strict: [SwiftSetting] = [
 ]
 
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let sqlite: Target.Dependency = .product(name: "GRDBSQLite", package: "GRDB.swift")
 let arguments: Target.Dependency = .product(
     name: "ArgumentParser", package: "swift-argument-parser")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
@@ -50,7 +51,8 @@ let package = Package(
         .target(name: "TandemModel", swiftSettings: strict),
         .target(name: "TandemCore", dependencies: ["TandemModel"], swiftSettings: strict),
         .target(
-            name: "TandemDatabase", dependencies: ["TandemModel", grdb], swiftSettings: strict),
+            name: "TandemDatabase", dependencies: ["TandemModel", grdb, sqlite],
+            swiftSettings: strict),
         .target(
             name: "TandemCRM",
             dependencies: ["TandemModel", "TandemCore", "TandemDatabase", crypto],

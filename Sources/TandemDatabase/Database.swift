@@ -6,14 +6,26 @@
 package protocol Database: Sendable {
     /// Runs `work` on a snapshot that no write changes under it.
     ///
+    /// - Parameters:
+    ///   - limit: After how many seconds a statement that still runs is ended; `nil` for never.
+    ///   - work: What is read.
+    /// - Returns: What `work` returns.
     /// - Throws: ``DatabaseFailure``, or what `work` throws.
-    func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value
+    func read<Value>(within limit: Double?, _ work: (any SQLConnection) throws -> Value) throws
+        -> Value
 
     /// Runs `work` in one transaction: committed if it returns, undone if it throws.
     ///
     /// There is one writer at a time, over all processes; others wait up to ten seconds.
     /// - Throws: ``DatabaseFailure``, or what `work` throws.
     func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value
+}
+
+extension Database {
+    /// Runs `work` on a snapshot for as long as it takes.
+    package func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
+        try read(within: nil, work)
+    }
 }
 
 /// A connection inside a transaction; valid only there.
@@ -88,6 +100,8 @@ package struct DatabaseFailure: Error, Hashable, Sendable, CustomStringConvertib
         case full
         /// The file is not at its path any more: what is written goes nowhere.
         case replaced
+        /// A read took longer than it was allowed to.
+        case tooSlow
         /// Anything else: unreadable file, wrong SQL, closed store.
         case failed
     }
@@ -107,6 +121,7 @@ package struct DatabaseFailure: Error, Hashable, Sendable, CustomStringConvertib
             case .constraint: "This is a bug; please report it with the statement."
             case .busy: "Another process writes to the store; try again."
             case .replaced: "Put the file back, or a copy of it, and start again; see the manual."
+            case .tooSlow: "Ask for less."
             case .full: "Free some space on the store's disk; nothing was lost."
             case .failed: "Check the path and the rights of the store file."
             }

@@ -1,4 +1,5 @@
 import GRDB
+import GRDBSQLite
 import Glibc
 import TandemModel
 
@@ -60,8 +61,20 @@ package struct SQLiteDatabase: Database {
             .replaced, "\(path) was removed or replaced while it was open; nothing more is written")
     }
 
-    package func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
-        try translated { try file.read { try work(Connection(database: $0)) } }
+    package func read<Value>(
+        within limit: Double?, _ work: (any SQLConnection) throws -> Value
+    ) throws -> Value {
+        try translated {
+            try file.read { database in
+                guard let limit else { return try work(Connection(database: database)) }
+                let deadline = Deadline(end: .now + .seconds(limit))
+                return try withExtendedLifetime(deadline) {
+                    deadline.watch(database.sqliteConnection)
+                    defer { deadline.leave(database.sqliteConnection) }
+                    return try work(Connection(database: database))
+                }
+            }
+        }
     }
 
     package func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
@@ -122,6 +135,28 @@ package struct SQLiteDatabase: Database {
     }
 }
 
+/// Ends what a connection is doing when its time is over (sqlite3_progress_handler).
+private final class Deadline: Sendable {
+    private let end: ContinuousClock.Instant
+    /// Steps of SQLite's machine between two looks at the clock: some milliseconds at most.
+    private static let steps: Int32 = 10_000
+
+    init(end: ContinuousClock.Instant) { self.end = end }
+
+    /// The deadline must outlive the watch.
+    func watch(_ connection: OpaquePointer?) {
+        sqlite3_progress_handler(
+            connection, Self.steps,
+            { context in
+                guard let context else { return 0 }
+                let deadline = Unmanaged<Deadline>.fromOpaque(context).takeUnretainedValue()
+                return ContinuousClock.now < deadline.end ? 0 : 1
+            }, Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func leave(_ connection: OpaquePointer?) { sqlite3_progress_handler(connection, 0, nil, nil) }
+}
+
 /// Tells one file from another (stat(2)).
 private struct FileIdentity: Hashable, Sendable {
     let device: UInt64
@@ -159,6 +194,7 @@ private func translated<Value>(_ work: () throws -> Value) throws -> Value {
             case .SQLITE_CONSTRAINT: .constraint
             case .SQLITE_BUSY, .SQLITE_LOCKED: .busy
             case .SQLITE_FULL: .full
+            case .SQLITE_INTERRUPT: .tooSlow
             default: .failed
             }
         throw DatabaseFailure(kind, error.message ?? "\(error.resultCode)", sql: error.sql)

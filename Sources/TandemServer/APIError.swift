@@ -139,6 +139,11 @@ extension APIError {
             self.init(
                 HTTPResponse.Status(code: 507), "INTERNAL_ERROR",
                 "the disk of the store is full; nothing was changed")
+        case .tooSlow:
+            self.init(
+                HTTPResponse.Status(code: 504), "TIMEOUT",
+                "the request took longer than \(Int(Backend.readLimit)) s and was ended; ask for less, "
+                    + "or have `tandem crm properties OBJECT --index NAME` make an index")
         case .constraint, .failed, .replaced: self = .internalError
         }
     }

@@ -17,6 +17,9 @@ final class Backend: Sendable {
     private let pending = Mutex(Pending())
     let now: @Sendable () -> Timestamp
 
+    /// How long a request may read, in seconds: so nobody's search holds the others for long.
+    static let readLimit = 10.0
+
     /// How many requests one transaction takes at most, so that syncs get their turn.
     private static let batch = 200
 
@@ -51,7 +54,7 @@ final class Backend: Sendable {
         -> Value
     {
         try await readers.runIfActive {
-            try self.database.read { connection in
+            try self.database.read(within: Self.readLimit) { connection in
                 let session = try self.session(connection)
                 self.store.adopt(session.schema)
                 return try work(session)

@@ -33,9 +33,11 @@ package struct CrashingDatabase: Database {
 
     private static let death = DatabaseFailure(.failed, "the process died")
 
-    package func read<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
+    package func read<Value>(
+        within limit: Double?, _ work: (any SQLConnection) throws -> Value
+    ) throws -> Value {
         if crash.step(inStore: true) { throw Self.death }
-        return try base.read(work)
+        return try base.read(within: limit, work)
     }
 
     package func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {

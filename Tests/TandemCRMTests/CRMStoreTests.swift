@@ -72,6 +72,19 @@ struct Scratch {
         #expect(held["hs_additional_emails"] ?? "" == whole(sides[1]))
     }
 
+    @Test func `ends a read that takes too long, and goes on`() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
+        let failure = #expect(throws: DatabaseFailure.self) {
+            try scratch.database.read(within: 0.05) { try $0.number(endless) }
+        }
+        #expect(failure?.kind == .tooSlow)
+        #expect(try scratch.database.read(within: 0.05) { try $0.number("SELECT 7") } == 7)
+        #expect(try scratch.database.read { try $0.number("SELECT 8") } == 8)
+    }
+
     @Test func `lets addresses go round, and none be taken that is not given up`() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
