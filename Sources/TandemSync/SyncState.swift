@@ -228,17 +228,23 @@ package struct SyncTable {
 
     /// The syncs that the store has pairs of and that are not among the configured ones.
     package func orphans(besides configured: Set<SyncName>) throws -> [Orphan] {
-        try connection.rows(
-            """
-            SELECT name, object, connection, (SELECT COUNT(*) FROM pair WHERE sync_id = sync.id)
-            FROM sync ORDER BY name
-            """
-        ) { row in
-            Orphan(
+        let known = try connection.rows("SELECT name, object, connection FROM sync ORDER BY name") {
+            row in
+            (
                 name: SyncName(row.text(0) ?? ""), object: ObjectName(row.text(1) ?? ""),
-                connection: row.text(2).map { ConnectionName($0) },
-                pairs: Int(row.integer(3) ?? 0))
-        }.filter { $0.pairs > 0 && !configured.contains($0.name) }
+                connection: row.text(2).map { ConnectionName($0) }
+            )
+        }
+        // Counting takes its time in a large store, and mostly there are none.
+        return try known.filter { !configured.contains($0.name) }.map { sync in
+            let pairs = try connection.number(
+                """
+                SELECT COUNT(*) FROM pair WHERE sync_id = (SELECT id FROM sync WHERE name = ?)
+                """, [.text(sync.name.text)])
+            return Orphan(
+                name: sync.name, object: sync.object, connection: sync.connection, pairs: Int(pairs)
+            )
+        }.filter { $0.pairs > 0 }
     }
 
     /// The sync whose pairs this one may be about to forget: of the same connection and object, under a

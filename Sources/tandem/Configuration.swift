@@ -72,6 +72,7 @@ struct Configuration {
                 report: "\(path):\(Self.line(of: error)): not YAML: \(Self.words(of: error))")
         }
         guard let root else { throw Invalid(report: "\(path):1: the file is empty") }
+        problems.requireText(root)
         let configuration = ConfigurationReader(path: path, problems: problems).configuration(root)
         guard let configuration, problems.lines.isEmpty else {
             throw Invalid(report: problems.report)

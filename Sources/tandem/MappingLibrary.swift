@@ -92,6 +92,7 @@ struct MappingLibrary {
             guard let root = try Yams.compose(yaml: text) else {
                 return .failure(.invalid("\(path):1: the file is empty"))
             }
+            problems.requireText(root)
             guard let found = value(root, problems), problems.lines.isEmpty else {
                 return .failure(.invalid(problems.report))
             }

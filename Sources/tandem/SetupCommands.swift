@@ -3,6 +3,7 @@ import ArgumentParser
 import FoundationEssentials
 import TandemCRM
 import TandemModel
+import TandemSync
 
 struct AppsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -91,21 +92,32 @@ struct CheckCommand: AsyncParsableCommand {
         let calls: [RESTTrial]
     }
 
+    private struct Findings: Encodable {
+        let syncs: [Row]
+        let orphans: [OrphanedSync]
+    }
+
     func run() async throws {
         try await reporting {
             let world = try shared.world()
             if let laws { return try await hold(to: laws, world) }
             var rows: [Row] = []
             for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
+            let orphans = try world.orphans
             if let record { try Self.write(rows, into: record) }
+            let isBad =
+                !orphans.isEmpty
+                || rows.contains { row in
+                    !row.error.isEmpty || row.calls.contains { $0.problem != nil }
+                }
             if shared.json {
-                try Terminal.printJSON(["syncs": rows])
+                try Terminal.printJSON(
+                    Findings(syncs: rows, orphans: orphans.map(OrphanedSync.init)))
             } else {
-                Terminal.write("\(world.configuration.path): no problems found\n")
+                let found = isBad ? "the file is right, and there are problems:" : "no problems found"
+                Terminal.write("\(world.configuration.path): \(found)\n")
                 for row in rows { show(row) }
-            }
-            let isBad = rows.contains { row in
-                !row.error.isEmpty || row.calls.contains { $0.problem != nil }
+                for orphan in orphans { Terminal.say("\(orphan.sentence)\n") }
             }
             if isBad { throw ExitCode(1) }
         }

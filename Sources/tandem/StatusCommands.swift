@@ -27,10 +27,7 @@ struct StatusCommand: AsyncParsableCommand {
                 }
             }
             let quotas = try world.quotas(of: Set(chosen.map(\.connection)), now: now)
-            let orphans = try world.database.read { connection in
-                try SyncTable(connection).orphans(
-                    besides: Set(world.configuration.syncs.map(\.name)))
-            }
+            let orphans = try world.orphans
             if shared.json {
                 let health = Health(
                     syncs: all, quotas: quotas, orphans: orphans.map(OrphanedSync.init))
@@ -48,6 +45,17 @@ private struct Health: Encodable {
     let syncs: [SyncStatus]
     let quotas: [Quota]
     let orphans: [OrphanedSync]
+}
+
+extension World {
+    /// The syncs that the store has pairs of and the configuration lacks.
+    var orphans: [SyncTable.Orphan] {
+        get throws {
+            try database.read { connection in
+                try SyncTable(connection).orphans(besides: Set(configuration.syncs.map(\.name)))
+            }
+        }
+    }
 }
 
 /// A sync that the store has pairs of and the configuration lacks.

@@ -19,6 +19,18 @@ final class Problems {
         named.append(NamedProperty(place: place, object: object, property: property))
     }
 
+    /// Finds texts with a NUL in them: a path would end there, and no app takes one.
+    func requireText(_ node: Node) {
+        if node.scalar?.string.contains("\0") == true {
+            add(node, "a text has a NUL character in it; take it out")
+        }
+        node.sequence?.forEach(requireText)
+        node.mapping?.forEach { key, value in
+            requireText(key)
+            requireText(value)
+        }
+    }
+
     /// All problems in the order of the file, one a line.
     var report: String {
         lines.sorted { $0.line < $1.line }.map { "\(file):\($0.line): \($0.text)" }

@@ -161,6 +161,8 @@ import Testing
             stopped.code == 1 && stopped.err.contains("tandem rename people NEW"), "\(stopped.err)")
         let orphans = try program.json("status")["orphans"] as? [[String: Any]]
         #expect(orphans?.first?["name"] as? String == "people")
+        let checked = try program.run(["check"])
+        #expect(checked.code == 1 && checked.out.contains("tandem rename people NEW"))
         #expect(try program.run(["rename", "persons", "clients"]).code == 1)
         try program.must("rename", "people", "clients")
         #expect(try program.writes() == 0)
