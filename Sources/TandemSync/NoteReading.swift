@@ -1,3 +1,4 @@
+import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
@@ -72,6 +73,12 @@ extension Cycle {
         _ tx: CycleTransaction
     ) throws -> Pair {
         let mapped = sync.mapping.crmValues(of: record.values)
+        var known = known
+        var stranger: String?
+        if let deleted = known, try isAnother(record, mapped.values, than: deleted, tx) {
+            stranger = try part(deleted, from: record.id, tx)
+            known = nil
+        }
         var pair = known ?? Pair()
         if isListed { pair.isUnlisted = false }
         if let known, isStale(mapped.values, record, known, now: tx.now) {
@@ -125,12 +132,47 @@ extension Cycle {
         } else if isNews || !hasArrived {
             pair.wake(changedAt: nil)
         }
+        if let stranger, try tx.crm.owners(of: Set(pair.appKeys), in: sync.object).isEmpty {
+            // Whether it is the same person with another address, only a person can say.
+            pair.settle(.ambiguous(stranger))
+        }
         let becomesFindable = pair.crmID == nil && !pair.isFindable
         if becomesFindable { pair.isFindable = true }
         pair = try tx.pairs.save(pair)
         // Keys name a pair by its id, which a new one has got only now.
         if becomesFindable { try tx.pairs.insertKeys(of: pair) }
         return pair
+    }
+
+    /// Whether the app gave the id of a deleted record to another one: nothing that records are matched by
+    /// is the same.
+    ///
+    /// Of a record that was there all along, other values prove nothing; one without any of them, or with
+    /// one in common, came back (P70).
+    private func isAnother(
+        _ record: AppRecord, _ values: Values, than pair: Pair, _ tx: CycleTransaction
+    ) throws -> Bool {
+        guard pair.appPresence == .gone, let id = pair.crmID else { return false }
+        func keys(_ values: Values) -> Set<MatchKey> {
+            Set(MatchKey.keys(of: values, object: sync.object, rules: sync.match))
+        }
+        let new = keys(sync.mapping.matchValues(values, app: record.values))
+        let old = try keys(tx.crm.record(id)?.properties ?? [:]).union(pair.appKeys)
+        return !new.isEmpty && !old.isEmpty && new.isDisjoint(with: old)
+    }
+
+    /// Leaves a deleted record its place under an id that no app gives.
+    ///
+    /// - Returns: What a person should know of the record that has its id now.
+    private func part(_ deleted: Pair, from id: AppRecordID, _ tx: CycleTransaction) throws
+        -> String
+    {
+        var deleted = deleted
+        deleted.appID = AppRecordID("\(id) (deleted, pair \(deleted.id))")
+        try tx.pairs.save(deleted)
+        let owner = deleted.crmID.map { "\($0)" } ?? "-"
+        return "the app's id \(id) belonged to CRM record \(owner), which was deleted in the app; "
+            + "`tandem retry --record \(id)` brings it in as a new record"
     }
 
     /// Judges a write by the read that follows it.

@@ -74,7 +74,7 @@ package struct Remedies {
         }
     }
 
-    /// Has failed records tried again in the next cycle.
+    /// Has failed records tried again in the next cycle, and ambiguous ones that are named.
     ///
     /// `makesAnew` is a person's word that a create, of which the app could not be asked, made nothing.
     package func retry(
@@ -83,7 +83,9 @@ package struct Remedies {
     ) throws -> Outcome {
         let pairs = PairTable(connection: connection, syncID: syncID)
         var outcome = Outcome()
-        for var pair in try select(.failed, category, records, in: pairs) {
+        var chosen = try select(.failed, category, records, in: pairs)
+        if records != nil { chosen += try select(.ambiguous, category, records, in: pairs) }
+        for var pair in chosen {
             outcome.meet(pair)
             if pair.intent?.status == .held {
                 if makesAnew { (pair.intent, pair.repeats) = (nil, 0) }

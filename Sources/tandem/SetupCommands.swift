@@ -114,7 +114,8 @@ struct CheckCommand: AsyncParsableCommand {
                 try Terminal.printJSON(
                     Findings(syncs: rows, orphans: orphans.map(OrphanedSync.init)))
             } else {
-                let found = isBad ? "the file is right, and there are problems:" : "no problems found"
+                let found =
+                    isBad ? "the file is right, and there are problems:" : "no problems found"
                 Terminal.write("\(world.configuration.path): \(found)\n")
                 for row in rows { show(row) }
                 for orphan in orphans { Terminal.say("\(orphan.sentence)\n") }

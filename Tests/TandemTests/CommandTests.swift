@@ -316,7 +316,8 @@ import Testing
         #expect(result.code == 78)
         let expected = [
             "tandem.yaml:1: configuration: unknown key `stor` (did you mean `store`?)",
-            "tandem.yaml:2: a text has a NUL character", "tandem.yaml:2: `window: so", "tandem.yaml:4: `home`: there is no app `cardav`",
+            "tandem.yaml:2: a text has a NUL character", "tandem.yaml:2: `window: so",
+            "tandem.yaml:4: `home`: there is no app `cardav`",
             "tandem.yaml:5: `sheet`: `folder` is missing",
             "tandem.yaml:6: the secret `NO_SUCH_SECRET`",
             "tandem.yaml:8: there is no connection `sheat` (did you mean `sheet`?)",

@@ -36,6 +36,36 @@ import Testing
         }
     }
 
+    /// Ids of rows are given again by many a database.
+    @Test func `in which a deleted person's id is another person's keeps the two apart`() throws {
+        try configure()
+        let all = (1...4).map { "\($0),N\($0),n\($0)@x.example" }
+        try file("id,First Name,Email", all)
+        try program.must("sync")
+        let before = try ids()
+        try file("id,First Name,Email", Array(all.dropLast()))
+        _ = try program.run(["sync"])
+        _ = try program.run(["sync"])
+        #expect(try program.status("people")["deleted_in_app"] as? Int == 1)
+        try file("id,First Name,Email", all.dropLast() + ["4,Zoe,zoe@x.example"])
+        _ = try program.run(["sync"])
+        // Nobody became somebody else.
+        #expect(try ids() == before)
+        let status = try program.status("people")
+        #expect(status["deleted_in_app"] as? Int == 1 && status["ambiguous"] as? Int == 1)
+        #expect(
+            try program.must("records", "--state", "ambiguous").contains("tandem retry --record 4"))
+        try program.must("retry", "--record", "4")
+        let after = try ids()
+        #expect(after["Zoe"] != nil && after["N4"] == before["N4"] && after.count == 5)
+        // And a person who comes back under an id is the same.
+        try file("id,First Name,Email", Array(all.dropLast(2)))
+        for _ in 1...2 { _ = try program.run(["sync"]) }
+        try file("id,First Name,Email", all.dropLast(2) + ["3,N3 new,N3@x.example"])
+        _ = try program.run(["sync"])
+        #expect(try ids()["N3 new"] == before["N3"])
+    }
+
     @Test(arguments: ["track", "propagate"])
     func `whose key column has another name deletes nobody, and says so`(_ rule: String) throws {
         try configure(", deletions: \(rule)")
