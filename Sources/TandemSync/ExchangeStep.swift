@@ -24,7 +24,6 @@ extension PlanStep {
     /// - Returns: `nil` if nobody gives up a value, and nothing was written; otherwise as
     ///   ``write(_:to:)``.
     mutating func exchange(_ values: Values, of pair: inout Pair) throws -> Bool? {
-        if cycle.tuning.defects.has(.movesOneByOne) { return nil }
         guard exchanged.isEmpty, let owners = try owners(of: values, pair), !owners.isEmpty else {
             return nil
         }

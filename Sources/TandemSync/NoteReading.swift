@@ -75,9 +75,16 @@ extension Cycle {
         let mapped = sync.mapping.crmValues(of: record.values)
         var known = known
         var stranger: String?
-        if let deleted = known, try isAnother(record, mapped.values, than: deleted, tx) {
-            stranger = try part(deleted, from: record.id, tx)
-            known = nil
+        if var deleted = known, deleted.appPresence == .gone {
+            if isListed, isPartial(mapped, run), keys(of: record, mapped.values).isEmpty {
+                // Who it is, only the whole record says.
+                deleted.recheckAt = tx.now
+                return try tx.pairs.save(deleted)
+            }
+            if try isAnother(record, mapped.values, than: deleted, tx) {
+                stranger = try part(deleted, from: record.id, tx)
+                known = nil
+            }
         }
         var pair = known ?? Pair()
         if isListed { pair.isUnlisted = false }
@@ -108,9 +115,7 @@ extension Cycle {
         let isNews =
             known == nil || values.contains { expected[$0.key] != $0.value }
             || mapped.refusals != pair.appRefusals || pair.appPresence != .present
-        let keys = MatchKey.keys(
-            of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
-            rules: sync.match)
+        let keys = keys(of: record, values)
         if keys != pair.appKeys {
             try tx.pairs.removeKeys(of: &pair)
             pair.appKeys = keys
@@ -152,13 +157,30 @@ extension Cycle {
     private func isAnother(
         _ record: AppRecord, _ values: Values, than pair: Pair, _ tx: CycleTransaction
     ) throws -> Bool {
-        guard pair.appPresence == .gone, let id = pair.crmID else { return false }
-        func keys(_ values: Values) -> Set<MatchKey> {
-            Set(MatchKey.keys(of: values, object: sync.object, rules: sync.match))
+        guard let id = pair.crmID else { return false }
+        let properties = try tx.crm.record(id)?.properties ?? [:]
+        let old = Set(
+            MatchKey.keys(of: properties, object: sync.object, rules: sync.match) + pair.appKeys)
+        let new = keys(of: record, values)
+        // Two people of one company have its keys in common; as in matching, an address decides.
+        let (newMails, oldMails) = (new.filter(\.isEmail), old.filter(\.isEmail))
+        if !newMails.isEmpty && !oldMails.isEmpty { return oldMails.isDisjoint(with: newMails) }
+        return !new.isEmpty && !old.isEmpty && old.isDisjoint(with: new)
+    }
+
+    /// What an app's record is matched by.
+    private func keys(of record: AppRecord, _ values: Values) -> [MatchKey] {
+        MatchKey.keys(
+            of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
+            rules: sync.match)
+    }
+
+    /// Whether a record came without a field that the app has.
+    private func isPartial(_ mapped: MappedRecord, _ run: CycleRun) -> Bool {
+        sync.mapping.fields.contains { field in
+            mapped.values[field.crm] == nil && mapped.refusals[field.crm] == nil
+                && run.state.missingFields[field.app] == nil
         }
-        let new = keys(sync.mapping.matchValues(values, app: record.values))
-        let old = try keys(tx.crm.record(id)?.properties ?? [:]).union(pair.appKeys)
-        return !new.isEmpty && !old.isEmpty && new.isDisjoint(with: old)
     }
 
     /// Leaves a deleted record its place under an id that no app gives.
@@ -209,8 +231,8 @@ extension Cycle {
         }
         pair.ignored[property] = nil
         pair.crmBase[property] = sent
-        // What may be somebody's edit is one from what was sent: also if it is taken back later.
-        pair.appBase[property] = isOwn || isSame ? held : sent
+        // What may be somebody's edit counts as one, also if it is taken back before the next plan.
+        pair.appBase[property] = isOwn || isSame ? held : Pair.unseenBase
         if tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = sent }
         return true
     }
@@ -310,4 +332,8 @@ extension Cycle {
         }
         try tx.pairs.save(pair)
     }
+}
+
+extension MatchKey {
+    fileprivate var isEmail: Bool { kind == Self.email }
 }

@@ -28,6 +28,10 @@ package struct Pair: Hashable, Sendable {
         package var status = Status.unanswered
     }
 
+    /// The base of a field of which it is not known what the app made of our write: no value of an app is
+    /// equal to it, because none has a NUL.
+    package static let unseenBase = "\0"
+
     /// More creates of one record are not sent again, whatever a search says.
     package static let repeatLimit: Int64 = 2
 

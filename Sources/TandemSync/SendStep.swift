@@ -62,7 +62,7 @@ extension Cycle {
         let deleted = items.compactMap { item in
             if case .delete(let id, _) = item.write.kind { id } else { nil as AppRecordID? }
         }
-        if deleted.isEmpty || tuning.defects.has(.keepsNoOriginals) { return items }
+        if deleted.isEmpty { return items }
         var originals: [AppRecordID: String] = [:]
         for chunk in deleted.chunks(of: app.capabilities.readBatch) {
             originals.merge(try await app.originals(of: Array(chunk))) { $1 }

@@ -97,10 +97,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let dropsSpellings = Defects(rawValue: 1 << 19)
     /// P42: a create that was answered with success is sent again because it is not found.
     package static let absenceIsNoCreate = Defects(rawValue: 1 << 20)
-    /// P61: what a deletion takes away, and nobody has seen, is kept nowhere.
-    package static let keepsNoOriginals = Defects(rawValue: 1 << 21)
-    /// P51: unique values that go round among several records are written one after the other.
-    package static let movesOneByOne = Defects(rawValue: 1 << 22)
 
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS

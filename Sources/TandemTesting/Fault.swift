@@ -20,8 +20,8 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     // Records that come and go.
     case crmMerge = "crm-merge", crmUnmerge = "crm-unmerge", crmErase = "crm-erase"
     case undelete, mergedAway = "merged-away", recreated, wiped
-    // A unique value that changes hands.
-    case swapped
+    // A unique value, or an id, that changes hands.
+    case swapped, reusedID = "reused-id"
     // Writing.
     case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"
     case partialBatch = "partial-batch", rateLimit = "rate-limit", retryAfter = "retry-after"

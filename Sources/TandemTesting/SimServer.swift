@@ -205,7 +205,8 @@ extension SimServer.State {
             $0[$1.key] = normalised($1.key, $1.value)
         }
         var record = SimServer.Record(
-            values: taken, version: 1, createdAt: stamp(now), madeAt: now, modifiedAt: stamp(now),
+            values: taken, version: (records[id]?.version ?? 0) + 1, createdAt: stamp(now),
+            madeAt: now, modifiedAt: stamp(now),
             key: key,
             isOurs: isOurs)
         record.values["unmapped"] = record.values["unmapped"] ?? "u\(nextID) "

@@ -11,6 +11,7 @@ extension SimWorld {
         if random.chance(0.05) { return respell(server, onApp: onApp) }
         if onApp && random.chance(0.05) { return putBack(server) }
         if onApp && random.chance(0.04) { return swap(server) }
+        if onApp && random.chance(0.04) { return reuseID(server) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
@@ -342,6 +343,35 @@ extension SimWorld {
         }
         collectEdits()
         if let id { say("\(server.name) user: makes a deleted record anew as \(id)") }
+    }
+
+    /// The app gives the id of a deleted person to a new one.
+    private func reuseID(_ server: SimServer) {
+        guard object == .contacts, let index = servers.firstIndex(where: { $0 === server }) else {
+            return
+        }
+        let values = appValues(draft(0.5).merging(["email": value("email")]) { $1 })
+        let deleted = server.with { state, _ in
+            state.records.filter { $0.value.isDeleted }.keys.min()
+        }
+        // Of a record that is there as far as we know, other values are edits.
+        guard let id = deleted, let crm = counterpart(ofDeleted: id, on: index) else { return }
+        let isMade = server.with { state, now in
+            guard state.refusal(of: values, for: nil) == nil, state.strikes(.reusedID, rate: 0.8)
+            else { return false }
+            _ = state.insert(values, id: id, key: nil, isOurs: false, now: now)
+            for (field, value) in values {
+                state.edits.append(
+                    .init(
+                        id: id, field: field, old: "",
+                        new: state.records[id]?.values[field] ?? value))
+            }
+            return true
+        }
+        guard isMade else { return }
+        watch.reused.append(.init(sync: settings[index].name, app: id, crm: crm))
+        collectEdits()
+        say("\(server.name) user: creates another one as \(id)")
     }
 
     private func createSameOnBoth(_ server: SimServer) {

@@ -21,7 +21,15 @@ struct Watch {
         let origin: Origin
     }
 
+    /// A deleted record's id that another one has now, and whose it was.
+    struct Reused {
+        let sync: SyncName
+        let app: AppRecordID
+        let crm: RecordID
+    }
+
     var twins: [Twins] = []
+    var reused: [Reused] = []
     /// Tokens that users wrote on both sides: neither is the other's echo.
     var shared: Set<String> = []
     /// The change feed up to here was judged.
@@ -62,6 +70,31 @@ extension SimWorld {
             }
             try watchTwins(index, pairs)
             try watchAppDuplicates(index, since: startedAt, pairs)
+            for one in watch.reused where one.sync == sync.name {
+                guard let pair = try pairs.pair(app: one.app), pair.crmID == one.crm,
+                    pair.appPresence == .present
+                else { continue }
+                watch.reused.removeAll { $0.app == one.app }
+                violations.append(
+                    "I5: \(sync.name) took the stranger \(one.app) for CRM record \(one.crm)")
+            }
+        }
+    }
+
+    /// The CRM record of which a sync knows that its record in the app was deleted.
+    func counterpart(ofDeleted id: AppRecordID, on index: Int) -> RecordID? {
+        do {
+            return try userStore.database.read { connection in
+                guard let state = try SyncTable(connection).state(settings[index].name),
+                    let pair = try PairTable(connection: connection, syncID: state.id).pair(
+                        app: id),
+                    pair.appPresence == .gone
+                else { return nil }
+                return pair.crmID
+            }
+        } catch {
+            violations.append("the store failed the watch: \(error)")
+            return nil
         }
     }
 

@@ -34,8 +34,7 @@ func scratchFolder() throws -> URL {
             (.absenceIsDeletion, "P61"), (.writesUnconditionally, "P77"), (.dropsFailures, "P81"),
             (.namelessProvesAbsence, "P61"), (.trustsStateCursors, "P26"),
             (.unshownIsWritten, "P36"), (.unreadIsInSync, "P81"), (.oldFormIsTaken, "P24"),
-            (.dropsSpellings, "P37"), (.absenceIsNoCreate, "P42"), (.keepsNoOriginals, "P61"),
-            (.movesOneByOne, "P51"),
+            (.dropsSpellings, "P37"), (.absenceIsNoCreate, "P42"),
         ])
         func `finds the defect`(_ defect: Defects, _ pitfall: String) async throws {
             let folder = try scratchFolder()
