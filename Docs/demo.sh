@@ -26,7 +26,7 @@ CSV
 cat > tandem.yaml <<'YAML'
 store: tandem.db
 connections:
-  sheets: {app: csv, folder: sheets}
+  sheets: {app: csv, folder: sheets, rest: 0s}
 syncs:
   companies: {connection: sheets, object: companies}
   people: {connection: sheets, object: contacts, default: crm}

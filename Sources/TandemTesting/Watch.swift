@@ -81,14 +81,15 @@ extension SimWorld {
         }
     }
 
-    /// The CRM record of which a sync knows that its record in the app was deleted.
+    /// The CRM record of which a sync knows that its record in the app was deleted; `nil` if nothing
+    /// tells it from another one.
     func counterpart(ofDeleted id: AppRecordID, on index: Int) -> RecordID? {
         do {
             return try userStore.database.read { connection in
                 guard let state = try SyncTable(connection).state(settings[index].name),
                     let pair = try PairTable(connection: connection, syncID: state.id).pair(
                         app: id),
-                    pair.appPresence == .gone
+                    pair.appPresence == .gone, !pair.appKeys.isEmpty
                 else { return nil }
                 return pair.crmID
             }
