@@ -215,6 +215,18 @@ extension SimServer.State {
         return id
     }
 
+    /// Somebody in the app makes a record, under a new id or the one of a deleted record.
+    mutating func make(_ values: [AppField: String], id: AppRecordID? = nil, now: Int64)
+        -> AppRecordID
+    {
+        let id = insert(values, id: id, key: nil, isOurs: false, now: now)
+        for (field, value) in values {
+            edits.append(
+                .init(id: id, field: field, old: "", new: records[id]?.values[field] ?? value))
+        }
+        return id
+    }
+
     /// Changes a living record; what the app makes of the values is what it keeps.
     mutating func change(_ id: AppRecordID, _ values: [AppField: String], isOurs: Bool, now: Int64)
     {

@@ -253,14 +253,7 @@ extension SimWorld {
         let values = appValues(values ?? draft(0.5))
         let id = server.with { state, now -> AppRecordID? in
             if state.refusal(of: values, for: nil) != nil { return nil }
-            let id = state.insert(values, id: nil, key: nil, isOurs: false, now: now)
-            for (field, value) in values {
-                state.edits.append(
-                    .init(
-                        id: id, field: field, old: "",
-                        new: state.records[id]?.values[field] ?? value))
-            }
-            return id
+            return state.make(values, now: now)
         }
         collectEdits()
         if let id { say("\(server.name) user: creates \(id)") }
@@ -335,11 +328,7 @@ extension SimWorld {
             let values = state.records[id]?.values ?? [:]
             state.remove(id, now: now)
             let kept = values.filter { ["mail", "first", "last", "org"].contains($0.key) }
-            let new = state.insert(kept, id: nil, key: nil, isOurs: false, now: now)
-            for (field, value) in kept {
-                state.edits.append(.init(id: new, field: field, old: "", new: value))
-            }
-            return new
+            return state.make(kept, now: now)
         }
         collectEdits()
         if let id { say("\(server.name) user: makes a deleted record anew as \(id)") }
@@ -359,13 +348,7 @@ extension SimWorld {
         let isMade = server.with { state, now in
             guard state.refusal(of: values, for: nil) == nil, state.strikes(.reusedID, rate: 0.8)
             else { return false }
-            _ = state.insert(values, id: id, key: nil, isOurs: false, now: now)
-            for (field, value) in values {
-                state.edits.append(
-                    .init(
-                        id: id, field: field, old: "",
-                        new: state.records[id]?.values[field] ?? value))
-            }
+            _ = state.make(values, id: id, now: now)
             return true
         }
         guard isMade else { return }
