@@ -21,10 +21,14 @@ extension PlanStep {
     /// Writes values to a pair's CRM record, and to the records that own some of them what the app says
     /// that those have instead.
     ///
+    /// `accepted` is what the CRM takes of the values.
+    ///
     /// - Returns: `nil` if nobody gives up a value, and nothing was written; otherwise as
     ///   ``write(_:to:)``.
-    mutating func exchange(_ values: Values, of pair: inout Pair) throws -> Bool? {
-        guard exchanged.isEmpty, let owners = try owners(of: values, pair), !owners.isEmpty else {
+    mutating func exchange(_ values: Values, _ accepted: Values, of pair: inout Pair) throws
+        -> Bool?
+    {
+        guard !isExchanging, let owners = try owners(of: accepted, pair), !owners.isEmpty else {
             return nil
         }
         let before = (self, pair)
@@ -32,14 +36,14 @@ extension PlanStep {
             return try tx.connection.nested {
                 let records = owners.map(\.record.id) + [pair.crmID].compactMap(\.self)
                 for record in records { try tx.writer.release(record) }
-                exchanged = Set(owners.map(\.pair.id))
+                isExchanging = true
                 let isOpen = try write(values, to: &pair)
                 for owner in owners { try carryOut(owner.pair, record: owner.record) }
                 do { for record in records { try tx.writer.claim(record) } } catch is CRMError {
                     throw Kept()
                 }
-                done.formUnion(exchanged)
-                exchanged = []
+                done.formUnion(owners.map(\.pair.id))
+                isExchanging = false
                 return isOpen
             }
         } catch is Kept {
@@ -56,8 +60,7 @@ extension PlanStep {
         var known: Set<RecordID> = [id]
         var open = [(id, values)]
         while let (id, values) = open.popLast() {
-            let accepted = checked(try links.incoming(values).properties).0
-            for owner in try tx.writer.owners(of: accepted, for: id, cycle.sync.object)
+            for owner in try tx.writer.owners(of: values, for: id, cycle.sync.object)
             where known.insert(owner).inserted {
                 guard owners.count < Self.exchangeLimit, let other = try tx.pairs.pair(crm: owner),
                     let record = try tx.crm.record(owner),
@@ -65,7 +68,7 @@ extension PlanStep {
                         .values(writtenTo: .crm)
                 else { return nil }
                 owners.append(Owner(pair: other, record: record))
-                open.append((owner, wanted))
+                open.append((owner, checked(try links.incoming(wanted).properties).0))
             }
         }
         return owners

@@ -60,7 +60,7 @@ private struct Matcher {
             if try isUnanswered(createOf: id) {
                 // Whether the app has another record of it, made by us, shows when it can be asked.
                 var pair = pair
-                pair.workAt = tx.now + .seconds(60)
+                pair.putOff(from: tx.now)
                 return _ = try tx.pairs.save(pair)
             }
             let keys = try crmKeys(of: id)

@@ -76,7 +76,7 @@ extension Cycle {
         var known = known
         var stranger: String?
         if var deleted = known, deleted.appPresence == .gone {
-            if isListed, isPartial(mapped, run), keys(of: record, mapped.values).isEmpty {
+            if isListed, !unshown(mapped, run).isEmpty, keys(of: record, mapped.values).isEmpty {
                 // Who it is, only the whole record says.
                 deleted.recheckAt = tx.now
                 return try tx.pairs.save(deleted)
@@ -169,15 +169,15 @@ extension Cycle {
     }
 
     /// What an app's record is matched by.
-    private func keys(of record: AppRecord, _ values: Values) -> [MatchKey] {
+    func keys(of record: AppRecord, _ values: Values) -> [MatchKey] {
         MatchKey.keys(
             of: sync.mapping.matchValues(values, app: record.values), object: sync.object,
             rules: sync.match)
     }
 
-    /// Whether a record came without a field that the app has.
-    private func isPartial(_ mapped: MappedRecord, _ run: CycleRun) -> Bool {
-        sync.mapping.fields.contains { field in
+    /// The fields that a record came without, of those that the app has.
+    private func unshown(_ mapped: MappedRecord, _ run: CycleRun) -> [FieldMapping] {
+        sync.mapping.fields.filter { field in
             mapped.values[field.crm] == nil && mapped.refusals[field.crm] == nil
                 && run.state.missingFields[field.app] == nil
         }
@@ -270,10 +270,7 @@ extension Cycle {
     func recheckTime(
         of pair: Pair, after mapped: MappedRecord, _ run: CycleRun, now: Timestamp
     ) -> Timestamp? {
-        let isPartial = sync.mapping.fields.contains { field in
-            pair.appBase[field.crm] != nil && mapped.values[field.crm] == nil
-                && mapped.refusals[field.crm] == nil && run.state.missingFields[field.app] == nil
-        }
+        let isPartial = unshown(mapped, run).contains { pair.appBase[$0.crm] != nil }
         return isPartial ? now + .seconds(tuning.partialSeconds) : nil
     }
 

@@ -108,6 +108,9 @@ package struct Pair: Hashable, Sendable {
         if let moment { changedAt = min(changedAt ?? moment, moment) }
     }
 
+    /// Leaves what cannot be decided yet to a cycle a minute later.
+    mutating func putOff(from now: Timestamp) { workAt = now + .seconds(60) }
+
     /// Ends the plan of this pair in `state`; the pair sleeps until something changes.
     mutating func settle(_ state: PairState) {
         self.state = state

@@ -93,8 +93,8 @@ struct PlanStep {
     let state: SyncState
     var report: CycleReport
     var outbox: [OutboxItem] = []
-    /// Pairs whose records exchange unique values just now.
-    var exchanged: Set<Int64> = []
+    /// Records exchange unique values just now.
+    var isExchanging = false
     /// Pairs of the batch that were planned with another one already.
     var done: Set<Int64> = []
     let links: LinkStep
@@ -131,19 +131,7 @@ struct PlanStep {
         var pair = pair
         note(plan, of: pair)
         try moveBases(of: &pair, plan)
-        for (property, decision) in plan.decisions.sorted(by: { $0.key < $1.key }) {
-            guard let target = decision.target else { continue }
-            // What the app keeps of a field that it did not take may be somebody's edit.
-            let kept = pair.ignored[property].flatMap {
-                $0 == decision.value ? nil : decision.app.now
-            }
-            guard let lost = decision.lost ?? (target == .app ? kept : nil), !lost.isEmpty else {
-                continue
-            }
-            try tx.journal.note(
-                .conflict, on: target, of: pair, reason: "\(property): \(decision.kind.rawValue)",
-                before: [property: lost], after: [property: decision.value ?? ""])
-        }
+        try noteLost(plan, of: pair)
         pair.state = .pending
         // An approval is for this deletion only, not for one that may come later.
         if !plan.actions.contains(where: \.isDelete) { pair.isDeletionApproved = false }
@@ -164,14 +152,11 @@ struct PlanStep {
                 if pair.appPresence == .gone { try noteUnseen(pair, pair.appValues, on: .app) }
                 return try tx.pairs.delete(pair)
             case .create(.app, let values):
-                if let intent = pair.intent, isSettledOnly(intent) {
+                let waitsForAnswer = pair.intent.map(isSettledOnly) ?? false
+                if waitsForAnswer || createsWait {
                     // The app is asked for it, or a person; what is sent again could make a second one.
-                    pair.workAt = tx.now + .seconds(60)
-                    if intent.status == .held { pair.hold(nil, now: tx.now) }
-                    return _ = try tx.pairs.save(pair)
-                }
-                if createsWait {
-                    pair.workAt = tx.now + .seconds(60)
+                    pair.putOff(from: tx.now)
+                    if waitsForAnswer, pair.intent?.status == .held { pair.hold(nil, now: tx.now) }
                     return _ = try tx.pairs.save(pair)
                 }
                 guard try post(create: &pair, values) else { return }
@@ -206,6 +191,23 @@ struct PlanStep {
             try tx.pairs.save(pair)
         } else {
             try conclude(&pair, plan, hasWritten: !plan.actions.isEmpty)
+        }
+    }
+
+    /// Keeps in the conflict log what the plan writes over and its writer has not seen.
+    private func noteLost(_ plan: Plan, of pair: Pair) throws {
+        for (property, decision) in plan.decisions.sorted(by: { $0.key < $1.key }) {
+            guard let target = decision.target else { continue }
+            // What the app keeps of a field that it did not take may be somebody's edit.
+            let kept = pair.ignored[property].flatMap {
+                $0 == decision.value ? nil : decision.app.now
+            }
+            guard let lost = decision.lost ?? (target == .app ? kept : nil), !lost.isEmpty else {
+                continue
+            }
+            try tx.journal.note(
+                .conflict, on: target, of: pair, reason: "\(property): \(decision.kind.rawValue)",
+                before: [property: lost], after: [property: decision.value ?? ""])
         }
     }
 

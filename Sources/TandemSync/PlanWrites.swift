@@ -44,9 +44,9 @@ extension PlanStep {
     /// - Returns: `false` if the pair failed and is done with.
     mutating func write(_ values: Values, to pair: inout Pair) throws -> Bool {
         guard let id = pair.crmID else { return true }
-        if let isOpen = try exchange(values, of: &pair) { return isOpen }
         let incoming = try links.incoming(values)
         var (accepted, refusals) = checked(incoming.properties)
+        if let isOpen = try exchange(values, accepted, of: &pair) { return isOpen }
         let record = try tx.crm.record(id)
         let before = record?.properties ?? [:]
         do {

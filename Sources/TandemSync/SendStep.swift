@@ -168,7 +168,7 @@ struct RecordStep {
             }
         case .madeUnnamed(let message):
             pair.intent?.status = .made
-            pair.workAt = tx.now + .seconds(60)
+            pair.putOff(from: tx.now)
             step.report.count("create-unnamed")
             try journal(item, old: [:], pair, note: message)
             try tx.pairs.save(pair)
@@ -252,9 +252,7 @@ struct RecordStep {
         pair.appCreatedAt = record.createdAt ?? tx.now
         pair.generation = run.generation
         let values = cycle.sync.mapping.crmValues(of: record.values).values
-        pair.appKeys = MatchKey.keys(
-            of: cycle.sync.mapping.matchValues(values, app: record.values),
-            object: cycle.sync.object, rules: cycle.sync.match)
+        pair.appKeys = cycle.keys(of: record, values)
         return true
     }
 

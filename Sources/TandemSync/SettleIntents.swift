@@ -111,7 +111,7 @@ extension Cycle {
         if let intent = pair.intent, intent.status == .made,
             tx.now < intent.at + .seconds(tuning.sweepSeconds)
         {
-            pair.workAt = tx.now + .seconds(60)
+            pair.putOff(from: tx.now)
             return _ = try tx.pairs.save(pair)
         }
         pair.intent?.status = .held

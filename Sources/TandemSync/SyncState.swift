@@ -228,23 +228,25 @@ package struct SyncTable {
 
     /// The syncs that the store has pairs of and that are not among the configured ones.
     package func orphans(besides configured: Set<SyncName>) throws -> [Orphan] {
-        let known = try connection.rows("SELECT name, object, connection FROM sync ORDER BY name") {
-            row in
+        let known = try connection.rows(
+            "SELECT id, name, object, connection FROM sync ORDER BY name"
+        ) { row in
             (
-                name: SyncName(row.text(0) ?? ""), object: ObjectName(row.text(1) ?? ""),
-                connection: row.text(2).map { ConnectionName($0) }
+                id: row.integer(0) ?? 0, name: SyncName(row.text(1) ?? ""),
+                object: ObjectName(row.text(2) ?? ""),
+                connection: row.text(3).map { ConnectionName($0) }
             )
         }
         // Counting takes its time in a large store, and mostly there are none.
         return try known.filter { !configured.contains($0.name) }.map { sync in
-            let pairs = try connection.number(
-                """
-                SELECT COUNT(*) FROM pair WHERE sync_id = (SELECT id FROM sync WHERE name = ?)
-                """, [.text(sync.name.text)])
-            return Orphan(
-                name: sync.name, object: sync.object, connection: sync.connection, pairs: Int(pairs)
-            )
+            Orphan(
+                name: sync.name, object: sync.object, connection: sync.connection,
+                pairs: try countPairs(of: sync.id))
         }.filter { $0.pairs > 0 }
+    }
+
+    private func countPairs(of id: Int64) throws -> Int {
+        try PairTable(connection: connection, syncID: id).count("TRUE")
     }
 
     /// The sync whose pairs this one may be about to forget: of the same connection and object, under a
@@ -270,8 +272,7 @@ package struct SyncTable {
     /// - Throws: ``DatabaseFailure/Kind/constraint`` if the store has pairs under the new name.
     package func rename(_ old: SyncName, to new: SyncName) throws {
         if let taken = try state(new)?.id {
-            let pairs = try connection.number(
-                "SELECT COUNT(*) FROM pair WHERE sync_id = ?", [.integer(taken)])
+            let pairs = try countPairs(of: taken)
             guard pairs == 0 else {
                 throw DatabaseFailure(
                     .constraint, "the sync `\(new)` has \(pairs) pairs of its own")
