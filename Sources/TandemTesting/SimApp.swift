@@ -166,12 +166,15 @@ extension SimServer.State {
             return .exists(known)
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
+        let maker = key.split(separator: "-").dropLast().joined(separator: "-")
+        if unnamedMakers.contains(maker) { repeatedCreates.append(key) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
         var taken = values
         if hasLostField { taken["title"] = nil }
         let id = insert(taken, id: own, key: key, isOurs: true, now: now)
         if strikes(.unnamedCreate) {
             records[id]?.hiddenUntil = now + 300_000
+            unnamedMakers.insert(maker)
             return .madeUnnamed("null")
         }
         return answer(id, now: now)

@@ -24,6 +24,7 @@ package struct SimProfile: Hashable, Sendable {
     var faults: Set<Fault>
     /// How often a fault strikes when it could.
     var rate: Double
+    let emphasis: Emphasis
     var conditional: Bool
     var safety: CreateSafety
     var showsValues: Bool
@@ -32,12 +33,17 @@ package struct SimProfile: Hashable, Sendable {
     var granularity: Int64
     var skew: Int64
 
-    init(random: inout SplitMix) {
-        style = random.pick(Style.allCases)
-        faults = Set(Fault.allCases.filter { _ in random.chance(0.35) })
+    init(random: inout SplitMix, emphasis: Emphasis = Emphasis()) {
+        self.emphasis = emphasis
+        let drawn = random.pick(Style.allCases)
+        style = emphasis.style ?? drawn
+        faults = Set(Fault.allCases.filter { _ in random.chance(emphasis.share) }).union(
+            emphasis.faults)
         rate = random.pick([0.03, 0.1, 0.25])
         conditional = random.chance(0.6)
-        safety = random.pick([.clientID, .lookupByKey, .search(lagSeconds: 20)])
+        let safeties: [CreateSafety] = [.clientID, .lookupByKey, .search(lagSeconds: 20)]
+        let drawnSafety = random.pick(safeties)
+        safety = emphasis.safety ?? drawnSafety
         showsValues = random.chance(0.5)
         answersWithRecord = random.chance(0.7)
         pageSize = 1 + random.below(5)
@@ -97,6 +103,11 @@ package final class SimServer: Sendable {
         /// Fields that were written although the app had said that it does not let them.
         var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
+        /// Who made the records whose create was answered with success and without an id: the keys without
+        /// their times.
+        var unnamedMakers: Set<String> = []
+        /// Creates that were sent again although they had been answered with success.
+        var repeatedCreates: [String] = []
     }
 
     package let name: String
@@ -120,9 +131,8 @@ package final class SimServer: Sendable {
 extension SimServer.State {
     /// Whether a fault of the profile strikes now; counted if it does.
     mutating func strikes(_ fault: Fault, rate: Double? = nil) -> Bool {
-        guard !isQuiet, profile.faults.contains(fault), random.chance(rate ?? profile.rate) else {
-            return false
-        }
+        let rate = profile.emphasis.rate(of: fault, rate ?? profile.rate)
+        guard !isQuiet, profile.faults.contains(fault), random.chance(rate) else { return false }
         counts[fault, default: 0] += 1
         return true
     }

@@ -8,10 +8,10 @@ extension SimWorld {
     func actRandomly(onApp: Bool = true) {
         let server = random.pick(servers)
         if object == .companies && random.chance(0.3) { return link(server, onApp: onApp) }
-        if random.chance(0.05) { return respell(server, onApp: onApp) }
-        if onApp && random.chance(0.05) { return putBack(server) }
-        if onApp && random.chance(0.04) { return swap(server) }
-        if onApp && random.chance(0.04) { return reuseID(server) }
+        if happens(.respelled, 0.05) { return respell(server, onApp: onApp) }
+        if onApp && happens(.putBack, 0.05) { return putBack(server) }
+        if onApp && happens(.swapped, 0.04) { return swap(server) }
+        if onApp && happens(.reusedID, 0.04) { return reuseID(server) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()
@@ -26,6 +26,10 @@ extension SimWorld {
         case 15: random.chance(0.5) ? recreateInApp(server) : createTwins(server)
         default: createSameOnBoth(server)
         }
+    }
+
+    private func happens(_ fault: Fault, _ rate: Double) -> Bool {
+        random.chance(emphasis.faults.contains(fault) ? 4 * rate : rate)
     }
 
     private func reshapeInCRM() {
@@ -44,7 +48,11 @@ extension SimWorld {
 
     /// Users like to change the same few fields.
     private func someProperty() -> PropertyName {
-        random.chance(0.7) ? random.pick(["phone", "city"]) : random.pick(textProperties)
+        // The field that apps leave out and lose.
+        if !emphasis.faults.isDisjoint(with: [.omitsField, .fieldVanishes]), random.chance(0.5) {
+            return object == .contacts ? "jobtitle" : "description"
+        }
+        return random.chance(0.7) ? random.pick(["phone", "city"]) : random.pick(textProperties)
     }
 
     private func appField(_ property: PropertyName) -> AppField {

@@ -14,6 +14,7 @@ final class SimWorld {
     let path: String
     let object: ObjectName
     let defects: Defects
+    let emphasis: Emphasis
     var servers: [SimServer] = []
     var settings: [SyncSettings] = []
     var oracle = Oracle()
@@ -39,10 +40,12 @@ final class SimWorld {
     /// Users write here: their process does not die with the daemon's.
     var userStore: CRMStore
 
-    init(seed: UInt64, template: String, path: String, defects: Defects) throws {
+    init(seed: UInt64, template: String, path: String, defects: Defects, emphasis: Emphasis) throws
+    {
         self.seed = seed
         self.path = path
         self.defects = defects
+        self.emphasis = emphasis
         random = SplitMix(seed: seed)
         object = random.chance(0.65) ? .contacts : .companies
         try copyFile(from: template, to: path)
@@ -51,7 +54,7 @@ final class SimWorld {
         userStore = try CRMStore(database: file)
         let appCount = random.chance(0.35) ? 2 : 1
         for index in 0..<appCount {
-            let profile = SimProfile(random: &random)
+            let profile = SimProfile(random: &random, emphasis: emphasis)
             servers.append(
                 SimServer(
                     name: "app\(index)", seed: random.next(), clock: clock, profile: profile))
@@ -147,7 +150,7 @@ extension SimWorld {
         do {
             let report = try await cycle.run(isFull: isFull)
             note(report)
-            try watchCycle(index, since: startedAt)
+            try watchCycle(index, since: startedAt, isWhole: report.stop == nil)
             return report
         } catch  where crash.state.withLock({ $0.isDead }) {
             say("\(settings[index].name): the process died")

@@ -24,20 +24,25 @@ package struct Simulation: Sendable {
     private let folder: String
     private let template: String
     private let defects: Defects
+    private let emphasis: Emphasis
     private let rounds: Int
 
     /// Store files go to `folder`, best one in memory; after `rounds` of users and cycles the world
     /// becomes quiet.
-    package init(folder: String, rounds: Int = 10, defects: Defects = []) throws {
+    package init(
+        folder: String, rounds: Int = 10, defects: Defects = [], emphasis: Emphasis = Emphasis()
+    ) throws {
         self.folder = folder
         self.rounds = rounds
         self.defects = defects
+        self.emphasis = emphasis
         template = folder + "/template.db"
         if !FileManager.default.fileExists(atPath: template) {
             let database = try SQLiteDatabase(
                 path: template, durability: .process, hasReaders: false)
             try database.migrate(
-                CRMSchema.migrations + SyncSchema.migrations, filling: SQLiteDatabase.filling)
+                CRMSchema.migrations + SyncSchema.migrations + [IDLedger.migration],
+                filling: SQLiteDatabase.filling)
             _ = try CRMStore(database: database)
             try database.close()
         }
@@ -51,7 +56,8 @@ package struct Simulation: Sendable {
                 try? FileManager.default.removeItem(atPath: path + suffix)
             }
         }
-        let world = try SimWorld(seed: seed, template: template, path: path, defects: defects)
+        let world = try SimWorld(
+            seed: seed, template: template, path: path, defects: defects, emphasis: emphasis)
         defer { world.close() }
         try await world.live(rounds: rounds)
         try await world.becomeQuiet(cycles: Self.cyclesToConverge)

@@ -39,7 +39,7 @@ struct Watch {
 
 extension SimWorld {
     /// Judges what one cycle did.
-    func watchCycle(_ index: Int, since startedAt: Timestamp) throws {
+    func watchCycle(_ index: Int, since startedAt: Timestamp, isWhole: Bool) throws {
         collectEdits()
         try userStore.database.read { connection in
             let sync = settings[index]
@@ -70,6 +70,10 @@ extension SimWorld {
             }
             try watchTwins(index, pairs)
             try watchAppDuplicates(index, since: startedAt, pairs)
+            if isWhole {
+                try watchSeen(index, since: startedAt, pairs)
+                try watchDelivered(index, since: startedAt, state, pairs, reader)
+            }
             for one in watch.reused where one.sync == sync.name {
                 guard let pair = try pairs.pair(app: one.app), pair.crmID == one.crm,
                     pair.appPresence == .present
