@@ -23,6 +23,8 @@ package struct SQLiteDatabase: Database {
     private let path: String
     /// Which file was opened; `nil` where nobody asks.
     private let identity: FileIdentity?
+    /// What ids were given; `nil` for a store whose ids nobody remembers.
+    private let ids: IDLedger?
 
     /// Opens or makes a store file.
     ///
@@ -30,8 +32,11 @@ package struct SQLiteDatabase: Database {
     ///   - path: A file path; its folder must exist.
     ///   - durability: What a commit survives.
     ///   - hasReaders: Whether reads may run beside a write, each on its own connection.
+    ///   - ids: What ids the store has given; ``beginIDs()`` has to follow.
     /// - Throws: ``DatabaseFailure`` if the file cannot be opened or is no SQLite file.
-    package init(path: String, durability: Durability, hasReaders: Bool) throws {
+    package init(
+        path: String, durability: Durability, hasReaders: Bool, ids: IDLedger? = nil
+    ) throws {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
         configuration.journalMode = .wal
@@ -41,6 +46,7 @@ package struct SQLiteDatabase: Database {
             try database.execute(sql: "PRAGMA cache_size = -16000")
         }
         self.path = path
+        self.ids = ids
         do {
             file =
                 try hasReaders
@@ -78,10 +84,40 @@ package struct SQLiteDatabase: Database {
     }
 
     package func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value {
-        let value = try translated { try file.write { try work(Connection(database: $0)) } }
+        let value = try translated {
+            try file.write { database in
+                let connection = Connection(database: database)
+                guard let ids, ids.hasBegun else { return try work(connection) }
+                let before = try ids.used(connection)
+                let value = try work(connection)
+                try ids.cover(connection, before: before)
+                return value
+            }
+        }
         // Before anybody is told that it is written.
         try requireInPlace()
         return value
+    }
+
+    /// Compares the migrated store with the ledger of its ids, before anything is written.
+    ///
+    /// - Parameter put: Called with what was found, in the transaction that puts it right.
+    /// - Throws: ``DatabaseFailure``, or what `put` throws.
+    package func beginIDs(
+        _ put: (IDLedger.Finding, any SQLConnection) throws -> Void
+    ) throws -> IDLedger.Finding {
+        guard let ids else { return .fits }
+        return try write { connection in
+            let finding = try ids.begin(connection)
+            try put(finding, connection)
+            return finding
+        }
+    }
+
+    /// Gives back the ids that were reserved and not used; the process makes no more records.
+    package func releaseIDs() throws {
+        guard let ids else { return }
+        try write { try ids.release($0) }
     }
 
     /// Closes the file; later calls fail.

@@ -98,6 +98,8 @@ struct CycleRun {
     /// The run began before both sides had been observed completely once.
     let wasInitial: Bool
     var report: CycleReport
+    /// Which life of the store this is.
+    let epoch: String?
     /// The fields that the app has, as the last page showed.
     var fields: Set<AppField>?
 }
@@ -146,7 +148,7 @@ extension Cycle {
             return .right(
                 CycleRun(
                     state: state, lease: lease, generation: generation,
-                    wasInitial: state.isInitial, report: report))
+                    wasInitial: state.isInitial, report: report, epoch: try syncs.epoch()))
         }
     }
 

@@ -33,7 +33,9 @@ extension Cycle {
     }
 
     func dueListing(_ run: CycleRun) -> DueListing {
-        if run.state.isInitial || run.state.cursor == nil { return .everything }
+        if run.state.isInitial || run.state.cursor == nil || run.state.wasPutBack {
+            return .everything
+        }
         var period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
         // As long as something has no name, no deletion is proven.
         if run.state.unidentified.count > 0 { period = min(period, tuning.partialSeconds) }
@@ -98,6 +100,7 @@ extension Cycle {
             }
             try note(summary, run, tx)
             if cursor == nil {
+                try tx.syncs.set("put_back", 0, of: tx.syncID)
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)

@@ -98,6 +98,8 @@ struct PlanStep {
     /// Pairs of the batch that were planned with another one already.
     var done: Set<Int64> = []
     let links: LinkStep
+    /// Which life of the store this is.
+    let epoch: String?
 
     init(cycle: Cycle, tx: CycleTransaction, run: CycleRun) throws {
         self.cycle = cycle
@@ -106,6 +108,7 @@ struct PlanStep {
         state = run.state
         report = run.report
         links = try LinkStep(cycle.sync, tx)
+        epoch = run.epoch
     }
 
     var mapping: ObjectMapping { cycle.sync.mapping }

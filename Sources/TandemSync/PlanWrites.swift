@@ -189,7 +189,7 @@ extension PlanStep {
         }
         let sent = values.filter { fields.refusals[$0.key] == nil }
         let isRepeat = pair.intent != nil
-        let key = pair.intent?.key ?? "tandem-\(cycle.sync.name)-\(pair.id)-\(tx.now.milliseconds)"
+        let key = pair.intent?.key ?? keyOfCreate(pair)
         pair.intent = Pair.Intent(
             key: key, values: isRepeat ? pair.intent?.values ?? sent : sent,
             at: pair.intent?.at ?? tx.now)
@@ -199,6 +199,15 @@ extension PlanStep {
                 pair: pair, write: AppWrite(.create(key: key), values: fields.fields), sent: sent,
                 reason: "new in the CRM", isRepeat: isRepeat))
         return true
+    }
+
+    /// What no other create has, also of another life of the store, in which the pair's id was another
+    /// one's.
+    private func keyOfCreate(_ pair: Pair) -> String {
+        let parts = [
+            epoch, cycle.sync.name.text, "\(pair.id)", "\(tx.now.milliseconds)",
+        ].compactMap(\.self)
+        return "tandem-" + parts.joined(separator: "-")
     }
 
     /// - Returns: Whether a write waits for the app; `false` if no field of it can be written.

@@ -267,6 +267,11 @@ package enum SyncSchema {
                 """,
                 "CREATE INDEX deleted_original_by_time ON deleted_original (at)",
                 "CREATE INDEX deleted_original_by_sync ON deleted_original (sync_id)",
+                // An older copy of the store was put back, and the app was not read whole since.
+                """
+                ALTER TABLE sync ADD COLUMN put_back {integer} NOT NULL DEFAULT 0
+                CHECK (put_back BETWEEN 0 AND 1)
+                """,
                 // The last pair whose spellings were taken for agreed; NULL for all of them.
                 "ALTER TABLE sync ADD COLUMN spelled_after {integer}",
                 "UPDATE sync SET spelled_after = 0",

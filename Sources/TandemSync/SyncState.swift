@@ -29,6 +29,8 @@ package struct SyncState: Hashable, Sendable {
     /// Mapped fields of them that it does not have now, and how many records had a value there.
     package let missingFields: [AppField: Int]
     package var unidentified: Unidentified
+    /// An older copy of the store was put back, and the app was not read whole since.
+    package let wasPutBack: Bool
     /// The last pair of an earlier version's store whose spellings were taken over; `nil` for all.
     package let spelledAfter: Int64?
 
@@ -53,6 +55,11 @@ package struct SyncState: Hashable, Sendable {
         var notices = missingFields.sorted { $0.key < $1.key }.map { field, records in
             "the app has no field `\(field)` now; \(records) records had a value there, and edits of it "
                 + "wait on both sides until it is back"
+        }
+        if wasPutBack {
+            notices.append(
+                "an older copy of the store was put back; the app is read whole before anything is made "
+                    + "or deleted")
         }
         if unidentified.count > 0 {
             let examples = unidentified.examples.sorted { $0.key < $1.key }.prefix(3).map(\.value)
@@ -98,7 +105,7 @@ package struct SyncTable {
             SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
             finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
             swept_at, replan_after, replan_fields, replan_wider, read_only, missing_fields,
-            unidentified, unidentified_count, spelled_after, app_fields
+            unidentified, unidentified_count, spelled_after, app_fields, put_back
             FROM sync WHERE name = ?
             """, [.text(name.text)], Self.state)
     }
@@ -143,7 +150,19 @@ package struct SyncTable {
             },
             missingFields: missing,
             unidentified: .init(count: Int(row.integer(22) ?? 0), examples: examples),
+            wasPutBack: row.integer(25) == 1,
             spelledAfter: row.integer(23))
+    }
+
+    /// Has every sync read its app whole before it plans anything: what the store knows is of before.
+    package func storeWasPutBack() throws {
+        try connection.run("UPDATE sync SET put_back = 1, cursor = NULL", [])
+    }
+
+    /// Which life of the store this is, as keys tell it that apps see; `nil` for a store whose ids nobody
+    /// remembers.
+    func epoch() throws -> String? {
+        try connection.row("SELECT epoch FROM store_epoch", []) { $0.text(0) ?? "" }
     }
 
     /// Makes sure that the store knows a sync.

@@ -30,8 +30,12 @@ struct InitCommand: AsyncParsableCommand {
     @Option(help: "The program and its arguments, for process and singer.")
     var program: String?
 
+    @Flag(help: "Make an empty store for a configuration that is there, where the old one is lost.")
+    var newStore = false
+
     func run() async throws {
         try await reporting {
+            if newStore { return try makeStore() }
             let path = folder + "/tandem.yaml"
             if FileManager.default.fileExists(atPath: path) {
                 throw CommandFailure.failed("\(path) is there already; nothing was written.")
@@ -51,6 +55,15 @@ struct InitCommand: AsyncParsableCommand {
             try file.commit()
             Terminal.write("\(path) is written. Next: `tandem check --config \(path)`.\n")
         }
+    }
+
+    /// Makes an empty store; its ids go on behind those of the lost one.
+    private func makeStore() throws {
+        let configuration = try Configuration.read(folder + "/tandem.yaml")
+        _ = try World.open(configuration, for: .newStore)
+        Terminal.write(
+            "\(configuration.store) is made, empty. Its ids go on behind those of the store before it; "
+                + "the next `tandem sync` meets every record as if for the first time.\n")
     }
 
     private func place(_ name: String, _ library: MappingLibrary, _ known: [String]) throws

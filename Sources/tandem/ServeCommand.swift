@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import TandemCRM
+import TandemDatabase
 import TandemModel
 import TandemServer
 import UnixSignals
@@ -24,7 +25,7 @@ struct ServeCommand: AsyncParsableCommand {
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
             let logger = Logger(label: "tandem")
             let shared = shared
-            let world = try shared.world()
+            let world = try shared.world(for: .daemon)
             let lock = try ServeLock(world.configuration.store + ".serve")
             defer { lock.release() }
             let rules = APIServer.Rules(
@@ -33,7 +34,7 @@ struct ServeCommand: AsyncParsableCommand {
             let daemon = Daemon(
                 first: world, logger: logger,
                 reload: { [http = world.configuration.http] in
-                    let world = try shared.world()
+                    let world = try shared.world(for: .daemon)
                     if world.configuration.http != http {
                         logger.warning(
                             "a change of `http` takes effect when the daemon is restarted")
@@ -64,6 +65,7 @@ struct ServeCommand: AsyncParsableCommand {
             do { try await group.run() } catch let failure as ListenFailure {
                 throw CommandFailure.failed("\(failure)")
             }
+            try world.database.releaseIDs()
         }
     }
 }

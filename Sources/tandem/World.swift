@@ -23,8 +23,14 @@ struct World {
     private var vault: (database: SQLiteDatabase, keyPath: String)
     private let apps = LiveApps()
 
-    static func open(_ configuration: Configuration) throws -> World {
-        let database = try openDatabase(configuration.store)
+    /// Opens the store of a configuration.
+    ///
+    /// - Parameters:
+    ///   - configuration: What was read of the file.
+    ///   - use: What the store is opened for.
+    /// - Throws: ``CommandFailure``, or `DatabaseFailure` if the store cannot be opened.
+    static func open(_ configuration: Configuration, for use: StoreUse = .command) throws -> World {
+        let database = try openDatabase(configuration.store, for: use)
         let store = try CRMStore(database: database)
         let unknown = configuration.named.compactMap { named -> String? in
             do throws(CRMError) {
@@ -38,16 +44,57 @@ struct World {
             vault: (database, configuration.store + ".key"))
     }
 
-    private static func openDatabase(_ path: String) throws -> SQLiteDatabase {
+    /// What a store is opened for.
+    enum StoreUse {
+        case command
+        /// Gives many ids, one at a time.
+        case daemon
+        /// Makes a new one where there was one before.
+        case newStore
+        /// A copy, which gives no ids to anybody.
+        case preview
+    }
+
+    private static func openDatabase(_ path: String, for use: StoreUse) throws -> SQLiteDatabase {
+        let isThere = access(path, F_OK) == 0
+        let ledger = IDLedger.path(of: path)
+        if !isThere && use != .newStore && use != .preview && access(ledger, F_OK) == 0 {
+            throw CommandFailure.storeLost(
+                """
+                There is no store \(path), and \(ledger) says that there was one; no new one is made.
+                Put the store back from a copy, or begin with an empty one: `tandem init --new-store`.
+                """)
+        }
+        if isThere && use == .newStore {
+            throw CommandFailure.failed("The store \(path) is there; nothing was made.")
+        }
         // A new store is for its owner's eyes only; its companions take its rights.
         // One that is there must not be opened beside SQLite: closing it would drop SQLite's locks.
         if access(path, F_OK) != 0 {
             let file = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             if file >= 0 { Glibc.close(file) }
         }
-        let database = try SQLiteDatabase(path: path, durability: .power, hasReaders: true)
+        let ids =
+            use == .preview
+            ? nil
+            : try IDLedger(
+                store: path, tables: ["record", "pair", "change"],
+                ahead: use == .daemon ? IDLedger.block : 0)
+        let database = try SQLiteDatabase(
+            path: path, durability: .power, hasReaders: true, ids: ids)
         try database.migrate(
-            CRMSchema.migrations + SyncSchema.migrations, filling: SQLiteDatabase.filling)
+            CRMSchema.migrations + SyncSchema.migrations + [IDLedger.migration],
+            filling: SQLiteDatabase.filling)
+        let finding = try database.beginIDs { finding, connection in
+            if case .putBack = finding { try SyncTable(connection).storeWasPutBack() }
+        }
+        switch finding {
+        case .fits: break
+        case .lost(let text): Terminal.complain(text)
+        case .putBack(let text):
+            Terminal.complain(
+                "\(text). Every sync reads its app whole before it makes or deletes anything.")
+        }
         return database
     }
 
@@ -249,7 +296,7 @@ struct World {
         try database.copy(to: path)
         var configuration = configuration
         configuration.store = path
-        var copy = try World.open(configuration)
+        var copy = try World.open(configuration, for: .preview)
         copy.vault = vault
         return copy
     }
