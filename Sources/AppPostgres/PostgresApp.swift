@@ -55,6 +55,13 @@ package final class PostgresApp: App {
         try await PostgresListing(self, shape(), since: cursor)
     }
 
+    package func confirm(_ cursor: Cursor) async throws(AppError) {
+        do { try await PostgresListing(self, shape(), since: cursor).confirm() } catch {
+            // Everything is listed anyway.
+            guard case .cursorExpired = error else { throw error }
+        }
+    }
+
     package func hasNews() async -> Bool { await connection.hasNews() }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {

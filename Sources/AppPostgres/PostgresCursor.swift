@@ -14,6 +14,8 @@ struct PostgresCursor: Codable, Hashable, Sendable {
     var floor: String
     /// By log: when it was made, by the server's clock.
     var at: String?
+    /// By transaction and by log: which cluster gave the number (manual, §9.27.7).
+    var system: String?
     /// By column: moments that wait for the transactions of their time.
     var marks: [Mark] = []
 
@@ -89,24 +91,43 @@ extension PostgresListing {
         }
     }
 
+    /// - Throws: ``AppError/wentBack(_:)`` if the server has gone back behind the cursor.
+    func confirm() async throws(AppError) {
+        guard since?.system != nil else { return }
+        try await appErrors("look at \(shape.name)") { _ = try await self.horizon() }
+    }
+
     private func horizon() async throws -> PostgresCursor {
         let row = try await connection.rows(
             """
             SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
-            pg_snapshot_xmax(pg_current_snapshot())::text, now()::text
+            pg_snapshot_xmax(pg_current_snapshot())::text, now()::text,
+            (SELECT system_identifier::text FROM pg_control_system())
             """
         ).first
         guard let row, let floor = row[0], let now = row[1].flatMap({ Int64($0) }) else {
             throw PGFailure(state: "XX000", message: "the server gives no snapshot")
         }
-        if let from = since.flatMap({ Int64($0.floor) }),
-            now.saturating(subtracting: from) > 1 << 31 || now < from
-        {
-            throw AppError.cursorExpired("of too many transactions ago, or of another server")
-        }
+        try compare(now, system: row[3])
         var next = PostgresCursor(mode: shape.settings.mode, floor: floor)
         next.at = row[2]
+        next.system = row[3]
         return next
+    }
+
+    /// Numbers of transactions only grow, as long as it is the same cluster.
+    ///
+    /// - Throws: ``AppError/wentBack(_:)`` if the number or the cluster is another than before;
+    ///   ``AppError/cursorExpired(_:)`` if so many came since that a row's number tells nothing.
+    private func compare(_ now: Int64, system: String?) throws(AppError) {
+        guard let since, let from = Int64(since.floor) else { return }
+        if let before = since.system, let system, before != system {
+            throw .wentBack("another cluster answers (system identifier \(system), was \(before))")
+        }
+        if now < from { throw .wentBack("transaction \(now) comes next, and \(from) was read") }
+        if now.saturating(subtracting: from) > 1 << 31 {
+            throw .cursorExpired("of too many transactions ago")
+        }
     }
 
     /// A log forgets; a cursor from before its memory would miss changes.

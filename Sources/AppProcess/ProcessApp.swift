@@ -137,7 +137,7 @@ final class ProcessListing: ChangeListing {
 
     func next() async throws(AppError) -> ChangePage? {
         guard case .next(let token) = place.withLock({ $0 }) else { return nil }
-        let (page, next) = try await app.page([
+        var (page, next) = try await app.page([
             "since": since.map { .text($0.text) } ?? .null, "page": token,
         ])
         let isNew = asked.withLock { $0.insert(token).inserted }
@@ -146,6 +146,7 @@ final class ProcessListing: ChangeListing {
                 .mapping, "the program gives the same page again",
                 remedy: "Let `next` name the page that follows.")
         }
+        if asked.withLock({ $0.count }) == 1 && next == nil { page.mayHaveDrifted = false }
         place.withLock { $0 = next.map { .next($0) } ?? .end }
         return page
     }

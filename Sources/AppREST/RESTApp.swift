@@ -53,7 +53,7 @@ package struct RESTApp: App {
             // A batch is what goes out at once, so that none waits for others.
             writeBatch: max(width, batches.compactMap { $0?.size }.max() ?? 0),
             readLagSeconds: object.readLagSeconds, reportsDeletions: reportsDeletions,
-            listsWholeRecords: true)
+            listsWholeRecords: true, canSearch: canBeSearched)
     }
 
     /// Whether a write can be made to depend on the version, which tells nothing of associations that
@@ -65,10 +65,19 @@ package struct RESTApp: App {
 
     private var createSafety: CreateSafety {
         guard let find = object.find else { return .clientID }
-        if find.call.mentions("key-id") || find.call.mentions("key") { return .lookupByKey }
+        if isFoundByKey { return .lookupByKey }
         // A create may be carried out as late as its request times out, and be found by a search
         // when the index has it.
         return .search(lagSeconds: (find.lagSeconds ?? object.changes.lagSeconds) + timeoutSeconds)
+    }
+
+    /// Whether `find` asks for a value, and not for whatever is new.
+    private var canBeSearched: Bool {
+        !isFoundByKey && object.find?.call.mentions("value") ?? false
+    }
+
+    private var isFoundByKey: Bool {
+        object.find.map { $0.call.mentions("key-id") || $0.call.mentions("key") } ?? false
     }
 
     private var reportsDeletions: Bool {
@@ -196,7 +205,23 @@ package struct RESTApp: App {
             case .foreign?, .unreadable?, nil: return .unanswered("\(id) cannot be read")
             }
         }
-        let isByKey = createSafety == .lookupByKey
+        return try await lookUp(find, key: key, values, since: since)
+    }
+
+    package func search(_ values: [AppField: String]) async throws(AppError) -> CreateLookup {
+        guard let find = object.find, canBeSearched else {
+            return .unanswered("the description has no `find` by a value of the record")
+        }
+        return try await lookUp(find, key: "", values, since: nil)
+    }
+
+    /// Asks for records by their key, or by the first of the searched values that they would have; `since`
+    /// leaves out older ones.
+    private func lookUp(
+        _ find: RESTDescription.Lookup, key: String, _ values: [AppField: String],
+        since: Timestamp?
+    ) async throws(AppError) -> CreateLookup {
+        let isByKey = isFoundByKey
         let sent = ownValues(values).filter { !$0.value.isEmpty }
         // A value of any other field would ask for something else than the record.
         let named = find.fields.isEmpty && find.call.mentions("field") ? sent.keys.sorted() : []
@@ -205,7 +230,7 @@ package struct RESTApp: App {
             let fields = find.fields.map(\.text).joined(separator: ", ")
             return .unanswered("the record has no \(fields), which `find` searches by")
         }
-        let start = since - Self.skew
+        let start = since.map { $0 - Self.skew } ?? Timestamp(milliseconds: 0)
         var arguments = Arguments()
         arguments.fields = Set(askedFields + Array(sent.keys)).sorted()
         let value = searched.flatMap { sent[$0] } ?? ""
@@ -218,7 +243,11 @@ package struct RESTApp: App {
         if answer.verdict == .known(.gone) { return .none }
         let success = try connection.success(answer, find.call)
         guard let found = success.elements(find.records) else { throw unexpected(find.call) }
-        let shown = found.filter { !isDeleted($0) }.compactMap(record)
+        let living = found.filter { !isDeleted($0) }
+        let shown = living.compactMap(record)
+        if shown.count < living.count {
+            return .unanswered("\(find.call.path) shows a record without an id")
+        }
         let records = find.isIndex ? try await themselves(shown) : try await associated(shown)
         guard let searched, !isByKey else { return CreateLookup(records) }
         let fitting = records.filter { isSame($0.values[searched] ?? "", value, searched) }

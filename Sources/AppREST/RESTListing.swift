@@ -39,6 +39,8 @@ final class RESTListing: ChangeListing {
         /// Records listed, and whether any of them had a field that is mapped.
         var records = 0
         var hasFields = false
+        /// A part of several pages may have drifted.
+        var mayHaveDrifted = false
     }
 
     private enum Place: Hashable {
@@ -87,6 +89,7 @@ final class RESTListing: ChangeListing {
         after.asked.insert(before.place)
         try watch(&after, ids, part.listing)
         if part.goneID == nil { count(fresh, &after) }
+        if after.pages > 1 && part.listing.mayDrift { after.mayHaveDrifted = true }
         let isCut = isCut(before, part.listing, found, answer)
         try advance(&after, part.listing, found, answer)
         let end = after
@@ -97,6 +100,7 @@ final class RESTListing: ChangeListing {
         if end.part == parts.count {
             try requireFields(end)
             page.cursor = end.signpost.map { RESTCursor($0, at: end.moment).cursor }
+            page.mayHaveDrifted = end.mayHaveDrifted
             page.provesAbsence = since == nil
         }
         return page
@@ -229,6 +233,7 @@ final class RESTListing: ChangeListing {
         let before = state
         state = State(part: before.part + 1, signpost: before.signpost, moment: before.moment)
         (state.records, state.hasFields) = (before.records, before.hasFields)
+        state.mayHaveDrifted = before.mayHaveDrifted
     }
 
     /// Behind how many records the next page would begin; pages with a number may not be full.

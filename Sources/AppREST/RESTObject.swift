@@ -59,6 +59,16 @@ extension RESTDescription {
         /// The app gives no more records than these to one question, the ones that changed first
         /// before the others: the listing then starts anew with the last one's time as `{since}`.
         package var cap: Int?
+        /// Every record that is there all along is on one of the pages, whatever moves meanwhile.
+        package var isStable = false
+
+        /// Whether a record that moves can slip from a page not yet read to one that was.
+        var mayDrift: Bool {
+            switch paging {
+            case .token, .lastID: false
+            case .link, .header, .page, .offset: !isStable
+            }
+        }
 
         package init(call: Call, records: Records, paging: Paging) {
             self.call = call

@@ -109,7 +109,7 @@ package struct Planner: Sendable {
         switch settings.deletions {
         case .track: return Plan(state: deleted)
         case .approve where !pair.isDeletionApproved:
-            return Plan(state: .awaitingApproval(deletedIn: side))
+            return Plan(state: .awaitingApproval(.deletion(in: side)))
         case .approve, .propagate: return Plan([.delete(on: survivor), .forget], state: deleted)
         }
     }

@@ -16,6 +16,7 @@ package struct Rails: Hashable, Sendable {
         case everythingChanged = "everything-changed"
         case otherAccount = "other-account"
         case firstActivation = "first-activation"
+        case rewound
 
         /// One sentence for the person who has to decide.
         package func explanation(_ records: Int, of linked: Int) -> String {
@@ -23,6 +24,9 @@ package struct Rails: Hashable, Sendable {
             case .suddenlyEmpty: "the app is suddenly empty; \(linked) linked records are missing"
             case .massDeletion: "\(records) of \(linked) linked records are missing"
             case .everythingChanged: "\(records) of \(linked) linked records changed at once"
+            case .rewound:
+                "the app went back in time, as after a restored backup; once this is acknowledged, what went "
+                    + "back waits for `tandem approve` or `tandem reject`, and the rest is synced"
             case .otherAccount: "another account answers at the app's address"
             case .firstActivation:
                 "the first run would write \(records) records, more than the limit of \(linked)"

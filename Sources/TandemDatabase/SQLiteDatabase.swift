@@ -102,6 +102,7 @@ package struct SQLiteDatabase: Database {
     /// Compares the migrated store with the ledger of its ids, before anything is written.
     ///
     /// - Parameter put: Called with what was found, in the transaction that puts it right.
+    /// - Returns: What was found.
     /// - Throws: ``DatabaseFailure``, or what `put` throws.
     package func beginIDs(
         _ put: (IDLedger.Finding, any SQLConnection) throws -> Void

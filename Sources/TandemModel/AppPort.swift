@@ -52,6 +52,9 @@ package struct ChangePage: Hashable, Sendable {
     package var notice: String?
     /// Where a listing can go on after this page, if this page is recorded.
     package var cursor: Cursor?
+    /// Records that move while the listing runs can slip through it: pages by number, or where the app
+    /// leads, in an order that does not stay. Set on the last page, if there were several.
+    package var mayHaveDrifted: Bool
     /// Set on the last page of a listing that went through everything there is: if it identified
     /// every record, it can show that one is missing.
     package var provesAbsence: Bool
@@ -90,7 +93,8 @@ package struct ChangePage: Hashable, Sendable {
     package init(
         records: [AppRecord] = [], sightings: [Sighting] = [], gone: [AppRecordID] = [],
         unreadable: [Unreadable] = [], unidentified: [Unidentified] = [],
-        fields: Set<AppField>? = nil, cursor: Cursor? = nil, provesAbsence: Bool = false
+        fields: Set<AppField>? = nil, cursor: Cursor? = nil, mayHaveDrifted: Bool = false,
+        provesAbsence: Bool = false
     ) {
         self.records = records
         self.sightings = sightings
@@ -99,6 +103,7 @@ package struct ChangePage: Hashable, Sendable {
         self.unidentified = unidentified
         self.fields = fields
         self.cursor = cursor
+        self.mayHaveDrifted = mayHaveDrifted
         self.provesAbsence = provesAbsence
     }
 }
@@ -195,6 +200,8 @@ package struct AppCapabilities: Hashable, Sendable {
     package var reportsDeletions: Bool
     /// A listed record has every field that a read of it would have.
     package var listsWholeRecords: Bool
+    /// Records can be searched for by what a new one would have (``App/search(_:)``).
+    package var canSearch: Bool
     /// A create is refused that may be a record which no listing could identify.
     package var checksCreates: Bool
     /// Nothing can be written; every write is refused.
@@ -204,7 +211,7 @@ package struct AppCapabilities: Hashable, Sendable {
         conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
         writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
         reportsDeletions: Bool = true, listsWholeRecords: Bool = false,
-        checksCreates: Bool = false, isReadOnly: Bool = false
+        canSearch: Bool = false, checksCreates: Bool = false, isReadOnly: Bool = false
     ) {
         self.conditionalWrites = conditionalWrites
         self.createSafety = createSafety
@@ -214,6 +221,7 @@ package struct AppCapabilities: Hashable, Sendable {
         self.canDelete = canDelete
         self.reportsDeletions = reportsDeletions
         self.listsWholeRecords = listsWholeRecords
+        self.canSearch = canSearch
         self.checksCreates = checksCreates
         self.isReadOnly = isReadOnly
     }
@@ -290,6 +298,13 @@ package protocol App: Sendable {
     /// - Throws: ``AppError/cursorExpired(_:)`` if the app no longer knows the cursor.
     func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing
 
+    /// Makes sure that the app has not gone back behind a cursor, before everything is listed instead of what
+    /// changed since.
+    ///
+    /// An app whose cursors may go back by themselves (a clock, a digest) has nothing to say.
+    /// - Throws: ``AppError/wentBack(_:)`` if it has; ``AppError`` if it cannot be asked.
+    func confirm(_ cursor: Cursor) async throws(AppError)
+
     /// Reads records by id.
     ///
     /// - Parameter ids: At most ``AppCapabilities/readBatch``, each once.
@@ -316,6 +331,14 @@ package protocol App: Sendable {
     func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> CreateLookup
 
+    /// Looks for records that a create with these values would make once more.
+    ///
+    /// - Parameter values: What would be sent.
+    /// - Returns: The records that show one of the values by which the app can be searched; none only if
+    ///   it was asked for one.
+    /// - Throws: ``AppError`` if the app cannot be asked.
+    func search(_ values: [AppField: String]) async throws(AppError) -> CreateLookup
+
     /// Writes a batch of at most ``AppCapabilities/writeBatch``, no record twice.
     ///
     /// - Returns: One outcome per write, in the same order. A refused record is an outcome.
@@ -331,6 +354,12 @@ extension App {
         }
     }
 
+    /// For an app that cannot be searched.
+    package func search(_ values: [AppField: String]) async throws(AppError) -> CreateLookup {
+        .unanswered("the app cannot be searched")
+    }
+
+    package func confirm(_ cursor: Cursor) async throws(AppError) {}
     package func prepare() async throws(AppError) {}
     package func hasNews() async -> Bool { false }
 }

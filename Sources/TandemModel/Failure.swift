@@ -75,18 +75,21 @@ package enum AppError: Error, Hashable, Sendable {
     case askOperator(FailureCategory, String, remedy: String)
     /// The cursor means nothing to the app any more: list everything from the start.
     case cursorExpired(String)
+    /// A position of the app that only grows is behind the one that was read: an older copy of its data was
+    /// put back, or another server answers.
+    case wentBack(String)
 
     package var category: FailureCategory {
         switch self {
         case .tryLater(let category, _, _), .askOperator(let category, _, _): category
-        case .cursorExpired: .appUnavailable
+        case .cursorExpired, .wentBack: .appUnavailable
         }
     }
 
     package var message: String {
         switch self {
         case .tryLater(_, let message, _), .askOperator(_, let message, _): message
-        case .cursorExpired(let message): message
+        case .cursorExpired(let message), .wentBack(let message): message
         }
     }
 
@@ -95,7 +98,7 @@ package enum AppError: Error, Hashable, Sendable {
         case .askOperator(_, _, let remedy): remedy
         case .tryLater(_, _, .some(let seconds)):
             "Nothing to do: the next attempt is in \(seconds) s."
-        case .tryLater, .cursorExpired: "Nothing to do: the next cycle tries again."
+        case .tryLater, .cursorExpired, .wentBack: "Nothing to do: the next cycle tries again."
         }
     }
 }

@@ -27,8 +27,16 @@ package enum PairState: Hashable, Sendable {
     case ambiguous(String)
     case deletedInCRM
     case deletedInApp
-    /// A deletion on the named side waits for a person before it is carried over.
-    case awaitingApproval(deletedIn: Side)
+    /// What happened on one side waits for a person before it is carried over.
+    case awaitingApproval(Approval)
+
+    /// What a person is to judge.
+    package enum Approval: Hashable, Sendable {
+        /// The record was deleted on this side.
+        case deletion(in: Side)
+        /// The app went back in time, and with it the record or some of its values.
+        case rewound
+    }
 
     package var kind: PairStateKind {
         switch self {

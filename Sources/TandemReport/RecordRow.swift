@@ -33,7 +33,12 @@ package struct RecordRow: Hashable, Sendable {
         case .ambiguous(let candidates):
             cells["message"] = candidates
             cells["remedy"] = "Merge the records, or change them so that only one fits."
-        case .inSync, .pending, .deletedInCRM, .deletedInApp, .awaitingApproval: break
+        case .awaitingApproval(.rewound):
+            cells["reason"] = "rewound"
+            cells["message"] = pair.rewoundText
+            cells["remedy"] =
+                "`tandem approve` carries the CRM's values to the app, `tandem reject` takes the app's."
+        case .inSync, .pending, .deletedInCRM, .deletedInApp, .awaitingApproval(.deletion): break
         }
         if let changed = pair.changedAt, let synced = pair.syncedAt {
             cells["lag_seconds"] = "\((synced - changed).seconds)"
@@ -148,5 +153,16 @@ package struct RecordQuery: Hashable, Sendable {
         if !person.isEmpty { return person.joined(separator: " ") }
         let others: [PropertyName] = ["name", "dealname", "subject", "company", "email", "domain"]
         return others.lazy.compactMap { values[$0] }.first { !$0.isEmpty } ?? ""
+    }
+}
+
+extension Pair {
+    /// What of an app that went back in time waits for a person.
+    fileprivate var rewoundText: String {
+        guard let rewound, !rewound.isEmpty else {
+            return "the app went back in time and does not have the record"
+        }
+        let values = rewound.sorted { $0.key < $1.key }.map { "\($0.key) `\($0.value)`" }
+        return "the app went back in time and shows again: \(values.joined(separator: ", "))"
     }
 }

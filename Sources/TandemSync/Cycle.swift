@@ -75,6 +75,11 @@ package struct Cycle: Sendable {
         try cycle.match(&run)
         try cycle.checkRails(&run)
         try await cycle.planAndApply(&run)
+        if !run.found.isEmpty {
+            try cycle.wakeFound(&run)
+            try cycle.match(&run)
+            try await cycle.planAndApply(&run)
+        }
         // Records of one object that name each other: the second pass has all of them.
         if try cycle.completeLinks(run) { try await cycle.planAndApply(&run) }
     }
@@ -97,11 +102,20 @@ struct CycleRun {
     let generation: Int64
     /// The run began before both sides had been observed completely once.
     let wasInitial: Bool
+    /// An older copy of the store was put back before the run.
+    let wasPutBack: Bool
     var report: CycleReport
     /// Which life of the store this is.
     let epoch: String?
     /// The fields that the app has, as the last page showed.
     var fields: Set<AppField>?
+    /// Pairs whose record was searched for before it is made.
+    var searched: Set<Int64> = []
+    /// What was noted so far has been matched.
+    var hasMatched = false
+    /// Pairs that were put off because a search has found a record that was not listed, with that record's:
+    /// they are matched before they are planned.
+    var found: Set<Int64> = []
 }
 
 /// Beginning, end, and the transactions between.
@@ -148,7 +162,8 @@ extension Cycle {
             return .right(
                 CycleRun(
                     state: state, lease: lease, generation: generation,
-                    wasInitial: state.isInitial, report: report, epoch: try syncs.epoch()))
+                    wasInitial: state.isInitial, wasPutBack: state.wasPutBack, report: report,
+                    epoch: try syncs.epoch()))
         }
     }
 

@@ -28,7 +28,9 @@ extension PlanStep {
     mutating func exchange(_ values: Values, _ accepted: Values, of pair: inout Pair) throws
         -> Bool?
     {
-        guard !isExchanging, let owners = try owners(of: accepted, pair), !owners.isEmpty else {
+        guard !isExchanging, !cycle.tuning.defects.has(.movesOneByOne),
+            let owners = try owners(of: accepted, pair), !owners.isEmpty
+        else {
             return nil
         }
         let before = (self, pair)

@@ -55,6 +55,11 @@ struct Journal {
             ])
     }
 
+    /// What was written to and of a pair, oldest first.
+    func entries(of pair: Pair) throws -> [JournalEntry] {
+        try TandemSync.entries("pair_id", pair.id, connection)
+    }
+
     func note(
         _ kind: JournalEntry.Kind, on side: Side, of pair: Pair, reason: String,
         before: Values = [:], after: Values = [:]

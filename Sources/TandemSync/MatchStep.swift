@@ -7,6 +7,7 @@ import TandemModel
 extension Cycle {
     func match(_ run: inout CycleRun) throws {
         var last: (Timestamp, Int64)?
+        defer { run.hasMatched = true }
         while true {
             let (end, counts) = try transaction(run) { tx in
                 let due = try tx.pairs.due(after: last, now: tx.now, limit: tuning.batch)

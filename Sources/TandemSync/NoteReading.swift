@@ -81,20 +81,45 @@ extension Cycle {
                 deleted.recheckAt = tx.now
                 return try tx.pairs.save(deleted)
             }
-            if try isAnother(record, mapped.values, than: deleted, tx) {
-                stranger = try part(deleted, from: record.id, tx)
+            let isReused = wasMadeAgain(record, after: deleted)
+            if try isReused || isAnother(record, mapped.values, than: deleted, tx) {
+                let text = try part(deleted, from: record.id, tx)
+                // The app's own word leaves no doubt.
+                stranger = isReused ? nil : text
                 known = nil
             }
+        } else if var replaced = known, replaced.crmID != nil, wasMadeAgain(record, after: replaced)
+        {
+            if isListed {
+                // It is missing like any other, so the rails count it before anything is parted.
+                replaced.isSuspect = true
+                replaced.recheckAt = tx.now
+                replaced.generation = run.generation
+                return try tx.pairs.save(replaced)
+            }
+            _ = try part(replaced, from: record.id, tx)
+            known = nil
+        }
+        if run.state.isRewound, let before = known, before.appPresence == .present,
+            before.crmID != nil, try isNobodyKnown(record, mapped.values, in: before, tx)
+        {
+            // The id was given after the backup, and is another one's now.
+            _ = try part(before, from: record.id, isRewound: true, tx)
+            known = nil
         }
         var pair = known ?? Pair()
         if isListed { pair.isUnlisted = false }
-        if let known, isStale(mapped.values, record, known, now: tx.now) {
+        if let known, !run.state.isRewound,
+            isStale(mapped.values, record, known, now: tx.now)
+        {
             pair.recheckAt = known.echo?.until
             pair.generation = run.generation
             return try tx.pairs.save(pair)
         }
         let expected = pair.appValues.merging(pair.awaiting?.sent ?? [:]) { $1 }
-        let isOwn = pair.awaiting?.version.map { $0 == record.version } ?? false
+        // Versions of before the app went back are given again.
+        let hasVersions = !run.state.isRewound
+        let isOwn = pair.awaiting?.version.map { $0 == record.version && hasVersions } ?? false
         let hasArrived =
             pair.awaiting.map { settle($0, of: &pair, by: mapped, isOwn: isOwn) } ?? true
         if !pair.unanswered.isEmpty { recogniseWrite(in: &pair, by: mapped) }
@@ -102,7 +127,8 @@ extension Cycle {
         // What a read leaves out is known only as long as the record is the same version: whatever
         // was there before may have been edited (P36). So it is not known either where the app
         // gave a value that was not understood.
-        let isSameVersion = record.version != nil && record.version == pair.appVersion
+        let isSameVersion =
+            record.version != nil && record.version == pair.appVersion && hasVersions
         var values = isSameVersion ? pair.appValues : [:]
         values.merge(mapped.values) { $1 }
         for field in mapped.refusals.keys { values[field] = nil }
@@ -126,7 +152,12 @@ extension Cycle {
         pair.appVersion = record.version
         pair.appValues = values
         pair.appRefusals = mapped.refusals
-        pair.appCreatedAt = record.createdAt ?? pair.appCreatedAt ?? tx.now
+        if let known { try noteRewound(&pair, from: known, run, tx) }
+        if let createdAt = record.createdAt {
+            (pair.appCreatedAt, pair.hasCreationTime) = (createdAt, true)
+        } else if pair.appCreatedAt == nil {
+            pair.appCreatedAt = tx.now
+        }
         pair.generation = run.generation
         pair.isSuspect = false
         pair.recheckAt = recheckTime(of: pair, after: mapped, run, now: tx.now)
@@ -141,6 +172,8 @@ extension Cycle {
             // Whether it is the same person with another address, only a person can say.
             pair.settle(.ambiguous(stranger))
         }
+        // What shows up while plans are carried out is matched first.
+        if known == nil && run.hasMatched { pair.putOff(from: tx.now) }
         let becomesFindable = pair.crmID == nil && !pair.isFindable
         if becomesFindable { pair.isFindable = true }
         pair = try tx.pairs.save(pair)
@@ -154,10 +187,10 @@ extension Cycle {
     ///
     /// Of a record that was there all along, other values prove nothing; one without any of them, or with
     /// one in common, came back (P70).
-    private func isAnother(
+    func isAnother(
         _ record: AppRecord, _ values: Values, than pair: Pair, _ tx: CycleTransaction
     ) throws -> Bool {
-        guard let id = pair.crmID else { return false }
+        guard let id = pair.crmID, !tuning.defects.has(.idsAreEternal) else { return false }
         let properties = try tx.crm.record(id)?.properties ?? [:]
         let old = Set(
             MatchKey.keys(of: properties, object: sync.object, rules: sync.match) + pair.appKeys)
@@ -166,6 +199,21 @@ extension Cycle {
         let (newMails, oldMails) = (new.filter(\.isEmail), old.filter(\.isEmail))
         if !newMails.isEmpty && !oldMails.isEmpty { return oldMails.isDisjoint(with: newMails) }
         return !new.isEmpty && !old.isEmpty && old.isDisjoint(with: new)
+    }
+
+    /// Whether the app says that its record was made later than it said before: its id was given again.
+    ///
+    /// Two times that are whole minutes or seconds are only known as well as that.
+    private func wasMadeAgain(_ record: AppRecord, after pair: Pair) -> Bool {
+        guard pair.hasCreationTime, let before = pair.appCreatedAt, let now = record.createdAt,
+            !tuning.defects.has(.idsAreEternal)
+        else { return false }
+        let precision =
+            [before, now].map { time -> Int64 in
+                time.milliseconds % 60_000 == 0
+                    ? 60_000 : time.milliseconds % 1_000 == 0 ? 1_000 : 1
+            }.max() ?? 1
+        return (now - before).milliseconds > precision
     }
 
     /// What an app's record is matched by.
@@ -186,10 +234,17 @@ extension Cycle {
     /// Leaves a deleted record its place under an id that no app gives.
     ///
     /// - Returns: What a person should know of the record that has its id now.
-    private func part(_ deleted: Pair, from id: AppRecordID, _ tx: CycleTransaction) throws
-        -> String
-    {
+    private func part(
+        _ deleted: Pair, from id: AppRecordID, isRewound: Bool = false, _ tx: CycleTransaction
+    ) throws -> String {
         var deleted = deleted
+        if deleted.appPresence == .present {
+            deleted.appPresence = .gone
+            deleted.isSuspect = false
+            deleted.recheckAt = nil
+            if isRewound { deleted.rewound = [:] }
+            deleted.wake(changedAt: nil)
+        }
         deleted.appID = AppRecordID("\(id) (deleted, pair \(deleted.id))")
         try tx.pairs.save(deleted)
         let owner = deleted.crmID.map { "\($0)" } ?? "-"
@@ -226,7 +281,7 @@ extension Cycle {
         let isSame = isEqual(property, held, sent)
         let earlier = before[property] ?? ""
         if held == earlier, !isSame, !tuning.defects.has(.oldFormIsTaken) {
-            pair.ignored[property] = sent
+            if !tuning.defects.has(.forgetsIgnored) { pair.ignored[property] = sent }
             return false
         }
         pair.ignored[property] = nil
@@ -319,6 +374,7 @@ extension Cycle {
             pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
         } else {
             pair.appPresence = .gone
+            if run.state.isRewound && pair.crmID != nil { pair.rewound = [:] }
             pair.appRefusals = [:]
             pair.isSuspect = false
             pair.recheckAt = nil

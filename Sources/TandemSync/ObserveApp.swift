@@ -9,19 +9,65 @@ extension Cycle {
     /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
     ///   missing that it looks like an accident.
     func observeApp(_ run: inout CycleRun, _ listing: DueListing) async throws {
+        do { try await look(listing, &run) } catch AppError.wentBack {
+            try acceptRewind(&run)
+            try await look(.everything, &run)
+        }
+        // What went back with the app is no deletion.
+        if !run.state.isRewound { try judgeMissing(run) }
+        try await recheck(&run)
+    }
+
+    /// Lists what is due, and what must be listed instead.
+    private func look(_ listing: DueListing, _ run: inout CycleRun) async throws {
         do {
+            if listing != .changes { try await confirm(run) }
             try await list(since: listing == .changes ? run.state.cursor : nil, &run)
+            if listing == .everything && lacksIndex(run) { try await lookAgain(&run) }
         } catch let error as AppError where error.category == .rateLimit && listing == .sweep {
             // The room that is left is for changes; the sweep stays due.
             run.report.count("sweep-put-off")
             try await list(since: run.state.cursor, &run)
-        } catch AppError.cursorExpired {
+        } catch let error as AppError where error.isAboutCursor(tuning.defects) {
             run.report.count("cursor-expired")
+            try await confirm(run)
             try await askApp(&run)
             try await list(since: nil, &run)
+            try await lookAgain(&run)
         }
-        try judgeMissing(run)
-        try await recheck(&run)
+    }
+
+    /// Asks whether the app has gone back, where a listing of everything would not show it.
+    private func confirm(_ run: CycleRun) async throws {
+        guard let cursor = run.state.cursor, !run.state.isRewound,
+            !tuning.defects.has(.rewindIsEdit)
+        else { return }
+        try await app.confirm(cursor)
+    }
+
+    /// What was seen of the app so far proves of no record that the app lacks it.
+    private func lacksIndex(_ run: CycleRun) -> Bool { run.wasInitial || run.wasPutBack }
+
+    /// Lists everything once more at once where records can have slipped through: a key that the app has
+    /// is missing in two listings only if its record has moved in both.
+    private func lookAgain(_ run: inout CycleRun) async throws {
+        guard run.state.mayHaveDrifted, !tuning.defects.has(.oneListingProvesAbsence) else {
+            return
+        }
+        run.report.count("listed-again")
+        try await list(since: nil, &run)
+    }
+
+    /// Goes on with an app that went back in time, if a person has said so.
+    ///
+    /// - Throws: ``RailStop`` if nobody has.
+    private func acceptRewind(_ run: inout CycleRun) throws {
+        try transaction(run) { tx in
+            let since = run.state.readAt?.milliseconds ?? 0
+            try letThrough(.rewound, records: 0, of: 0, detail: "\(since)", tx)
+            try tx.syncs.set("rewound", 1, of: tx.syncID)
+        }
+        try reload(&run)
     }
 
     /// What of the app is to be listed.
@@ -33,7 +79,8 @@ extension Cycle {
     }
 
     func dueListing(_ run: CycleRun) -> DueListing {
-        if run.state.isInitial || run.state.cursor == nil || run.state.wasPutBack {
+        let state = run.state
+        if state.isInitial || state.cursor == nil || state.wasPutBack || state.isRewound {
             return .everything
         }
         var period = app.capabilities.reportsDeletions ? tuning.auditSeconds : tuning.sweepSeconds
@@ -101,6 +148,7 @@ extension Cycle {
             try note(summary, run, tx)
             if cursor == nil {
                 try tx.syncs.set("put_back", 0, of: tx.syncID)
+                try tx.syncs.set("drifts", summary.mayHaveDrifted ? 1 : 0, of: tx.syncID)
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)
@@ -116,10 +164,12 @@ extension Cycle {
         var end: Cursor?
         var identified = 0
         var unidentified = SyncState.Unidentified()
+        var mayHaveDrifted = false
 
         mutating func add(_ page: ChangePage) {
             identified += page.records.count + page.sightings.count + page.unreadable.count
             unidentified.add(page.unidentified)
+            mayHaveDrifted = mayHaveDrifted || page.mayHaveDrifted
             if page.provesAbsence {
                 isComplete = true
                 end = page.cursor
@@ -179,7 +229,7 @@ extension Cycle {
         let isMore = sync.mapping.fields.contains { field in
             fields.contains(field.app) && !before.contains(field.app)
         }
-        if isMore { try tx.pairs.recheckAll(now: tx.now) }
+        if isMore && !tuning.defects.has(.returnIsNoNews) { try tx.pairs.recheckAll(now: tx.now) }
     }
 
     /// Puts one page into the pairs; its cursor is stored behind it, that of a page that proves
@@ -251,7 +301,8 @@ extension Cycle {
             var same: [Pair] = []
             for sighting in chunk {
                 if let pair = known[sighting.id], pair.appVersion == sighting.version,
-                    pair.appPresence == .present, !pair.isSuspect
+                    pair.appPresence == .present, !pair.isSuspect,
+                    !run.state.isRewound || tuning.defects.has(.trustsRewoundVersions)
                 {
                     same.append(pair)
                 } else {
@@ -301,6 +352,17 @@ extension Cycle {
                     }
                 }
             }
+        }
+    }
+}
+
+extension AppError {
+    /// The cursor counts no more, so everything is listed.
+    fileprivate func isAboutCursor(_ defects: Defects) -> Bool {
+        switch self {
+        case .cursorExpired: true
+        case .wentBack: defects.has(.rewindIsEdit)
+        case .tryLater, .askOperator: false
         }
     }
 }

@@ -64,6 +64,8 @@ package struct Pair: Hashable, Sendable {
     package var appRefusals: [PropertyName: Refusal] = [:]
     package var appKeys: [MatchKey] = []
     package var appCreatedAt: Timestamp?
+    /// The app itself gave that time; else it is when the record was first seen.
+    package var hasCreationTime = false
     package var crmBase: Values = [:]
     package var appBase: Values = [:]
     package var hasMet = false
@@ -95,6 +97,9 @@ package struct Pair: Hashable, Sendable {
     package var ignored: Values = [:]
     /// Fields of which the CRM took a part, with what kept it from taking the rest.
     package var refused: [PropertyName: Refusal] = [:]
+    /// What went back in time with the app and waits for a person: the older values that it shows again, in
+    /// CRM names, or none of a record that is missing there.
+    package var rewound: Values?
     /// No listing has named the record since we last wrote to it.
     package var isUnlisted = false
     /// The keys stand in the index by which CRM records find app records without counterpart.

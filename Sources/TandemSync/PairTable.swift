@@ -20,7 +20,8 @@ package struct PairTable {
         "intent_at", "echo", "echo_until", "approved", "app_foreign",
         "findable", "unanswered", "awaiting", "awaited_version", "ignored", "unlisted",
         "intent_status",
-        "repeats", "refused",
+        "repeats", "refused", "rewound",
+        "app_created_given",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -325,6 +326,8 @@ extension PairTable {
             .integer(pair.isUnlisted ? 1 : 0), .optional(pair.intent?.status.rawValue),
             .integer(pair.repeats),
             pair.refused.isEmpty ? .null : .text(FlatJSON.text(pair.refused.mapValues(\.line))),
+            .optional(pair.rewound.map { FlatJSON.text($0) }),
+            .integer(pair.hasCreationTime ? 1 : 0),
         ]
     }
 
@@ -385,6 +388,8 @@ extension PairTable {
         pair.isUnlisted = row.integer(37) == 1
         pair.repeats = row.integer(39) ?? 0
         pair.refused = try values(40).mapValues { Refusal(line: $0) }
+        if row.text(41) != nil { pair.rewound = try values(41) }
+        pair.hasCreationTime = row.integer(42) == 1
         return pair
     }
 }
@@ -410,7 +415,8 @@ extension PairState {
             (refusal.category.rawValue, nil, refusal.message, refusal.otherID)
         case .excluded(let reason): (nil, reason.rawValue, nil, nil)
         case .ambiguous(let candidates): (nil, nil, candidates, nil)
-        case .awaitingApproval(let side): (nil, side.rawValue, nil, nil)
+        case .awaitingApproval(.deletion(let side)): (nil, side.rawValue, nil, nil)
+        case .awaitingApproval(.rewound): (nil, "rewound", nil, nil)
         }
     }
 
@@ -430,7 +436,9 @@ extension PairState {
             case .ambiguous: .ambiguous(message ?? "")
             case .deletedInCRM: .deletedInCRM
             case .deletedInApp: .deletedInApp
-            case .awaitingApproval: .awaitingApproval(deletedIn: reason == "crm" ? .crm : .app)
+            case .awaitingApproval:
+                .awaitingApproval(
+                    Side(rawValue: reason ?? "").map { .deletion(in: $0) } ?? .rewound)
             }
     }
 }

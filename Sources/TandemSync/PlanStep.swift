@@ -61,7 +61,7 @@ extension Cycle {
     /// one it made (P44): all of them before the app was asked, later those that hold what was sent.
     private func openCreates(_ run: CycleRun) throws -> [Pair.Intent] {
         guard case .search = app.capabilities.createSafety,
-            !tuning.defects.has(.repeatsCreates)
+            !tuning.defects.has(.repeatsCreates), !tuning.defects.has(.strangersEnterEarly)
         else { return [] }
         return try transaction(run) { tx in
             try tx.pairs.withIntent(after: 0, limit: 1_000).compactMap(\.intent)
@@ -124,6 +124,13 @@ struct PlanStep {
         }
         if let refusal = pair.appRefusals[""] {
             return try fail(pair, refusal)
+        }
+        if pair.appPresence == .gone && pair.rewound != nil && record?.archivedAt == nil {
+            // Whether it is made again, a person says.
+            var pair = pair
+            pair.settle(.awaitingApproval(.rewound))
+            report.count("rewound")
+            return _ = try tx.pairs.save(pair)
         }
         let (view, unlinked) = try view(of: pair, record)
         try links.forget(pair)
@@ -217,6 +224,7 @@ struct PlanStep {
     /// What could not be identified in the app may be the very record that would be made.
     private var createsWait: Bool {
         state.unidentified.count > 0 && !cycle.app.capabilities.checksCreates
+            && !cycle.app.capabilities.canSearch
             && !cycle.tuning.defects.has(.namelessProvesAbsence)
     }
 
@@ -257,7 +265,7 @@ struct PlanStep {
             crm: crm, app: app, crmBase: pair.crmBase.merging(delivered) { $1 },
             appBase: pair.appBase.merging(delivered) { $1 }, hasMet: pair.hasMet,
             isDeletionApproved: pair.isDeletionApproved)
-        return (view, waits)
+        return (pair.rewound.map(view.without) ?? view, waits)
     }
 
     private mutating func note(_ plan: Plan, of pair: Pair) {
@@ -316,6 +324,12 @@ struct PlanStep {
             !cycle.tuning.defects.has(.unreadIsInSync)
         {
             return try undelivered(property, &pair)
+        }
+        if plan.state == .inSync, pair.rewound != nil {
+            pair.changedAt = nil
+            report.count("rewound")
+            pair.settle(.awaitingApproval(.rewound))
+            return _ = try tx.pairs.save(pair)
         }
         if plan.state == .inSync || plan.state.kind == .excluded {
             pair.changedAt = nil
@@ -382,6 +396,20 @@ struct PlanStep {
             pair.settle(.inSync)
         }
         try tx.pairs.save(pair)
+    }
+}
+
+extension PairView {
+    /// The same pair as if these fields had not moved on either side: they wait for a person.
+    fileprivate func without(_ waiting: Values) -> PairView {
+        func still(_ presence: Presence, _ base: Values) -> Presence {
+            guard case .present(var values) = presence else { return presence }
+            for property in waiting.keys { values[property] = base[property] }
+            return .present(values)
+        }
+        return PairView(
+            crm: still(crm, crmBase), app: still(app, appBase), crmBase: crmBase, appBase: appBase,
+            hasMet: hasMet, isDeletionApproved: isDeletionApproved)
     }
 }
 

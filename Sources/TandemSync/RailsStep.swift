@@ -24,13 +24,14 @@ extension Cycle {
     func checkRails(_ run: inout CycleRun) throws {
         try transaction(run) { tx in
             let changed = try tx.pairs.ids("app_changed = 1 AND has_met = 1 AND state = 'pending'")
-            if changed.count > tuning.rails.changedRecords,
+            if changed.count > tuning.rails.changedRecords, !run.state.isRewound,
                 let finding = tuning.rails.judge(changed: changed.count, linked: try linked(tx))
             {
                 try letThrough(finding, changed, of: try linked(tx), tx)
             }
             if sync.deletions == .propagate { try judgeDeletionsInCRM(tx) }
             if run.state.isInitial { try judgeFirstRun(tx) }
+            if run.state.isRewound { try tx.syncs.set("rewound", 0, of: tx.syncID) }
             // What was acknowledged has gone through; the next finding is a new one.
             try tx.syncs.clearFinding(tx.syncID)
             if run.state.isInitial { try tx.syncs.set("is_initial", 0, of: tx.syncID) }

@@ -30,6 +30,14 @@ package struct RecordingApp: App {
         try await base.find(key: key, values: values, since: since)
     }
 
+    package func confirm(_ cursor: Cursor) async throws(AppError) {
+        try await base.confirm(cursor)
+    }
+
+    package func search(_ values: [AppField: String]) async throws(AppError) -> CreateLookup {
+        try await base.search(values)
+    }
+
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         writes.map { write in
             switch write.kind {

@@ -112,7 +112,45 @@ package struct Remedies {
         var outcome = Outcome()
         for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
             outcome.meet(pair)
-            pair.isDeletionApproved = true
+            if let back = pair.rewound {
+                if pair.appPresence == .gone {
+                    pair.forgetApp()
+                } else {
+                    // The CRM's values count as the newer ones.
+                    for (property, value) in back {
+                        pair.appBase[property] = value
+                        pair.crmBase[property] = Pair.unseenBase
+                    }
+                }
+                pair.rewound = nil
+            } else {
+                pair.isDeletionApproved = true
+            }
+            pair.wake(changedAt: nil)
+            try pairs.save(pair)
+            outcome.done += 1
+        }
+        return outcome
+    }
+
+    /// Takes what an app shows that went back in time: its older values, and that a record is missing.
+    package func reject(_ syncID: Int64, records: Set<String>?) throws -> Outcome {
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        var outcome = Outcome()
+        for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
+            outcome.meet(pair)
+            guard let back = pair.rewound else {
+                outcome.refused.append(
+                    "record \(pair.crmID?.description ?? "-"): a deletion waits, which `tandem resync-deleted` "
+                        + "undoes")
+                continue
+            }
+            let record = try pair.crmID.flatMap { try store.reader(in: connection).record($0) }
+            for property in back.keys where pair.appPresence == .present {
+                pair.appBase[property] = Pair.unseenBase
+                pair.crmBase[property] = record?.properties[property] ?? ""
+            }
+            pair.rewound = nil
             pair.wake(changedAt: nil)
             try pairs.save(pair)
             outcome.done += 1
@@ -152,5 +190,6 @@ extension Pair {
         hasMet = false
         echo = nil
         recheckAt = nil
+        rewound = nil
     }
 }

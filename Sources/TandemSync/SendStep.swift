@@ -24,6 +24,7 @@ extension Cycle {
     private func send(chunk: [OutboxItem], _ run: inout CycleRun) async throws {
         var items = try await stillCurrent(chunk, &run)
         items = try await kept(items, run)
+        items = try await absent(items, &run)
         if items.isEmpty { return }
         let outcomes = try await app.apply(items.map(\.write))
         let readBack = await readings(of: outcomes)
@@ -78,11 +79,13 @@ extension Cycle {
                     return false
                 }
                 if original.utf8.count > Self.originalLimit && !pair.isDeletionApproved {
-                    pair.settle(.awaitingApproval(deletedIn: .crm))
+                    pair.settle(.awaitingApproval(.deletion(in: .crm)))
                     try tx.pairs.save(pair)
                     return false
                 }
-                try tx.journal.keep(original, of: item.pair, id)
+                if !tuning.defects.has(.keepsNoOriginals) {
+                    try tx.journal.keep(original, of: item.pair, id)
+                }
                 return true
             }
         }
@@ -161,7 +164,9 @@ struct RecordStep {
         case .accepted(let id, _) where readBack[id] == .gone && pair.appID != nil: try gone(&pair)
         case .accepted(let id, let version):
             if case .present(let record) = readBack[id] {
-                let isOurs = version != nil && version == record.version
+                let isOurs =
+                    version != nil && version == record.version
+                    || cycle.tuning.defects.has(.readBackIsOurs)
                 try written(record, item, &pair, isOurs: isOurs)
             } else {
                 try acceptedUnseen(id, version, item, &pair)
@@ -250,6 +255,7 @@ struct RecordStep {
         pair.appID = record.id
         pair.appPresence = .present
         pair.appCreatedAt = record.createdAt ?? tx.now
+        pair.hasCreationTime = record.createdAt != nil
         pair.generation = run.generation
         let values = cycle.sync.mapping.crmValues(of: record.values).values
         pair.appKeys = cycle.keys(of: record, values)
@@ -266,7 +272,12 @@ struct RecordStep {
             if try !adopt(bare, item, &pair) { return }
         }
         let old = pair.appValues
-        pair.awaiting = Pair.Awaiting(sent: item.sent, version: version)
+        if cycle.tuning.defects.has(.sentIsBase) {
+            pair.crmBase.merge(item.sent) { $1 }
+            pair.appBase.merge(item.sent) { $1 }
+        } else {
+            pair.awaiting = Pair.Awaiting(sent: item.sent, version: version)
+        }
         pair.hasMet = true
         pair.isUnlisted = true
         pair.intent = nil

@@ -68,6 +68,8 @@ extension Cycle {
             pair.intent = nil
             pair.settle(.ambiguous("one of these may be the record just created: \(ids)"))
             try tx.pairs.save(pair)
+        case .unanswered where tuning.defects.has(.silenceIsNo):
+            try notFound(&pair, intent, &run, tx)
         case .unanswered(let why): try hold(&pair, why, &run, tx)
         case .found, .none: try notFound(&pair, intent, &run, tx)
         }

@@ -98,6 +98,35 @@ package struct Defects: OptionSet, Hashable, Sendable {
     /// P42: a create that was answered with success is sent again because it is not found.
     package static let absenceIsNoCreate = Defects(rawValue: 1 << 20)
 
+    /// P61: a record that one drifting listing left out counts as absent.
+    package static let oneListingProvesAbsence = Defects(rawValue: 1 << 21)
+
+    /// P26: an older value of an app that went back in time is an edit, and a missing record a deletion.
+    package static let rewindIsEdit = Defects(rawValue: 1 << 22)
+
+    /// I1: what a deletion takes away is not kept.
+    package static let keepsNoOriginals = Defects(rawValue: 1 << 23)
+    /// I3: unique values of several records move one after the other.
+    package static let movesOneByOne = Defects(rawValue: 1 << 24)
+    /// P70: a record that has a known id is taken for the one that had it.
+    package static let idsAreEternal = Defects(rawValue: 1 << 25)
+    /// P24: what is read after a write counts as its form, whoever wrote it.
+    package static let readBackIsOurs = Defects(rawValue: 1 << 26)
+    /// P42: a question that could not be asked counts as a no.
+    package static let silenceIsNo = Defects(rawValue: 1 << 27)
+    /// P36: a field that is back is not read again.
+    package static let returnIsNoNews = Defects(rawValue: 1 << 28)
+    /// P24: what was sent and not read back is the base of both sides.
+    package static let sentIsBase = Defects(rawValue: 1 << 29)
+    /// I4: a value that the app does not take is sent again and again.
+    package static let forgetsIgnored = Defects(rawValue: 1 << 30)
+    /// P44: a record that an open create may have made enters the CRM.
+    package static let strangersEnterEarly = Defects(rawValue: 1 << 31)
+    /// P26: a version that was given before the app went back still tells what was read.
+    package static let trustsRewoundVersions = Defects(rawValue: 1 << 32)
+    /// I1: an edit of what went back wins over a value that its author has not seen.
+    package static let editsOverRewound = Defects(rawValue: 1 << 33)
+
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS
             contains(defect)

@@ -272,6 +272,13 @@ package enum SyncSchema {
                 ALTER TABLE sync ADD COLUMN put_back {integer} NOT NULL DEFAULT 0
                 CHECK (put_back BETWEEN 0 AND 1)
                 """,
+                // The app went back in time, a person knows of it, and it was not read whole since.
+                "ALTER TABLE sync ADD COLUMN rewound {integer} NOT NULL DEFAULT 0",
+                "ALTER TABLE pair ADD COLUMN rewound TEXT",
+                // Times of before this was told apart count as made up.
+                "ALTER TABLE pair ADD COLUMN app_created_given {integer} NOT NULL DEFAULT 0",
+                // Records that moved may have slipped through the last listing of everything.
+                "ALTER TABLE sync ADD COLUMN drifts {integer} NOT NULL DEFAULT 0",
                 // The last pair whose spellings were taken for agreed; NULL for all of them.
                 "ALTER TABLE sync ADD COLUMN spelled_after {integer}",
                 "UPDATE sync SET spelled_after = 0",

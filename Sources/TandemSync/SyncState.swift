@@ -31,6 +31,10 @@ package struct SyncState: Hashable, Sendable {
     package var unidentified: Unidentified
     /// An older copy of the store was put back, and the app was not read whole since.
     package let wasPutBack: Bool
+    /// In the last listing of everything a record that moved may have slipped through.
+    package let mayHaveDrifted: Bool
+    /// The app went back in time, a person knows of it, and it was not read whole since.
+    package let isRewound: Bool
     /// The last pair of an earlier version's store whose spellings were taken over; `nil` for all.
     package let spelledAfter: Int64?
 
@@ -105,7 +109,8 @@ package struct SyncTable {
             SELECT id, name, is_on, is_initial, cursor, generation, crm_sequence, account, read_at,
             finding, finding_text, finding_digest, problem_category, problem_text, problem_at,
             swept_at, replan_after, replan_fields, replan_wider, read_only, missing_fields,
-            unidentified, unidentified_count, spelled_after, app_fields, put_back
+            unidentified, unidentified_count, spelled_after, app_fields, put_back,
+            drifts, rewound
             FROM sync WHERE name = ?
             """, [.text(name.text)], Self.state)
     }
@@ -150,7 +155,8 @@ package struct SyncTable {
             },
             missingFields: missing,
             unidentified: .init(count: Int(row.integer(22) ?? 0), examples: examples),
-            wasPutBack: row.integer(25) == 1,
+            wasPutBack: row.integer(25) == 1, mayHaveDrifted: row.integer(26) == 1,
+            isRewound: row.integer(27) == 1,
             spelledAfter: row.integer(23))
     }
 

@@ -21,6 +21,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case crmMerge = "crm-merge", crmUnmerge = "crm-unmerge", crmErase = "crm-erase"
     case undelete, mergedAway = "merged-away", recreated, wiped
     // A unique value, or an id, that changes hands.
+    case rewound
     case swapped, reusedID = "reused-id"
     // Writing.
     case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"
@@ -28,6 +29,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case serverError = "server-error", tokenExpired = "token-expired"
     case permissionLost = "permission-lost", quotaForChanges = "quota-for-changes"
     case unnamedCreate = "unnamed-create"
+    case searchedByMail = "searched-by-mail"
     // Our own side.
     case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
     case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"

@@ -31,9 +31,15 @@ extension SimWorld {
                         lost.formUnion(unseen.values.flatMap(Oracle.tokens))
                     }
                 }
+                var kept: Set<String> = []
                 for (_, original) in try deletedOriginals(of: state.id, in: connection) {
                     let values = FlatJSON.values(original, as: AppField.self) ?? [:]
                     lost.formUnion(values.values.flatMap(Oracle.tokens))
+                    if let unmapped = values["unmapped"] { kept.insert(unmapped) }
+                }
+                for (id, unmapped) in servers[index].with({ state, _ in state.deletedByUs })
+                where !kept.contains(unmapped) {
+                    violate("I1", "\(sync.name) deleted \(id) and did not keep it whole")
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
                 checkExchanges(pairs, sync)

@@ -13,6 +13,9 @@ struct Oracle {
         if let token = Self.token(new) { open[token] = place }
     }
 
+    /// Nobody can be asked for what went away with the only copy of it.
+    mutating func lose(_ token: String) { open[token] = nil }
+
     /// The numbers in the parts of a value that a merge may have gathered from several.
     static func tokens(_ value: String) -> [String] {
         value.split(separator: ";").compactMap { token(String($0)) }

@@ -13,7 +13,7 @@ package struct SimApp: App {
         return AppCapabilities(
             conditionalWrites: profile.conditional, createSafety: profile.safety,
             readBatch: 7, writeBatch: 3, readLagSeconds: profile.readLagSeconds,
-            reportsDeletions: profile.style != .times)
+            reportsDeletions: profile.style != .times, canSearch: profile.canSearch)
     }
 
     package func profile() async throws(AppError) -> AppProfile {
@@ -36,13 +36,26 @@ package struct SimApp: App {
         if isExpired { throw .cursorExpired("the cursor is too old") }
         if cursor != nil && isUnchanged(since: cursor) { return EmptyListing() }
         guard let cursor, style != .listing else { return SimListing(app: self, since: nil) }
-        if style == .feed && Int(cursor.text) == nil { throw .cursorExpired("not a cursor") }
+        if style == .feed {
+            guard cursor.text.split(separator: ".").count == 2 else {
+                throw .cursorExpired("not a cursor")
+            }
+            let position = server.with { state, _ in state.position(cursor) }
+            if position == nil { throw .wentBack("the log begins again") }
+        }
         if style == .times {
             guard let time = TimeCursor(cursor) else { throw .cursorExpired("not a cursor") }
             // The app's clock went back behind what was read: times prove nothing any more.
             if now < time.floor.milliseconds { throw .cursorExpired("the app's clock went back") }
         }
         return SimListing(app: self, since: cursor)
+    }
+
+    package func confirm(_ cursor: Cursor) async throws(AppError) {
+        let hasGoneBack = server.with { state, _ in
+            state.profile.style == .feed && state.position(cursor) == nil
+        }
+        if hasGoneBack { throw .wentBack("the log begins again") }
     }
 
     /// An app whose cursor is its state has nothing to say while it is what it was.
@@ -70,11 +83,30 @@ package struct SimApp: App {
         }
     }
 
+    package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
+        try reach("read")
+        return server.with { state, now in
+            ids.reduce(into: [:]) { found, id in
+                guard let shown = state.shown(id, now: now) else { return }
+                let unmapped: AppField = "unmapped"
+                found[id] = FlatJSON.text(
+                    shown.values.merging([
+                        unmapped: state.records[id]?.values[unmapped] ?? ""
+                    ]) { $1 })
+            }
+        }
+    }
+
     package func find(key: String, values: [AppField: String], since: Timestamp)
         async throws(AppError) -> CreateLookup
     {
         try reach("find")
         return server.with { state, now in
+            if case .search = state.profile.safety,
+                state.holds(.searchedByMail, when: (values["mail"] ?? "").isEmpty)
+            {
+                return .unanswered("there is no mail to search by")
+            }
             let found = state.living.filter { id in
                 guard let record = state.records[id] else { return false }
                 if case .search(let lag) = state.profile.safety {
@@ -90,6 +122,22 @@ package struct SimApp: App {
                         }
                 }
                 return record.key == key
+            }
+            return CreateLookup(found.compactMap { state.shown($0, now: now) })
+        }
+    }
+
+    package func search(_ values: [AppField: String]) async throws(AppError) -> CreateLookup {
+        try reach("search")
+        return server.with { state, now in
+            guard state.profile.canSearch, let mail = values["mail"], !mail.isEmpty else {
+                return .unanswered("there is no mail to search by")
+            }
+            let found = state.living.filter {
+                state.records[$0]?.values["mail"]?.lowercased() == mail.lowercased()
+            }
+            if found.contains(where: { state.records[$0]?.isNameless ?? false }) {
+                return .unanswered("a record without id has the mail")
             }
             return CreateLookup(found.compactMap { state.shown($0, now: now) })
         }
@@ -200,6 +248,7 @@ extension SimServer.State {
         }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }
         deletes += 1
+        deletedByUs[id] = record.values["unmapped"]
         if profile.faults.contains(.omitsField) || hasLostField {
             // What the app kept to itself in every read, nobody could keep.
             edits.append(.init(id: id, field: "title", old: record.values["title"] ?? "", new: ""))

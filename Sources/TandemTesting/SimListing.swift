@@ -9,6 +9,8 @@ final class SimListing: ChangeListing {
         var after: (time: Int64, id: AppRecordID) = (.min, "")
         var inQuery = 0
         var isDone = false
+        /// Records that have slipped through.
+        var drifted: Set<AppRecordID> = []
     }
 
     private let app: SimApp
@@ -25,7 +27,7 @@ final class SimListing: ChangeListing {
             if state.profile.style == .listing, state.profile.faults.contains(.stateCursor) {
                 return Cursor("\(state.digest)")
             }
-            if state.profile.style != .times { return Cursor("\(state.log.count)") }
+            if state.profile.style != .times { return state.cursor(at: state.log.count) }
             return TimeCursor(
                 signpost: Timestamp(milliseconds: now + state.offset), lag: .seconds(30),
                 granularity: Span(milliseconds: state.profile.granularity)
@@ -33,7 +35,7 @@ final class SimListing: ChangeListing {
         }
         var start = Place()
         if let since, app.server.with({ state, _ in state.profile.style }) == .feed {
-            start.offset = Int(since.text) ?? 0
+            start.offset = app.server.with { state, _ in state.position(since) ?? 0 }
         } else if let since, let time = TimeCursor(since) {
             start.after = (time.floor.milliseconds, "")
         }
@@ -61,12 +63,22 @@ final class SimListing: ChangeListing {
         var ids = state.living
         let end = min(place.offset + state.profile.pageSize, ids.count)
         ids = Array(ids[min(place.offset, end)..<end])
-        if place.offset > 0 && state.strikes(.pageDrift) { ids = Array(ids.dropFirst()) }
+        if place.offset > 0, let first = ids.first, !state.drifted.contains(first),
+            state.strikes(.pageDrift)
+        {
+            // Somebody moved it to a page that was read, for as long as this listing runs.
+            ids.removeFirst()
+            place.drifted.insert(first)
+        }
         if !ids.isEmpty && state.strikes(.missingInListing) { ids.removeLast() }
         place.offset = end
         place.isDone = end >= state.living.count
         var page = page(of: ids, &state, now)
         page.provesAbsence = place.isDone
+        if place.isDone {
+            state.drifted = place.drifted
+            page.mayHaveDrifted = state.living.count > state.profile.pageSize
+        }
         if place.isDone { page.cursor = signpost }
         return page
     }
@@ -80,7 +92,7 @@ final class SimListing: ChangeListing {
         place.isDone = end >= state.log.count
         var page = page(of: Set(entries.filter { !$0.isDeleted }.map(\.id)).sorted(), &state, now)
         page.gone = Set(entries.filter(\.isDeleted).map(\.id)).sorted()
-        page.cursor = Cursor("\(end)")
+        page.cursor = state.cursor(at: end)
         return page
     }
 

@@ -26,6 +26,8 @@ package struct SimProfile: Hashable, Sendable {
     var rate: Double
     let emphasis: Emphasis
     var conditional: Bool
+    /// The app can be searched by mail.
+    var canSearch: Bool
     var safety: CreateSafety
     var showsValues: Bool
     var answersWithRecord: Bool
@@ -41,6 +43,7 @@ package struct SimProfile: Hashable, Sendable {
             emphasis.faults)
         rate = random.pick([0.03, 0.1, 0.25])
         conditional = random.chance(0.6)
+        canSearch = random.chance(0.3)
         let safeties: [CreateSafety] = [.clientID, .lookupByKey, .search(lagSeconds: 20)]
         let drawnSafety = random.pick(safeties)
         safety = emphasis.safety ?? drawnSafety
@@ -84,6 +87,13 @@ package final class SimServer: Sendable {
         let new: String
     }
 
+    /// All that an app had at some time.
+    struct Backup {
+        let records: [AppRecordID: Record]
+        let log: [(id: AppRecordID, isDeleted: Bool)]
+        let nextID: Int
+    }
+
     struct State {
         var random: SplitMix
         var profile: SimProfile
@@ -92,11 +102,18 @@ package final class SimServer: Sendable {
         var counts: [Fault: Int] = [:]
         var edits: [Edit] = []
         var nextID = 0
+        /// How often a backup was put back.
+        var lives = 0
+        var backup: Backup?
         var offset: Int64
         var isQuiet = false
         var outageUntil: Int64 = 0
         var writeCalls = 0
         var deletes = 0
+        /// What of the records that we deleted nobody maps.
+        var deletedByUs: [AppRecordID: String] = [:]
+        /// Records that slipped through the last listing of everything; they do not slip through two.
+        var drifted: Set<AppRecordID> = []
         var redundantWrites: [String] = []
         /// The app has no field `title` now.
         var hasLostField = false

@@ -351,6 +351,7 @@ extension SimWorld {
         let deleted = server.with { state, _ in
             state.records.filter { $0.value.isDeleted }.keys.min()
         }
+        if random.chance(0.3) { return replaceInApp(server, index, values) }
         // Of a record that is there as far as we know, other values are edits.
         guard let id = deleted, let crm = counterpart(ofDeleted: id, on: index) else { return }
         let isMade = server.with { state, now in
@@ -360,9 +361,37 @@ extension SimWorld {
             return true
         }
         guard isMade else { return }
-        watch.reused.append(.init(sync: settings[index].name, app: id, crm: crm))
+        watch.reused.append(
+            .init(
+                sync: settings[index].name, app: id, crm: crm,
+                mail: (values["mail"] ?? "").trimmed.lowercased()))
         collectEdits()
         say("\(server.name) user: creates another one as \(id)")
+    }
+
+    /// A record is deleted and another one made under its id before anybody has looked, in an app that says
+    /// truly when.
+    private func replaceInApp(_ server: SimServer, _ index: Int, _ values: [AppField: String]) {
+        let told = bound(on: index)
+        let id = server.with { state, now -> AppRecordID? in
+            guard state.profile.granularity == 1,
+                !state.profile.faults.contains(.clockJump),
+                let id = told.keys.sorted().first(where: {
+                    guard let record = state.records[$0], !record.isDeleted else { return false }
+                    return record.createdAt < state.stamp(now) - 1_000
+                }), state.refusal(of: values, for: id) == nil, state.strikes(.reusedID, rate: 0.8)
+            else { return nil }
+            state.remove(id, now: now)
+            _ = state.make(values, id: id, now: now)
+            return id
+        }
+        guard let id, let crm = told[id] else { return }
+        watch.reused.append(
+            .init(
+                sync: settings[index].name, app: id, crm: crm,
+                mail: (values["mail"] ?? "").trimmed.lowercased()))
+        collectEdits()
+        say("\(server.name) user: replaces \(id) by another one")
     }
 
     private func createSameOnBoth(_ server: SimServer) {

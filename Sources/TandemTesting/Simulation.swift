@@ -72,7 +72,7 @@ extension SimWorld {
         for round in 0..<rounds {
             for _ in 0..<random.below(9) { actRandomly() }
             clock.advance(milliseconds: Int64(5_000 + random.below(90_000)))
-            disturb(round)
+            try disturb(round)
             if random.chance(0.15) {
                 crash.state.withLock { $0.countdown = random.below(40) }
             }
@@ -83,6 +83,7 @@ extension SimWorld {
                 if case .finding(let text) = report?.stop, random.chance(0.5) {
                     try acknowledge(index, text)
                 }
+                if random.chance(0.2) { try approveRewound(index) }
             }
             crash.state.withLock { $0.countdown = nil }
             collectEdits()
@@ -90,7 +91,7 @@ extension SimWorld {
     }
 
     /// Things that happen to the world rather than to a record.
-    private func disturb(_ round: Int) {
+    private func disturb(_ round: Int) throws {
         let index = random.below(servers.count)
         let server = servers[index]
         server.with { state, _ in
@@ -108,6 +109,8 @@ extension SimWorld {
                 return backup
             }
             say("\(server.name) is wiped")
+        } else if wiped[index] == nil {
+            try backUpOrRewind(index)
         } else if let backup = wiped[index] {
             wiped[index] = nil
             server.with { state, now in state.restore(backup, now: now) }
@@ -159,6 +162,7 @@ extension SimWorld {
             for index in settings.indices {
                 let report = try await cycle(index)
                 if case .finding(let text) = report?.stop { try acknowledge(index, text) }
+                try approveRewound(index)
             }
         }
         let before = servers.map { server in server.with { state, _ in state.writeCalls } }

@@ -26,6 +26,8 @@ struct Watch {
         let sync: SyncName
         let app: AppRecordID
         let crm: RecordID
+        /// The stranger's address.
+        let mail: String
     }
 
     var twins: [Twins] = []
@@ -76,7 +78,8 @@ extension SimWorld {
             }
             for one in watch.reused where one.sync == sync.name {
                 guard let pair = try pairs.pair(app: one.app), pair.crmID == one.crm,
-                    pair.appPresence == .present
+                    pair.appPresence == .present,
+                    pair.appKeys.contains(where: { $0.value == one.mail })
                 else { continue }
                 watch.reused.removeAll { $0.app == one.app }
                 violations.append(
@@ -100,6 +103,24 @@ extension SimWorld {
         } catch {
             violations.append("the store failed the watch: \(error)")
             return nil
+        }
+    }
+
+    /// The CRM records of the app records that a sync takes for theirs.
+    func bound(on index: Int) -> [AppRecordID: RecordID] {
+        do {
+            return try userStore.database.read { connection in
+                guard let state = try SyncTable(connection).state(settings[index].name) else {
+                    return [:]
+                }
+                return try PairTable(connection: connection, syncID: state.id).select(
+                    "sync_id = ? AND app_presence = 1 AND crm_id IS NOT NULL AND app_created_given = 1",
+                    [.integer(state.id)]
+                ).reduce(into: [:]) { $0[$1.appID ?? ""] = $1.crmID }
+            }
+        } catch {
+            violations.append("the store failed the watch: \(error)")
+            return [:]
         }
     }
 
@@ -190,7 +211,7 @@ extension SimWorld {
             (state.profile, state.records, state.offset)
         }
         let hidden: Set<Fault> = [
-            .missingInListing, .pageDrift, .omitsField, .staleRead, .partialRead, .wiped,
+            .missingInListing, .omitsField, .staleRead, .partialRead, .wiped,
             .stateCursor,
         ]
         guard profile.faults.isDisjoint(with: hidden), offset == 0, profile.granularity == 1 else {
@@ -208,6 +229,8 @@ extension SimWorld {
                 let shared = keys(made).intersection(keys(old))
                 let haveEmail = [made, old].allSatisfy { !($0.values["mail"] ?? "").isEmpty }
                 let isSame = shared.contains { $0.kind == MatchKey.email }
+                // A search by mail tells nothing of a nameless record without one.
+                if old.isNameless && profile.canSearch && !isSame { continue }
                 guard isSame || !shared.isEmpty && !haveEmail,
                     try pairs.pair(app: other)?.crmID == nil
                 else { continue }

@@ -60,8 +60,12 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
 struct ApproveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "approve",
-        abstract: "Carry deletions over that wait for a person (deletions: approve).",
-        discussion: "`tandem records --state awaiting-approval` lists them.")
+        abstract: "Carry over what waits for a person.",
+        discussion: """
+            A deletion (deletions: approve) is carried over; of an app that went back in time, the CRM's \
+            values are written again and missing records made anew. `tandem records --state \
+            awaiting-approval` lists them.
+            """)
 
     @OptionGroup var shared: SharedOptions
 
@@ -80,6 +84,37 @@ struct ApproveCommand: AsyncParsableCommand {
             }
             let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
             try show(outcome, verb: "approved", json: shared.json)
+            try finish(reports.filter { $0.stop != .isBusy })
+        }
+    }
+}
+
+struct RejectCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reject",
+        abstract: "Take what an app shows that went back in time.",
+        discussion: """
+            Its older values go into the CRM, and a record that it lacks counts as deleted there. \
+            `tandem records --state awaiting-approval` lists them.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The syncs to look in; all if none is named.")
+    var syncs: [String] = []
+
+    @OptionGroup var chosen: RecordChoice
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let chosen = try world.syncs(syncs)
+            let records = self.chosen.records
+            let outcome = try helped(chosen, records, in: world) { remedies, id in
+                try remedies.reject(id, records: records)
+            }
+            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
+            try show(outcome, verb: "rejected", json: shared.json)
             try finish(reports.filter { $0.stop != .isBusy })
         }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Synchronization
+import TandemModel
 import TandemTesting
 
 struct SimulateCommand: AsyncParsableCommand {
@@ -24,6 +25,9 @@ struct SimulateCommand: AsyncParsableCommand {
     @Option(help: "Rounds of users and cycles before the world becomes quiet.")
     var cycles = 10
 
+    @Option(help: "Faults that every app has and that happen often, with commas between.")
+    var stress: String?
+
     func validate() throws {
         guard (1...1_000).contains(cycles) else {
             throw ValidationError("--cycles takes 1 to 1000.")
@@ -36,10 +40,24 @@ struct SimulateCommand: AsyncParsableCommand {
         }
     }
 
+    private func stressed() throws -> Set<Fault> {
+        let known = Fault.allCases.map(\.rawValue)
+        let faults = try (stress ?? "").split(separator: ",").map { name in
+            guard let fault = Fault(rawValue: String(name)) else {
+                throw ValidationError(
+                    "--stress \(name)\(suggestion(for: String(name), in: known)): expected some of "
+                        + known.joined(separator: ", "))
+            }
+            return fault
+        }
+        return Set(faults)
+    }
+
     func run() async throws {
         let folder = try ScratchFolder()
         defer { folder.remove() }
-        let simulation = try Simulation(folder: folder.path, rounds: cycles)
+        let simulation = try Simulation(
+            folder: folder.path, rounds: cycles, emphasis: Emphasis(try stressed()))
         if let seed {
             let outcome = try await simulation.run(seed: seed)
             print(outcome.story.joined(separator: "\n"))

@@ -83,7 +83,8 @@ extension SyncStatus {
         )
         if awaitingApproval > 0 {
             lines.append(
-                "  \(awaitingApproval) deletions wait: tandem approve \(name) --all, or --record ID"
+                "  \(awaitingApproval) records wait for a person: `tandem records --state "
+                    + "awaiting-approval` lists them, tandem approve \(name) --all, or --record ID"
             )
         }
         if linksWaiting > 0 {

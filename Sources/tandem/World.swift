@@ -28,6 +28,7 @@ struct World {
     /// - Parameters:
     ///   - configuration: What was read of the file.
     ///   - use: What the store is opened for.
+    /// - Returns: The world; its store is there, up to date and compared with the ledger of its ids.
     /// - Throws: ``CommandFailure``, or `DatabaseFailure` if the store cannot be opened.
     static func open(_ configuration: Configuration, for use: StoreUse = .command) throws -> World {
         let database = try openDatabase(configuration.store, for: use)

@@ -82,6 +82,21 @@ final class PostgresServer {
         Issue.record("PostgreSQL does not answer")
     }
 
+    /// Copies the whole cluster beside it, while it does not run.
+    func backUp() throws {
+        kill()
+        try Self.run(["cp", "-a", data, data + ".copy"])
+        try start()
+    }
+
+    /// Puts the last copy back.
+    func putBack() throws {
+        kill()
+        try Self.run(["rm", "-rf", data])
+        try Self.run(["cp", "-a", data + ".copy", data])
+        try start()
+    }
+
     /// Ends the server at once, as a power cut does.
     func kill() {
         guard let process else { return }

@@ -227,6 +227,58 @@ import Testing
         #expect(try sync() == 0)
     }
 
+    @Test func `stops when a backup is put back, and leaves it to a person what went back`() throws
+    {
+        try server.sql(
+            """
+            INSERT INTO people (email, firstname, phone) VALUES
+            ('ann@x.example', 'Ann', '111 1111'), ('bob@x.example', 'Bob', '222 2222')
+            """)
+        try sync()
+        try server.backUp()
+        try program.must("crm", "update", "contacts", "1", "firstname=Anna", "city=Oslo")
+        try program.must("crm", "create", "contacts", "email=cid@x.example", "firstname=Cid")
+        try sync()
+        try server.sql("UPDATE people SET phone = '333 3333' WHERE email = 'bob@x.example'")
+        try sync()
+        try server.putBack()
+        // The id of the row that Tandem made is given to a stranger.
+        try server.sql(
+            "SELECT setval('people_id_seq', 2); "
+                + "INSERT INTO people (email, firstname) VALUES ('eve@x.example', 'Eve')")
+        #expect(try program.run(["sync"]).code != 0)
+        #expect(try program.status("people")["finding"] != nil)
+        #expect(try names() == ["Anna Oslo", "Bob", "Cid"])
+
+        try program.must("acknowledge", "people")
+        try sync()
+        // Nobody was reverted, deleted or taken for somebody else; the stranger is a new contact.
+        #expect(try names() == ["Anna Oslo", "Bob", "Cid", "Eve"])
+        let waiting = try program.must("records", "--state", "awaiting-approval", "--json")
+        #expect(waiting.contains("firstname `Ann`") && waiting.contains("\"rewound\""))
+
+        try program.must("approve", "--record", "1", "--record", "3")
+        #expect(try program.run(["reject", "--record", "2"]).code == 0)
+        try sync()
+        #expect(try names() == ["Anna Oslo", "Bob", "Cid", "Eve"])
+        #expect(
+            try server.sql("SELECT firstname, phone, city FROM people ORDER BY email") == [
+                "Anna|111 1111|Oslo", "Bob|222 2222|", "Cid||", "Eve||",
+            ])
+        #expect(try program.must("crm", "show", "contacts", "2").contains("222 2222"))
+        #expect(try sync() == 0)
+    }
+
+    private func names() throws -> [String] {
+        let lines = try program.must("crm", "export", "contacts").split(
+            whereSeparator: \.isNewline
+        ).map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+        let columns = ["firstname", "city"].compactMap { lines[0].firstIndex(of: Substring($0)) }
+        return lines.dropFirst().map { line in
+            columns.map { line[$0] }.filter { !$0.isEmpty }.joined(separator: " ")
+        }.sorted()
+    }
+
     @Test(arguments: [
         ("/erp?host=", "/nosuch?host=", "database \"nosuch\" does not exist"),
         ("postgres@", "nobody@", "role \"nobody\" does not exist"),
