@@ -62,7 +62,7 @@ package struct CSVApp: App {
     ///
     /// - Throws: ``AppError`` as `CSVTable.read`, and if the id column that was named is missing, or every
     ///   column that could name a row.
-    private func table(isWhole: Bool = true) throws(AppError) -> CSVTable? {
+    func table(isWhole: Bool = true) throws(AppError) -> CSVTable? {
         guard let table = try CSVTable.read(path, isWhole: isWhole, naming: field(of:)) else {
             return nil
         }
@@ -103,6 +103,7 @@ package struct CSVApp: App {
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
+        try takeLateSaves()
         let state = await look()
         guard let (found, isOpen) = try table(in: state) else {
             // No file is no proof that every row was deleted; an empty one with a header is.
@@ -152,7 +153,7 @@ package struct CSVApp: App {
         }
     }
 
-    private var beingSaved: AppError {
+    var beingSaved: AppError {
         .tryLater(.versionConflict, "\(path) is being saved by somebody", afterSeconds: nil)
     }
 
@@ -201,12 +202,12 @@ package struct CSVApp: App {
             var outcomes: [WriteOutcome] = []
             for write in writes { outcomes.append(edit.perform(write)) }
             guard edit.isChanged else { return outcomes }
-            if try replace(with: edit.content, unless: stamp) { return outcomes }
+            if try replace(table, with: edit.content, unless: stamp) { return outcomes }
         }
         throw beingSaved
     }
 
-    private static func target(of path: String) -> String {
+    static func target(of path: String) -> String {
         guard let resolved = realpath(path, nil) else { return path }
         defer { free(resolved) }
         return String(cString: resolved)
@@ -214,7 +215,7 @@ package struct CSVApp: App {
 
     /// Writes a whole file that is on the disk when this returns, with the owner and the rights of
     /// the one that it replaces.
-    private static func write(_ content: [UInt8], to path: String, like stamp: FileStamp) throws {
+    static func write(_ content: [UInt8], to path: String, like stamp: FileStamp) throws {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw CocoaError(.fileWriteNoPermission) }
         defer { close(file) }
@@ -239,7 +240,9 @@ package struct CSVApp: App {
     /// Puts new content in the place of the file.
     ///
     /// - Returns: `false`, and nothing is changed, if somebody saved the file since `stamp`.
-    private func replace(with content: [UInt8], unless stamp: FileStamp) throws(AppError) -> Bool {
+    func replace(_ table: CSVTable, with content: [UInt8], unless stamp: FileStamp)
+        throws(AppError) -> Bool
+    {
         // The file itself is replaced, not a link to it.
         let path = Self.target(of: path)
         let temporary = path + ".tandem-new"
@@ -249,6 +252,7 @@ package struct CSVApp: App {
                 try FileManager.default.removeItem(atPath: temporary)
                 return false
             }
+            try keepReplaced(path, table.bytes, stamp)
             guard Glibc.rename(temporary, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
             memory.withLock { $0.own = FileStamp(path) }
             return true

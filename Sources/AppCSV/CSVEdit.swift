@@ -71,6 +71,29 @@ struct CSVEdit {
         return .deleted
     }
 
+    /// Takes the cells and the rows that are in `late` and were not in `base`. A row that is gone stays: what
+    /// was saved late may be half a file.
+    mutating func take(_ late: CSVTable, over base: CSVTable) {
+        let (lateRows, baseRows) = (app.named(late), app.named(base))
+        for (id, place) in lateRows.places.sorted(by: { $0.value < $1.value }) {
+            let now = cells(of: late, place)
+            let then = baseRows.places[id].map { cells(of: base, $0) } ?? [:]
+            let edited = now.filter { $0.value != then[$0.key] ?? "" }
+            if edited.isEmpty { continue }
+            if rows.places[id] != nil {
+                _ = update(id, nil, edited)
+            } else if added[id] == nil {
+                order.append(id)
+                added[id] = table.fields.map { now[$0] ?? "" }
+            }
+        }
+    }
+
+    private func cells(of table: CSVTable, _ place: Int) -> [AppField: String] {
+        Dictionary(
+            zip(table.fields, table.rows[place].cells), uniquingKeysWith: { first, _ in first })
+    }
+
     /// Why a record that is not found may be there all the same; `nil` if it is not there.
     private func missing(_ id: AppRecordID) -> WriteOutcome? {
         let why = rows.unreadable[id] ?? rows.unidentified.first?.why

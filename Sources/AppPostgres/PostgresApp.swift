@@ -48,7 +48,7 @@ package final class PostgresApp: App {
         return AppProfile(
             account: "postgres \(shape.identity)",
             summary: "\(shape.isTable ? "table" : "view") \(shape.name), key \(key)",
-            fields: shape.profileFields)
+            fields: shape.profileFields, lacking: shape.lacking)
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

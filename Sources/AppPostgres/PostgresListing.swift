@@ -67,7 +67,7 @@ final class PostgresListing: ChangeListing {
 
     /// The rows as records; those that count as deleted are gone.
     private func listed(_ rows: PGConnection.Rows) -> ChangePage {
-        var page = ChangePage()
+        var page = ChangePage(fields: Set(shape.columns.keys.map { AppField($0) }))
         for (place, row) in rows.enumerated() {
             if let empty = shape.emptyKey(of: row[...]) {
                 let location = AppLocation("row \(place + 1)")
@@ -90,7 +90,7 @@ final class PostgresListing: ChangeListing {
         if keys.contains(where: \.isEmpty) {
             throw AppError.cursorExpired("\(shape.name) was emptied")
         }
-        var page = ChangePage()
+        var page = ChangePage(fields: Set(shape.columns.keys.map { AppField($0) }))
         let readings = try await app.read(Set(keys.map { AppRecordID(parts: $0) }).sorted())
         for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
             if case .present(let record) = reading {

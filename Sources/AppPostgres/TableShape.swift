@@ -34,7 +34,10 @@ struct TableShape: Hashable, Sendable {
     /// It has rows of its own, and so their transactions; a view has not.
     let isTable: Bool
     let settings: PostgresSettings
+    /// The mapped columns that there are.
     let fields: [Column]
+    /// Says of the others that they are not there.
+    let lacking: AppError?
 
     /// Reads the catalog.
     ///
@@ -126,7 +129,11 @@ struct TableShape: Hashable, Sendable {
                 remedy: "Name the columns that name a row: `tables: {\(table): {key: [id]}}`.")
         }
         key = try keyNames.map(column)
-        fields = try settings.fields.map { field throws(AppError) in try column(field.text) }
+        fields = settings.fields.compactMap { columns[$0.text] }
+        do {
+            for field in settings.fields { _ = try column(field.text) }
+            lacking = nil
+        } catch { lacking = error }
         if case .column(let name, _) = settings.changes, try !column(name).canTellChanges {
             throw .askOperator(
                 .mapping, "`\(name)` of \(table) is neither a time nor a whole number",
@@ -214,12 +221,20 @@ extension TableShape.Column {
         let name = "t.\(name.sqlName)"
         let moment = "'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'"
         return switch kind {
-        case "timestamptz": "to_char(\(name) AT TIME ZONE 'UTC', \(moment))"
-        case "timestamp": "to_char(\(name), \(moment))"
-        case "date": "to_char(\(name), 'YYYY-MM-DD')"
+        case "timestamptz": told("to_char(\(name) AT TIME ZONE 'UTC', \(moment))")
+        case "timestamp": told("to_char(\(name), \(moment))")
+        case "date": told("to_char(\(name), 'YYYY-MM-DD')")
         case _ where category == "A": "array_to_string(\(name), ';')"
         default: "\(name)::text"
         }
+    }
+
+    /// A time in `form`, which has neither eras nor years of five digits: others are in the server's own, which
+    /// no type of ours takes.
+    private func told(_ form: String) -> String {
+        let name = "t.\(name.sqlName)"
+        return "CASE WHEN \(name) < '0001-01-01' OR \(name) >= '10000-01-01' THEN \(name)::text "
+            + "ELSE \(form) END"
     }
 
     /// The value that a text stands for; blank is NULL where the column may be.

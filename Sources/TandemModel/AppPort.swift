@@ -261,11 +261,16 @@ package struct AppProfile: Hashable, Sendable {
     package let summary: String
     /// The fields a record has; empty if the app takes any name.
     package let fields: [FieldSchema]
+    /// Mapped fields that the app does not have: a mistake at first, and later a field that it has lost.
+    package let lacking: AppError?
 
-    package init(account: String, summary: String, fields: [FieldSchema]) {
+    package init(
+        account: String, summary: String, fields: [FieldSchema], lacking: AppError? = nil
+    ) {
         self.account = account
         self.summary = summary
         self.fields = fields
+        self.lacking = lacking
     }
 }
 

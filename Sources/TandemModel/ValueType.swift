@@ -114,7 +114,9 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
             Timestamp.days(year: year, month: month, day: day) != nil
         else { return nil }
         let rest = text.dropFirst(10)
-        return rest.isEmpty || rest.first == "T" || rest.first == " "
+        // What stands before Christ has its era at the end.
+        let isEra = rest.uppercased().hasSuffix("BC")
+        return rest.isEmpty || (rest.first == "T" || rest.first == " ") && !isEra
             ? String(text.prefix(10)) : nil
     }
 }

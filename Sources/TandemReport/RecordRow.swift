@@ -38,6 +38,9 @@ package struct RecordRow: Hashable, Sendable {
             cells["message"] = pair.rewoundText
             cells["remedy"] =
                 "`tandem approve` carries the CRM's values to the app, `tandem reject` takes the app's."
+        case .inSync where !pair.accepted.isEmpty:
+            let fields = pair.accepted.keys.sorted().map(\.text).joined(separator: ", ")
+            cells["message"] = "kept apart, as you accepted, until either side changes: \(fields)"
         case .inSync, .pending, .deletedInCRM, .deletedInApp, .awaitingApproval(.deletion): break
         }
         if let changed = pair.changedAt, let synced = pair.syncedAt {

@@ -73,6 +73,10 @@ package struct Cycle: Sendable {
         try await cycle.settleIntents(&run)
         try cycle.completeLinks(run)
         try cycle.match(&run)
+        if try cycle.needsSecondLook(run) {
+            try await cycle.lookAgain(&run)
+            try cycle.match(&run)
+        }
         try cycle.checkRails(&run)
         try await cycle.planAndApply(&run)
         if !run.found.isEmpty {
@@ -111,6 +115,8 @@ struct CycleRun {
     var fields: Set<AppField>?
     /// Pairs whose record was searched for before it is made.
     var searched: Set<Int64> = []
+    /// Records that moved may have slipped through the only listing of everything in this run.
+    var hasDrifted = false
     /// What was noted so far has been matched.
     var hasMatched = false
     /// Pairs that were put off because a search has found a record that was not listed, with that record's:

@@ -88,7 +88,8 @@ extension Cycle {
                 stranger = isReused ? nil : text
                 known = nil
             }
-        } else if var replaced = known, replaced.crmID != nil, wasMadeAgain(record, after: replaced)
+        } else if var replaced = known, replaced.crmID != nil, !run.state.isRewound,
+            wasMadeAgain(record, after: replaced)
         {
             if isListed {
                 // It is missing like any other, so the rails count it before anything is parted.

@@ -50,12 +50,22 @@ extension Cycle {
 
     /// Lists everything once more at once where records can have slipped through: a key that the app has
     /// is missing in two listings only if its record has moved in both.
-    private func lookAgain(_ run: inout CycleRun) async throws {
-        guard run.state.mayHaveDrifted, !tuning.defects.has(.oneListingProvesAbsence) else {
-            return
-        }
+    func lookAgain(_ run: inout CycleRun) async throws {
+        guard run.hasDrifted, !tuning.defects.has(.oneListingProvesAbsence) else { return }
         run.report.count("listed-again")
         try await list(since: nil, &run)
+        run.hasDrifted = false
+    }
+
+    /// Whether a record is to be made that the only listing of this run may have left out; an app that can
+    /// be searched is asked instead.
+    func needsSecondLook(_ run: CycleRun) throws -> Bool {
+        guard run.hasDrifted, !app.capabilities.canSearch else { return false }
+        return try transaction(run) { tx in
+            try tx.pairs.has(
+                "work_at IS NOT NULL AND state = 'pending' AND app_id IS NULL AND intent_key IS NULL"
+            )
+        }
     }
 
     /// Goes on with an app that went back in time, if a person has said so.
@@ -95,6 +105,7 @@ extension Cycle {
     /// - Throws: ``AppError`` if it does not say; ``RailStop`` if it is another account.
     func askApp(_ run: inout CycleRun) async throws {
         let profile = try await app.profile()
+        if let lacking = profile.lacking, run.state.isInitial { throw lacking }
         let readOnly = profile.fields.filter { !$0.isWritable }.map(\.field.text).sorted()
         try transaction(run) { tx in
             if let known = run.state.account, known != profile.account {
@@ -146,6 +157,7 @@ extension Cycle {
                 try tx.pairs.recheckUnlisted(before: run.generation, now: startedAt)
             }
             try note(summary, run, tx)
+            if summary.isComplete { run.hasDrifted = summary.mayHaveDrifted }
             if cursor == nil {
                 try tx.syncs.set("put_back", 0, of: tx.syncID)
                 try tx.syncs.set("drifts", summary.mayHaveDrifted ? 1 : 0, of: tx.syncID)
@@ -224,12 +236,16 @@ extension Cycle {
         if Set(missing.keys) != Set(run.state.missingFields.keys) {
             try tx.syncs.set("missing_fields", .text(FlatJSON.text(missing)), of: tx.syncID)
         }
-        // What a field says that is new or back, no listing of changes has to tell.
+        // What a field says that is new or back, no listing of changes has to tell; and where one went, an
+        // app may tell versions by all that are left.
         let before = run.state.appFields?.subtracting(run.state.missingFields.keys) ?? known
         let isMore = sync.mapping.fields.contains { field in
             fields.contains(field.app) && !before.contains(field.app)
         }
-        if isMore && !tuning.defects.has(.returnIsNoNews) { try tx.pairs.recheckAll(now: tx.now) }
+        let isLess = !Set(missing.keys).isSubset(of: run.state.missingFields.keys)
+        if isLess || isMore && !tuning.defects.has(.returnIsNoNews) {
+            try tx.pairs.recheckAll(now: tx.now)
+        }
     }
 
     /// Puts one page into the pairs; its cursor is stored behind it, that of a page that proves

@@ -100,6 +100,9 @@ package struct Pair: Hashable, Sendable {
     /// What went back in time with the app and waits for a person: the older values that it shows again, in
     /// CRM names, or none of a record that is missing there.
     package var rewound: Values?
+    /// Fields whose difference a person has accepted, each with both sides' values at that time as
+    /// ``acceptance(of:)`` gives them; blank before the next plan.
+    package var accepted: Values = [:]
     /// No listing has named the record since we last wrote to it.
     package var isUnlisted = false
     /// The keys stand in the index by which CRM records find app records without counterpart.
@@ -111,6 +114,11 @@ package struct Pair: Hashable, Sendable {
         workAt = Timestamp(milliseconds: 0)
         attempts = 0
         if let moment { changedAt = min(changedAt ?? moment, moment) }
+    }
+
+    /// What an accepted difference of a field lasts for.
+    static func acceptance(of decision: FieldDecision) -> String {
+        [decision.crm.now, decision.app.now].map { $0 ?? "\0" }.joined(separator: "\u{1}")
     }
 
     /// Leaves what cannot be decided yet to a cycle a minute later.

@@ -21,7 +21,7 @@ package struct PairTable {
         "findable", "unanswered", "awaiting", "awaited_version", "ignored", "unlisted",
         "intent_status",
         "repeats", "refused", "rewound",
-        "app_created_given",
+        "app_created_given", "accepted",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """
@@ -328,6 +328,7 @@ extension PairTable {
             pair.refused.isEmpty ? .null : .text(FlatJSON.text(pair.refused.mapValues(\.line))),
             .optional(pair.rewound.map { FlatJSON.text($0) }),
             .integer(pair.hasCreationTime ? 1 : 0),
+            pair.accepted.isEmpty ? .null : .text(FlatJSON.text(pair.accepted)),
         ]
     }
 
@@ -390,6 +391,7 @@ extension PairTable {
         pair.refused = try values(40).mapValues { Refusal(line: $0) }
         if row.text(41) != nil { pair.rewound = try values(41) }
         pair.hasCreationTime = row.integer(42) == 1
+        pair.accepted = try values(43)
         return pair
     }
 }

@@ -61,7 +61,7 @@ extension Cycle {
     /// one it made (P44): all of them before the app was asked, later those that hold what was sent.
     private func openCreates(_ run: CycleRun) throws -> [Pair.Intent] {
         guard case .search = app.capabilities.createSafety,
-            !tuning.defects.has(.repeatsCreates), !tuning.defects.has(.strangersEnterEarly)
+            !tuning.defects.has(.repeatsCreates)
         else { return [] }
         return try transaction(run) { tx in
             try tx.pairs.withIntent(after: 0, limit: 1_000).compactMap(\.intent)
@@ -304,11 +304,11 @@ struct PlanStep {
             let cause = try cycle.causeOfMissing(changedAt, tx)
             try tx.window.record(pair, changedAt: changedAt, syncedAt: tx.now, cause: cause)
         }
-        if let (_, refusal) = pair.appRefusals.min(by: { $0.key < $1.key }), plan.state == .inSync {
-            pair.changedAt = nil
-            return try fail(pair, refusal)
+        keepAccepted(&pair, plan)
+        let refusals = [pair.appRefusals, pair.refused].compactMap { refusals in
+            refusals.filter { pair.accepted[$0.key] == nil }.min { $0.key < $1.key }?.value
         }
-        if plan.state == .inSync, let (_, refusal) = pair.refused.min(by: { $0.key < $1.key }) {
+        if plan.state == .inSync, let refusal = refusals.first {
             pair.changedAt = nil
             return try fail(pair, refusal)
         }
@@ -320,7 +320,7 @@ struct PlanStep {
                     "\(property): the app accepted `\(pair.ignored[property] ?? "")` and keeps "
                         + "`\(pair.appValues[property] ?? "")`"))
         }
-        if plan.state == .inSync, let property = undelivered(by: plan),
+        if plan.state == .inSync, let property = undelivered(by: plan, pair),
             !cycle.tuning.defects.has(.unreadIsInSync)
         {
             return try undelivered(property, &pair)
@@ -344,15 +344,27 @@ struct PlanStep {
         try tx.pairs.save(pair)
     }
 
+    /// A difference stays accepted as long as neither side changes.
+    private func keepAccepted(_ pair: inout Pair, _ plan: Plan) {
+        for (property, then) in pair.accepted {
+            guard let decision = plan.decisions[property] else { continue }
+            let now = Pair.acceptance(of: decision)
+            pair.accepted[property] = then.isEmpty || then == now ? now : nil
+        }
+    }
+
     /// The first field whose value the plan would send although the app did not take it before.
     private func ignored(by plan: Plan, _ pair: Pair) -> PropertyName? {
         guard let wanted = plan.values(writtenTo: .app) else { return nil }
-        return wanted.filter { pair.ignored[$0.key] == $0.value }.keys.min()
+        return wanted.filter {
+            pair.ignored[$0.key] == $0.value && pair.accepted[$0.key] == nil
+        }.keys.min()
     }
 
     /// The first field whose CRM value has not reached the app, of those that it has or had.
-    private func undelivered(by plan: Plan) -> PropertyName? {
+    private func undelivered(by plan: Plan, _ pair: Pair) -> PropertyName? {
         plan.undelivered.first { property in
+            if pair.accepted[property] != nil { return false }
             guard let known = state.appFields else { return true }
             return mapping.fields.contains { $0.crm == property && known.contains($0.app) }
         }

@@ -21,6 +21,7 @@ extension PlanStep {
             return try fail(pair, error.refusal)
         }
         report.createdInCRM += 1
+        try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
         // The record is there and bound, whatever becomes of its links.
         do { try links.set(incoming.links, of: record, pair) } catch let error as CRMError {
             return try fail(pair, error.refusal)
@@ -29,7 +30,6 @@ extension PlanStep {
         pair.hasMet = true
         pair.refused = refusals.filter { accepted[$0.key] != nil }
         pair.appRefusals.merge(refusals) { first, _ in first }
-        try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
         // A full quota keeps nobody out of the CRM; the contact is then a non-marketing one.
         if let rules = cycle.sync.marketing, cycle.sync.object == .contacts,
             try tx.crm.hasRoom(rules)

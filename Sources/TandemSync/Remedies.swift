@@ -99,6 +99,7 @@ package struct Remedies {
             // The app's whole value is to be written once more.
             for property in pair.refused.keys { pair.appBase[property] = "" }
             pair.refused = [:]
+            pair.accepted = [:]
             if pair.appID != nil { pair.recheckAt = now }
             try pairs.save(pair)
             outcome.done += 1
@@ -126,6 +127,32 @@ package struct Remedies {
             } else {
                 pair.isDeletionApproved = true
             }
+            pair.wake(changedAt: nil)
+            try pairs.save(pair)
+            outcome.done += 1
+        }
+        return outcome
+    }
+
+    /// Leaves a field of failed records apart until either side changes it.
+    package func accept(_ field: PropertyName, _ syncID: Int64, records: Set<String>) throws
+        -> Outcome
+    {
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        var outcome = Outcome()
+        for var pair in try select(.failed, nil, records, in: pairs) {
+            outcome.meet(pair)
+            let apart = Set(pair.refused.keys).union(pair.ignored.keys).union(pair.appRefusals.keys)
+                .subtracting([""])
+            guard apart.contains(field) else {
+                let known = apart.sorted().map(\.text).joined(separator: ", ")
+                outcome.refused.append(
+                    "record \(pair.crmID?.description ?? pair.appID?.text ?? "-"): `\(field)` is none of the "
+                        + "fields that keep it from being in sync"
+                        + (known.isEmpty ? "" : "; those are \(known)"))
+                continue
+            }
+            pair.accepted[field] = ""
             pair.wake(changedAt: nil)
             try pairs.save(pair)
             outcome.done += 1

@@ -164,9 +164,7 @@ struct RecordStep {
         case .accepted(let id, _) where readBack[id] == .gone && pair.appID != nil: try gone(&pair)
         case .accepted(let id, let version):
             if case .present(let record) = readBack[id] {
-                let isOurs =
-                    version != nil && version == record.version
-                    || cycle.tuning.defects.has(.readBackIsOurs)
+                let isOurs = version != nil && version == record.version
                 try written(record, item, &pair, isOurs: isOurs)
             } else {
                 try acceptedUnseen(id, version, item, &pair)

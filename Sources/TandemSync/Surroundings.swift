@@ -110,8 +110,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let movesOneByOne = Defects(rawValue: 1 << 24)
     /// P70: a record that has a known id is taken for the one that had it.
     package static let idsAreEternal = Defects(rawValue: 1 << 25)
-    /// P24: what is read after a write counts as its form, whoever wrote it.
-    package static let readBackIsOurs = Defects(rawValue: 1 << 26)
     /// P42: a question that could not be asked counts as a no.
     package static let silenceIsNo = Defects(rawValue: 1 << 27)
     /// P36: a field that is back is not read again.
@@ -120,8 +118,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let sentIsBase = Defects(rawValue: 1 << 29)
     /// I4: a value that the app does not take is sent again and again.
     package static let forgetsIgnored = Defects(rawValue: 1 << 30)
-    /// P44: a record that an open create may have made enters the CRM.
-    package static let strangersEnterEarly = Defects(rawValue: 1 << 31)
     /// P26: a version that was given before the app went back still tells what was read.
     package static let trustsRewoundVersions = Defects(rawValue: 1 << 32)
     /// I1: an edit of what went back wins over a value that its author has not seen.

@@ -275,6 +275,8 @@ package enum SyncSchema {
                 // The app went back in time, a person knows of it, and it was not read whole since.
                 "ALTER TABLE sync ADD COLUMN rewound {integer} NOT NULL DEFAULT 0",
                 "ALTER TABLE pair ADD COLUMN rewound TEXT",
+                "ALTER TABLE pair ADD COLUMN accepted TEXT",
+                "CREATE INDEX pair_accepted ON pair (sync_id) WHERE accepted IS NOT NULL",
                 // Times of before this was told apart count as made up.
                 "ALTER TABLE pair ADD COLUMN app_created_given {integer} NOT NULL DEFAULT 0",
                 // Records that moved may have slipped through the last listing of everything.

@@ -97,6 +97,8 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
     package let phase: String
     package let inSync: Int
     package let pending: Int
+    /// Records in sync, but for a difference that a person has accepted.
+    package let accepted: Int
     package let failed: Int
     package let excluded: Int
     package let ambiguous: Int
@@ -120,6 +122,7 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case name, object, app, connection, direction, `default`, on, phase, pending, failed
+        case accepted
         case excluded, ambiguous, failures, exclusions, window, finding, problem
         case inSync = "in_sync"
         case awaitingApproval = "awaiting_approval"
@@ -150,6 +153,10 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
         phase = on ? (state?.isInitial ?? true ? "initial" : "incremental") : "off"
         inSync = counts[.inSync]
         pending = counts[.pending]
+        accepted = Int(
+            try connection.number(
+                "SELECT COUNT(*) FROM pair WHERE sync_id = ? AND accepted IS NOT NULL",
+                [.integer(id)]))
         let nameless = state?.unidentified ?? .init()
         failed = counts[.failed] + nameless.count
         missingFields = (state?.missingFields ?? [:]).sorted { $0.key < $1.key }

@@ -238,7 +238,7 @@ extension SimWorld {
             violate("I2", "\(server.name) was told what it does not let be written: \(forbidden)")
         }
         if let again = server.with({ state, _ in state.repeatedCreates.first }) {
-            violate("I6", "\(server.name) was sent a create again that it had accepted: \(again)")
+            violate("I6", "\(server.name) was sent a create again that had made a record: \(again)")
         }
         if sync.deletions == .track && deletes > 0 {
             violate("I9", "\(server.name): \(deletes) records were deleted")

@@ -215,11 +215,17 @@ extension SimServer.State {
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
         let maker = key.split(separator: "-").dropLast().joined(separator: "-")
-        if unnamedMakers.contains(maker) { repeatedCreates.append(key) }
+        // Its id may be another one's by now.
+        let isThere =
+            made[maker].flatMap { records[$0] }.map { record in
+                !record.isDeleted && record.isOurs && record.key?.hasPrefix("\(maker)-") == true
+            } ?? false
+        if unnamedMakers.contains(maker) || isThere { repeatedCreates.append(key) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
         var taken = values
         if hasLostField { taken["title"] = nil }
         let id = insert(taken, id: own, key: key, isOurs: true, now: now)
+        made[maker] = id
         if strikes(.unnamedCreate) {
             records[id]?.hiddenUntil = now + 300_000
             unnamedMakers.insert(maker)

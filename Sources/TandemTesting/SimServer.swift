@@ -120,10 +120,13 @@ package final class SimServer: Sendable {
         /// Fields that were written although the app had said that it does not let them.
         var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
+        /// What creates have made, by their keys without the times.
+        var made: [String: AppRecordID] = [:]
         /// Who made the records whose create was answered with success and without an id: the keys without
         /// their times.
         var unnamedMakers: Set<String> = []
-        /// Creates that were sent again although they had been answered with success.
+        /// Creates that were sent again although they had been answered with success, or had made a record
+        /// that is there and can be found.
         var repeatedCreates: [String] = []
     }
 

@@ -116,10 +116,11 @@ extension SimWorld {
             server.with { state, now in state.restore(backup, now: now) }
             say("\(server.name) is restored")
         }
-        server.with { state, _ in
+        server.with { state, now in
             if state.strikes(.fieldVanishes, rate: 0.15) { state.hasLostField.toggle() }
             if state.strikes(.losesName, rate: 0.15), let id = state.living.first {
                 state.records[id]?.isNameless.toggle()
+                state.change(id, [:], isOurs: false, now: now)
             }
         }
         if server.with({ state, _ in state.strikes(.settingsChanged, rate: 0.08) }) {
@@ -144,12 +145,14 @@ extension SimWorld {
         say("the world becomes quiet")
         isQuiet = true
         for server in servers {
-            server.with { state, _ in
+            server.with { state, now in
                 state.isQuiet = true
                 state.hasLostField = false
-                for id in state.records.keys {
+                for id in state.records.keys.sorted() {
                     state.records[id]?.stale = nil
+                    guard state.records[id]?.isNameless == true else { continue }
                     state.records[id]?.isNameless = false
+                    state.change(id, [:], isOurs: false, now: now)
                 }
             }
         }

@@ -50,7 +50,8 @@ extension SimWorld {
         else { return }
         for pair in try pairs.select("sync_id = ? AND state = 'in-sync'", [.integer(state.id)]) {
             guard let record = try pair.crmID.flatMap(reader.record),
-                record.updatedAt < startedAt, let value = record.properties[field.crm],
+                pair.awaiting == nil, record.updatedAt < startedAt,
+                let value = record.properties[field.crm],
                 !value.isEmpty, value != pair.crmBase[field.crm]
             else { continue }
             violations.append(

@@ -89,6 +89,40 @@ struct ApproveCommand: AsyncParsableCommand {
     }
 }
 
+struct AcceptCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "accept",
+        abstract: "Leave a field of a failed record apart until either side changes it.",
+        discussion: """
+            The record counts as in sync; `tandem status` counts such records apart, and `tandem retry \
+            --record` has the field tried again.
+            """)
+
+    @OptionGroup var shared: SharedOptions
+
+    @Argument(help: "The CRM or app id of the record.")
+    var record: String
+
+    @Argument(help: "The field, by its CRM name.")
+    var field: String
+
+    @Option(help: "Only in this sync; may be repeated.")
+    var sync: [String] = []
+
+    func run() async throws {
+        try await reporting {
+            let world = try shared.world()
+            let chosen = try world.syncs(sync)
+            let outcome = try helped(chosen, [record], in: world) { remedies, id in
+                try remedies.accept(PropertyName(field), id, records: [record])
+            }
+            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
+            try show(outcome, verb: "accepted", json: shared.json)
+            try finish(reports.filter { $0.stop != .isBusy })
+        }
+    }
+}
+
 struct RejectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reject",

@@ -197,7 +197,9 @@ struct CheckCommand: AsyncParsableCommand {
             }
             return Row(
                 sync: sync.name.text, app: sync.app, account: profile.account,
-                summary: profile.summary, error: "", fields: fields(sync, world, profile.fields),
+                summary: profile.summary,
+                error: profile.lacking.map { "\($0.message). \($0.remedy)" } ?? "",
+                fields: fields(sync, world, profile.fields),
                 calls: calls)
         } catch {
             let text = (error as? AppError).map { "\($0.message). \($0.remedy)" } ?? "\(error)"

@@ -87,6 +87,11 @@ extension SyncStatus {
                     + "awaiting-approval` lists them, tandem approve \(name) --all, or --record ID"
             )
         }
+        if accepted > 0 {
+            lines.append(
+                "  \(accepted) records have a field that is kept apart, as you accepted: "
+                    + "`tandem records --search 'kept apart'`")
+        }
         if linksWaiting > 0 {
             lines.append(
                 "  \(linksWaiting) fields name a record that has no counterpart yet "

@@ -227,6 +227,41 @@ import Testing
         #expect(try sync() == 0)
     }
 
+    @Test func `waits with a column that is gone, and carries what came meanwhile when it is back`()
+        throws
+    {
+        try server.sql(
+            "INSERT INTO people (email, phone, firstname) VALUES ('ann@x.example', '111 1111', 'Ann')"
+        )
+        try sync()
+        try server.sql("ALTER TABLE people RENAME phone TO phone_old")
+        try program.must("crm", "update", "contacts", "1", "phone=222 2222", "firstname=Anna")
+        _ = try program.run(["sync"])
+        #expect(try server.sql("SELECT phone_old, firstname FROM people") == ["111 1111|Anna"])
+        let status = try program.must("status")
+        #expect(status.contains("no field `phone`"), "\(status)")
+        #expect(try program.run(["check"]).out.contains("no column `phone`"))
+        try server.sql("ALTER TABLE people RENAME phone_old TO phone")
+        try sync()
+        #expect(try server.sql("SELECT phone FROM people") == ["222 2222"])
+        #expect(try sync() == 0)
+    }
+
+    @Test func `refuses times of before Christ and beyond ten thousand`() throws {
+        try server.sql(
+            """
+            INSERT INTO people (email, born) VALUES ('cae@x.example', '0044-03-15 BC'),
+            ('far@x.example', '12026-01-01'), ('inf@x.example', 'infinity'),
+            ('old@x.example', '0001-01-01')
+            """)
+        _ = try program.run(["sync"])
+        let failed = try program.run(["records", "--state", "failed"]).out
+        #expect(failed.split(separator: "\n").count == 4, "\(failed)")
+        let born = try server.sql("SELECT born::text FROM people ORDER BY id")
+        #expect(born == ["0044-03-15 BC", "12026-01-01", "infinity", "0001-01-01"])
+        #expect(try program.must("crm", "export", "contacts").contains("0001-01-01"))
+    }
+
     @Test func `stops when a backup is put back, and leaves it to a person what went back`() throws
     {
         try server.sql(

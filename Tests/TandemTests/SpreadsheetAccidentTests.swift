@@ -194,6 +194,40 @@ import Testing
         #expect(try program.read(Self.sheet).contains("31,late@x.example"))
     }
 
+    @Test func `that is saved after it was replaced keeps what both wrote`() throws {
+        try configure()
+        try file("First Name,Email,City", (1...4).map { "N\($0),n\($0)@x.example,Oslo" })
+        try program.must("sync")
+        // A program opens the file to save it, and is slow.
+        let writer = try FileHandle(forWritingTo: program.file(Self.sheet))
+        try program.must("crm", "update", "contacts", "1", "city=Bergen")
+        try program.must("sync")
+        try writer.truncate(atOffset: 0)
+        try writer.write(
+            contentsOf: Data(
+                """
+                First Name,Email,City
+                N1,n1@x.example,Oslo
+                N2,n2@x.example,Tromso
+                N3,n3@x.example,Oslo
+                N5,n5@x.example,Moss
+
+                """.utf8))
+        try writer.close()
+        try program.must("sync")
+        let now = try program.read(Self.sheet)
+        for row in [
+            "N1,n1@x.example,Bergen", "N2,n2@x.example,Tromso", "N4,n4@x.example,Oslo",
+            "N5,n5@x.example,Moss",
+        ] { #expect(now.contains(row), "\(now)") }
+        let contacts = try program.must("crm", "export", "contacts")
+        #expect(contacts.contains("Tromso") && contacts.contains("Moss"))
+        try program.must("sync")
+        let left = try FileManager.default.contentsOfDirectory(
+            atPath: program.file("sheets").path())
+        #expect(left == ["contacts.csv"])
+    }
+
     @Test func `that is open in an editor is read, and written later`() throws {
         try configure()
         try file("id,Email", ["1,a@x.example"])
