@@ -71,8 +71,9 @@ struct CSVEdit {
         return .deleted
     }
 
-    /// Takes the cells and the rows that are in `late` and were not in `base`. A row that is gone stays: what
-    /// was saved late may be half a file.
+    /// Takes the cells and the rows that are in `late` and were not in `base`.
+    ///
+    /// A row that is gone stays: what was saved late may be half a file.
     mutating func take(_ late: CSVTable, over base: CSVTable) {
         let (lateRows, baseRows) = (app.named(late), app.named(base))
         for (id, place) in lateRows.places.sorted(by: { $0.value < $1.value }) {

@@ -8,19 +8,50 @@ import TandemModel
 /// The file that a save of ours replaced stays beside it for a while, under a second name, with a copy of what
 /// was in it. What differs then was saved by somebody, and is carried into the file that took its place.
 extension CSVApp {
-    private static let replacedMark = ".tandem-replaced."
-    private static let copyMark = ".tandem-copy."
+    /// The two files that are kept for one that was replaced; hidden, because nobody is to open them.
+    private struct Kept {
+        let replaced: String
+        let copy: String
+
+        private static let mark = ".tandem-replaced."
+
+        init(_ path: String, inode: String) {
+            let (folder, name) = Self.parts(path)
+            replaced = "\(folder).\(name)\(Self.mark)\(inode)"
+            copy = replaced + ".copy"
+        }
+
+        /// Those of one file.
+        static func all(of path: String) -> [Kept] {
+            let (folder, name) = parts(path)
+            let head = ".\(name)\(mark)"
+            let names =
+                (try? FileManager.default.contentsOfDirectory(
+                    atPath: folder.isEmpty ? "." : folder)) ?? []
+            return names.filter { $0.hasPrefix(head) && !$0.hasSuffix(".copy") }.sorted().map {
+                Kept(path, inode: String($0.dropFirst(head.count)))
+            }
+        }
+
+        private static func parts(_ path: String) -> (folder: String, name: String) {
+            let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+            return (String(path[..<cut]), String(path[cut...]))
+        }
+
+        func remove() {
+            unlink(replaced)
+            unlink(copy)
+        }
+    }
 
     /// Keeps the file that is about to be replaced, whose content is `content`.
     func keepReplaced(_ path: String, _ content: [UInt8], _ stamp: FileStamp) throws {
         if stamp.inode == 0 { return }
-        let (replaced, copy) = (
-            path + Self.replacedMark + "\(stamp.inode)", path + Self.copyMark + "\(stamp.inode)"
-        )
-        unlink(replaced)
-        try Self.write(content, to: copy, like: stamp)
+        let kept = Kept(path, inode: "\(stamp.inode)")
+        kept.remove()
+        try Self.write(content, to: kept.copy, like: stamp)
         // A file system without second names keeps nothing; the check just before the rename remains.
-        if link(path, replaced) != 0 { unlink(copy) }
+        if link(path, kept.replaced) != 0 { kept.remove() }
     }
 
     /// Carries what somebody saved into replaced files over, and lets go of those that nobody touched.
@@ -28,27 +59,16 @@ extension CSVApp {
     /// - Throws: ``AppError/askOperator(_:_:remedy:)`` if such a file cannot be read; it stays.
     func takeLateSaves() throws(AppError) {
         let path = Self.target(of: path)
-        for inode in Self.kept(beside: path) {
-            let (replaced, copy) = (path + Self.replacedMark + inode, path + Self.copyMark + inode)
-            // Somebody may still be saving it; its second name has counted as a change, too.
-            guard FileStamp(replaced).ageSeconds >= Double(restSeconds) else { continue }
-            let now = FileManager.default.contents(atPath: replaced).map(Array.init) ?? []
-            let then = FileManager.default.contents(atPath: copy).map(Array.init) ?? []
+        for kept in Kept.all(of: path)
+        where FileStamp(kept.replaced).ageSeconds >= Double(restSeconds) {
+            let now = FileManager.default.contents(atPath: kept.replaced).map(Array.init) ?? []
+            let then = FileManager.default.contents(atPath: kept.copy).map(Array.init) ?? []
             if now != then, !now.isEmpty, !then.isEmpty {
                 if EditorLock.holder(of: path) != nil { continue }
-                try carry(now, over: then, from: replaced)
+                try carry(now, over: then, from: kept.replaced)
             }
-            unlink(replaced)
-            unlink(copy)
+            kept.remove()
         }
-    }
-
-    private static func kept(beside path: String) -> [String] {
-        let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-        let folder = cut == path.startIndex ? "." : String(path[..<cut])
-        let head = path[cut...] + replacedMark
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { $0.hasPrefix(head) }.map { String($0.dropFirst(head.count)) }.sorted()
     }
 
     private func carry(_ now: [UInt8], over then: [UInt8], from replaced: String) throws(AppError) {

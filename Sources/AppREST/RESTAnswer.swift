@@ -82,7 +82,8 @@ extension RESTConnection {
         let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
             !$0.isEmpty
         }
-        return text.map { String($0.prefix(500)) } ?? "status \(status)"
+        // Some servers give back what they were told, credentials and all.
+        return text.map { RESTTrace.masked(String($0.prefix(500)), secrets) } ?? "status \(status)"
     }
 
     func failure(_ answer: Answer, _ path: String) -> AppError {

@@ -122,22 +122,43 @@ package struct RESTApp: App {
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {
         var readings: [AppRecordID: AppReading] = [:]
+        var broken: Set<AppRecordID> = []
         if let batch = object.read, ids.count >= batch.least {
-            var arguments = Arguments()
-            arguments.ids = ids
-            arguments.fields = askedFields
-            let answer = try await connection.call(batch.call, arguments)
-            guard let found = answer.elements(batch.records) else { throw unexpected(batch.call) }
-            let records = found.filter { !isDeleted($0) }.compactMap(record)
-            let asked = Set(ids)
-            for record in try await associated(records) where asked.contains(record.id) {
-                readings[record.id] = .present(record)
-            }
+            let split = BatchSplit<AppRecordID, AppReading, AppError>(
+                mayBeContent: { error in
+                    if case .tryLater(.appUnavailable, _, _) = error { true } else { false }
+                },
+                fetch: { ids throws(AppError) in try await self.read(ids, by: batch) })
+            let outcome = try await split.read(ids, known: nil)
+            readings = outcome.values
+            broken = Set(outcome.broken)
         }
         let silent = ids.filter { readings[$0] == nil }
         let alone = await silent.mapped(atMost: width) { await read($0) }
-        for (id, reading) in zip(silent, alone) { readings[id] = reading }
+        for (id, reading) in zip(silent, alone) {
+            readings[id] = reading
+            if reading == nil && broken.contains(id) {
+                readings[id] = .unreadable(
+                    Refusal(.invalidValue, "the app fails whenever it is asked for \(id)"),
+                    version: nil)
+            }
+        }
         return readings
+    }
+
+    private func read(_ ids: [AppRecordID], by batch: RESTDescription.BatchRead)
+        async throws(AppError) -> [AppRecordID: AppReading]
+    {
+        var arguments = Arguments()
+        arguments.ids = ids
+        arguments.fields = askedFields
+        let answer = try await connection.call(batch.call, arguments)
+        guard let found = answer.elements(batch.records) else { throw unexpected(batch.call) }
+        let records = found.filter { !isDeleted($0) }.compactMap(record)
+        let asked = Set(ids)
+        return try await associated(records).reduce(into: [:]) { readings, record in
+            if asked.contains(record.id) { readings[record.id] = .present(record) }
+        }
     }
 
     package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {

@@ -150,7 +150,13 @@ struct RESTConnection: Sendable {
         }
         trace?.note(request, response, hiding: access?.token.field)
         await heed(response)
-        let body = response.body.isEmpty ? .null : JSON(parsing: response.body)
+        var bytes = response.body
+        // A token that comes back is nobody's data.
+        if let token = access?.token.field, token.count >= 8, response.status >= 400 {
+            bytes = Array(
+                RESTTrace.masked(String(decoding: bytes, as: UTF8.self), [token]).utf8)
+        }
+        let body = bytes.isEmpty ? .null : JSON(parsing: bytes)
         return Answer(
             response: response, body: body, root: root, verdict: verdict(on: body, response.status))
     }

@@ -64,6 +64,9 @@ final class RESTListing: ChangeListing {
         }
     }
 
+    /// Whether it has not come to its end.
+    var hasMore: Bool { state.withLock { $0.part < parts.count } }
+
     func next() async throws(AppError) -> ChangePage? {
         let before = state.withLock { $0 }
         guard before.part < parts.count else { return nil }

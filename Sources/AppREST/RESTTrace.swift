@@ -60,8 +60,8 @@ package final class RESTTrace: Sendable {
         exchanges.withLock { $0.append(exchange) }
     }
 
-    private static func masked(_ text: String, _ secrets: [String]) -> String {
-        secrets.reduce(text) { text, secret in
+    static func masked(_ text: String, _ secrets: [String]) -> String {
+        secrets.filter { !$0.isEmpty }.reduce(text) { text, secret in
             text.replacing(secret, with: mask).replacing(secret.percentEncoded(), with: mask)
         }
     }
@@ -73,6 +73,8 @@ package struct RESTTrial: Encodable, Hashable, Sendable {
     package let call: String
     /// `nil` if all was well.
     package let problem: String?
+    /// Of a listing: what its first page showed.
+    package let shown: String?
     package let exchanges: [RESTTrace.Exchange]
 }
 
@@ -89,12 +91,15 @@ extension RESTApp {
         var profile = Result<AppProfile, AppError>.failure(
             unexpected(connection.description.account))
         var seen = 0
+        var shown: String?
         func attempt(_ name: String, _ work: () async throws(AppError) -> Void) async {
             var problem: String?
+            shown = nil
             do { try await work() } catch { problem = "\(error.message). \(error.remedy)" }
             let exchanges = Array(trace.all.dropFirst(seen))
             seen += exchanges.count
-            trials.append(RESTTrial(call: name, problem: problem, exchanges: exchanges))
+            trials.append(
+                RESTTrial(call: name, problem: problem, shown: shown, exchanges: exchanges))
         }
         await attempt("account") { () async throws(AppError) in
             do throws(AppError) { profile = .success(try await app.profile()) } catch {
@@ -105,9 +110,11 @@ extension RESTApp {
         var first: AppRecord?
         var cursor: Cursor?
         await attempt("list") { () async throws(AppError) in
-            let page = try await app.changes(since: nil).next()
-            first = page?.records.first
-            cursor = page?.cursor
+            let listing = RESTListing(app: app, since: nil)
+            let page = try await listing.next() ?? ChangePage()
+            first = page.records.first
+            cursor = page.cursor
+            shown = app.summary(of: page, hasMore: listing.hasMore)
         }
         if let since = cursor ?? app.now {
             await attempt("changes") { () async throws(AppError) in
@@ -131,6 +138,21 @@ extension RESTApp {
             }
         }
         return (profile, trials)
+    }
+
+    /// How many elements and ids a page showed, which mapped fields none of them had, and whether there is
+    /// another one.
+    private func summary(of page: ChangePage, hasMore: Bool) -> String {
+        let named = page.records.count + page.gone.count
+        let silent =
+            page.records.isEmpty
+            ? []
+            : fields.filter { field in !page.records.contains { $0.values[field]?.isEmpty == false }
+            }
+        let missing = silent.map { "`\($0)`" }.joined(separator: ", ")
+        return "\(named + page.unidentified.count) elements, \(named) with an id"
+            + (missing.isEmpty ? "" : "; none has a value of \(missing)")
+            + (hasMore ? "; a further page follows" : "; no further page")
     }
 
     /// A cursor that leaves nothing to list; `nil` where only a whole listing gives one.

@@ -52,8 +52,10 @@ package struct ChangePage: Hashable, Sendable {
     package var notice: String?
     /// Where a listing can go on after this page, if this page is recorded.
     package var cursor: Cursor?
-    /// Records that move while the listing runs can slip through it: pages by number, or where the app
-    /// leads, in an order that does not stay. Set on the last page, if there were several.
+    /// Records that move while the listing runs can slip through it.
+    ///
+    /// Its pages go by number, or where the app leads, in an order that does not stay. Set on the last
+    /// page, if there were several.
     package var mayHaveDrifted: Bool
     /// Set on the last page of a listing that went through everything there is: if it identified
     /// every record, it can show that one is missing.

@@ -46,7 +46,7 @@ package struct RecordRow: Hashable, Sendable {
         if let changed = pair.changedAt, let synced = pair.syncedAt {
             cells["lag_seconds"] = "\((synced - changed).seconds)"
         }
-        self.cells = cells
+        self.cells = cells.mapValues(\.printable)
     }
 
     /// Something in the app that is no record yet, because nothing says which one it is.
@@ -56,7 +56,7 @@ package struct RecordRow: Hashable, Sendable {
             "sync": sync.text, "object": object.text, "app_id": location.text,
             "state": PairStateKind.failed.rawValue, "category": category.rawValue,
             "message": reason, "remedy": category.remedy, "attempts": "0",
-        ]
+        ].mapValues(\.printable)
     }
 }
 

@@ -159,7 +159,7 @@ package struct APIServer: Sendable {
         async throws -> Visit
     {
         let secret = Self.secret(of: request)
-        if endpoint.method == .get {
+        if endpoint.method == .get && !hasBody(request) {
             let call = try await call(request, context)
             return try await backend.read { session in
                 let (token, left) = try admit(secret, endpoint, session)
@@ -179,6 +179,11 @@ package struct APIServer: Sendable {
         } catch let error as APIError {
             throw Refusal(error: error, left: left)
         }
+    }
+
+    private func hasBody(_ request: Request) -> Bool {
+        request.headers[.transferEncoding] != nil
+            || (request.headers[.contentLength] ?? "0") != "0"
     }
 
     /// The token of a request, and what it has left after it.
@@ -237,12 +242,16 @@ package struct APIServer: Sendable {
 
     private func call(_ request: Request, _ context: BasicRequestContext) async throws -> Call {
         let body: ByteBuffer
+        let tooLarge = APIError(
+            .contentTooLarge, "VALIDATION_ERROR",
+            "the body is larger than \(Self.bodyLimit) bytes")
+        if let said = request.headers[.contentLength].flatMap({ Int($0) }), said > Self.bodyLimit {
+            throw tooLarge
+        }
         do {
             body = try await request.body.collect(upTo: Self.bodyLimit)
         } catch is NIOTooManyBytesError {
-            throw APIError(
-                .contentTooLarge, "VALIDATION_ERROR",
-                "the body is larger than \(Self.bodyLimit) bytes")
+            throw tooLarge
         } catch {
             throw APIError.invalid("the body is cut off, or its chunks are not well formed")
         }

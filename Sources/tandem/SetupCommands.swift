@@ -155,7 +155,7 @@ struct CheckCommand: AsyncParsableCommand {
                 let answer = String(decoding: exchange.answer.bytes, as: UTF8.self)
                 table.add([
                     "  " + trial.call, Self.short("\(exchange.method) \(exchange.url)"),
-                    "\(exchange.status)", trial.problem ?? Self.short(answer),
+                    "\(exchange.status)", trial.problem ?? trial.shown ?? Self.short(answer),
                 ])
             }
             if trial.exchanges.isEmpty, let problem = trial.problem {

@@ -170,7 +170,9 @@ private final class OAuthServer {
         try program.must("sync")
         #expect(try program.contacts().count == 7)
         try configure(server, grant: "client-credentials", client: "tandem", secret: "wrong")
-        try FileManager.default.removeItem(at: program.file("tandem.db"))
+        for file in ["tandem.db", "tandem.db.ids"] {
+            try FileManager.default.removeItem(at: program.file(file))
+        }
         let refused = try program.run(["sync"])
         #expect(refused.code == 1 && refused.err.contains("client-secret"), "\(refused.err)")
 

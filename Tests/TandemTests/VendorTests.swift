@@ -242,7 +242,7 @@ struct Vendor: Sendable, CustomTestStringConvertible {
 
         // Another CRM gets it all from there, with what belongs together.
         let names = deal.contains(key)
-        for file in ["tandem.db", "tandem.db-wal", "tandem.db-shm"] {
+        for file in ["tandem.db", "tandem.db-wal", "tandem.db-shm", "tandem.db.ids"] {
             try? FileManager.default.removeItem(at: program.file(file))
         }
         try consent(vendor)
