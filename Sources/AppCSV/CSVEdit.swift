@@ -21,13 +21,15 @@ struct CSVEdit {
 
     mutating func perform(_ write: AppWrite) -> WriteOutcome {
         switch write.kind {
-        case .create(let key): create(key, write.values)
+        case .create(let key): create(key, write.values, write.original)
         case .update(let id, let version): update(id, version, write.values)
         case .delete(let id, let version): delete(id, version)
         }
     }
 
-    private mutating func create(_ key: String, _ values: [AppField: String]) -> WriteOutcome {
+    private mutating func create(
+        _ key: String, _ values: [AppField: String], _ original: String?
+    ) -> WriteOutcome {
         let id = app.newID(key, values, fields: table.fields)
         if added[id] != nil {
             return .refused(
@@ -39,7 +41,8 @@ struct CSVEdit {
                 Refusal(
                     .duplicateInApp, "\(row.why), and it may be this record", otherID: nil))
         }
-        var all = values
+        let before = original.flatMap { FlatJSON.values($0, as: AppField.self) } ?? [:]
+        var all = before.merging(values) { $1 }
         all[AppField(app.idColumn)] = id.text
         let cells = table.fields.map { all[$0] ?? "" }
         if added[id] == nil { order.append(id) }

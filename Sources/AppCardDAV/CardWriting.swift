@@ -12,7 +12,7 @@ extension CardDAVApp {
         let present = updated.isEmpty ? [:] : try await cards(updated)
         return await writes.mapped(atMost: Self.inFlight) { write in
             switch write.kind {
-            case .create(let key): await create(key, write.values, book)
+            case .create(let key): await create(key, write, book)
             case .update(let id, let version):
                 await update(id, version, write.values, present[id], book)
             case .delete(let id, let version): await delete(id, version, book)
@@ -20,12 +20,13 @@ extension CardDAVApp {
         }
     }
 
-    private func create(_ key: String, _ values: [AppField: String], _ book: AddressBook) async
+    private func create(_ key: String, _ write: AppWrite, _ book: AddressBook) async
         -> WriteOutcome
     {
         let id = book.newID(key)
-        var card = VCard(uid: key)
-        card.apply(values)
+        // One that was deleted keeps its UID, by which groups name it.
+        var card = write.original.flatMap { try? VCard($0) } ?? VCard(uid: key)
+        card.apply(write.values)
         let put = await put(card, id, [("If-None-Match", "*")], book)
         guard case .conflict = put else { return put }
         // An earlier sending of this create has arrived after all.

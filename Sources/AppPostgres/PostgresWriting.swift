@@ -63,6 +63,7 @@ extension PGConnection {
     {
         // A constraint that waits for the commit would fail the batch instead of its row.
         _ = try rows("SET CONSTRAINTS ALL IMMEDIATE")
+        let writes = writes.map { whole($0, shape) }
         var outcomes = writes.map { refusal(of: $0, shape).map { WriteOutcome.refused($0) } }
         let open = writes.indices.filter { outcomes[$0] == nil }
         let sets = Dictionary(grouping: open) { WriteSet(writes[$0]) }
@@ -71,6 +72,22 @@ extension PGConnection {
             for (place, answer) in zip(places, answers) { outcomes[place] = answer }
         }
         return outcomes.map { $0 ?? .unknown("no outcome") }
+    }
+
+    /// A row that was deleted, with its other columns, but for its key and what the table computes.
+    private func whole(_ write: AppWrite, _ shape: TableShape) -> AppWrite {
+        guard let text = write.original, let members = JSON(parsing: Array(text.utf8))?.members
+        else {
+            return write
+        }
+        let key = Set(shape.key.map(\.name))
+        let others = members.reduce(into: [AppField: String]()) { others, member in
+            guard let column = shape.columns[member.key], !column.isComputed,
+                !key.contains(column.name), let value = member.value.field
+            else { return }
+            others[AppField(column.name)] = value
+        }
+        return AppWrite(write.kind, values: others.merging(write.values) { $1 })
     }
 
     /// Why a write cannot even be sent.

@@ -118,7 +118,9 @@ extension AppWrite {
         }
         let values = ["values": JSON.object(process: values)]
         return switch kind {
-        case .create(let key): ["create": .text(key)].merging(values) { $1 }
+        case .create(let key):
+            ["create": .text(key)].merging(values) { $1 }
+                .merging(original.map { ["original": .text($0)] } ?? [:]) { $1 }
         case .update(let id, let version):
             addressed("update", id, version).merging(values) { $1 }
         case .delete(let id, let version): addressed("delete", id, version)

@@ -129,10 +129,15 @@ package struct AppWrite: Hashable, Sendable {
     }
     package let kind: Kind
     package let values: [AppField: String]
+    /// Of a create that brings back a record which we deleted: what ``App/originals(of:)`` gave of it.
+    ///
+    /// What is in it and not in `values` is put back as far as the app lets.
+    package let original: String?
 
-    package init(_ kind: Kind, values: [AppField: String] = [:]) {
+    package init(_ kind: Kind, values: [AppField: String] = [:], original: String? = nil) {
         self.kind = kind
         self.values = values
+        self.original = original
     }
 }
 

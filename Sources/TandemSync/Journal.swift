@@ -55,6 +55,17 @@ struct Journal {
             ])
     }
 
+    /// The app record that was deleted last with a CRM record, whole; `nil` if none is kept.
+    func original(of id: RecordID?) throws -> String? {
+        guard let id else { return nil }
+        return try connection.row(
+            """
+            SELECT original FROM deleted_original WHERE sync_id = ? AND crm_id = ?
+            ORDER BY id DESC LIMIT 1
+            """, [.integer(syncID), .integer(id.number)]
+        ) { $0.text(0) ?? "" }
+    }
+
     /// What was written to and of a pair, oldest first.
     func entries(of pair: Pair) throws -> [JournalEntry] {
         try TandemSync.entries("pair_id", pair.id, connection)

@@ -196,7 +196,10 @@ extension PlanStep {
         pair.appRefusals = fields.refusals
         outbox.append(
             OutboxItem(
-                pair: pair, write: AppWrite(.create(key: key), values: fields.fields), sent: sent,
+                pair: pair,
+                write: AppWrite(
+                    .create(key: key), values: fields.fields,
+                    original: try tx.journal.original(of: pair.crmID)), sent: sent,
                 reason: "new in the CRM", isRepeat: isRepeat))
         return true
     }

@@ -58,7 +58,38 @@ package struct Remedies {
                 outcome.refused.append("record \(pair.crmID?.description ?? "-"): \(error)")
             }
         }
+        try bringBack(whatWeDeletedIn: side, records, pairs, &outcome)
         return outcome
+    }
+
+    /// Restores CRM records whose deletion a sync has carried over, from one side or to the other; the next
+    /// cycle makes the app's record anew, as it was.
+    private func bringBack(
+        whatWeDeletedIn side: Side, _ records: Set<String>?, _ pairs: PairTable,
+        _ outcome: inout Outcome
+    ) throws {
+        let deleted = try connection.rows(
+            side == .app
+                ? "SELECT DISTINCT crm_id, app_id FROM deleted_original WHERE sync_id = ? ORDER BY 1"
+                : """
+                SELECT DISTINCT crm_id, app_id FROM journal
+                WHERE sync_id = ? AND kind = 'delete' AND side = 'crm' ORDER BY 1
+                """, [.integer(pairs.syncID)]
+        ) { (id: $0.integer(0).map { RecordID($0) }, app: $0.text(1) ?? "") }
+        for entry in deleted {
+            guard let id = entry.id,
+                records.map({ !$0.isDisjoint(with: ["\(id)", entry.app]) }) ?? true,
+                !outcome.met.contains("\(id)"),
+                let record = try store.reader(in: connection).record(id), record.archivedAt != nil
+            else { continue }
+            outcome.met.formUnion(["\(id)", entry.app])
+            do {
+                try store.writer(in: connection, now: now, origin: .user).restore(id)
+                outcome.done += 1
+            } catch let error as CRMError {
+                outcome.refused.append("record \(id): \(error)")
+            }
+        }
     }
 
     private func restoreInCRM(_ pair: inout Pair, _ pairs: PairTable) throws {

@@ -266,7 +266,7 @@ package enum SyncSchema {
                 ) {strict}
                 """,
                 "CREATE INDEX deleted_original_by_time ON deleted_original (at)",
-                "CREATE INDEX deleted_original_by_sync ON deleted_original (sync_id)",
+                "CREATE INDEX deleted_original_by_record ON deleted_original (sync_id, crm_id)",
                 // An older copy of the store was put back, and the app was not read whole since.
                 """
                 ALTER TABLE sync ADD COLUMN put_back {integer} NOT NULL DEFAULT 0

@@ -194,6 +194,31 @@ import Testing
         #expect(try program.read(Self.sheet).contains("31,late@x.example"))
     }
 
+    @Test func `of which a deletion was carried over gets the whole row back, on either side`()
+        throws
+    {
+        try configure(", deletions: propagate")
+        try file("First Name,Email,Shoe size", (1...5).map { "N\($0),n\($0)@x.example,\(40 + $0)" })
+        try program.must("sync")
+        try program.must("crm", "delete", "contacts", "1")
+        try program.must("sync")
+        #expect(try !program.read(Self.sheet).contains("n1@x.example"))
+        try program.must("resync-deleted", "--in", "app", "--record", "1")
+        #expect(try program.read(Self.sheet).contains("N1,n1@x.example,41"))
+        #expect(try ids()["N1"] == "1")
+
+        let without = try program.read(Self.sheet).split(separator: "\n").filter {
+            !$0.contains("n2@x.example")
+        }
+        try program.write(Self.sheet, without.map { $0 + "\n" }.joined())
+        try program.must("sync")
+        #expect(try ids()["N2"] == nil)
+        try program.must("resync-deleted", "--in", "crm", "--record", "2")
+        #expect(try ids()["N2"] == "2")
+        #expect(try program.read(Self.sheet).contains("N2,n2@x.example"))
+        #expect(try program.writes() == 0)
+    }
+
     @Test func `that is saved after it was replaced keeps what both wrote`() throws {
         try configure()
         try file("First Name,Email,City", (1...4).map { "N\($0),n\($0)@x.example,Oslo" })
