@@ -121,6 +121,34 @@ import Testing
         #expect(try records().first?["state"] as? String == "in-sync")
     }
 
+    @Test func `is left apart if a person accepts it, until somebody changes something`() throws {
+        try program.must("crm", "create", "contacts", "email=a@x.example", "firstname=Ann")
+        try program.must("sync")
+        try program.write("mode", "ignores")
+        try program.must("crm", "update", "contacts", "a@x.example", "firstname=Anna")
+        #expect(try program.run(["sync"]).code == 3)
+        let wrong = try program.run(["accept", "1", "phone"])
+        #expect(wrong.code != 0 && (wrong.out + wrong.err).contains("those are firstname"))
+        try program.must("accept", "1", "firstname")
+        try program.must("sync")
+        let row = try #require(try records().first)
+        #expect(row["state"] as? String == "in-sync")
+        #expect((row["message"] as? String)?.contains("kept apart") == true)
+        #expect(try program.status("people")["accepted"] as? Int == 1)
+        #expect(try held()["a@x.example"]?["firstname"] == "Ann")
+        // A change of the field ends it; one of another field does not.
+        try program.must("crm", "update", "contacts", "a@x.example", "phone=22")
+        try program.must("sync")
+        #expect(try held()["a@x.example"]?["phone"] == "22")
+        #expect(try program.status("people")["accepted"] as? Int == 1)
+        try program.must("crm", "update", "contacts", "a@x.example", "firstname=Annie")
+        #expect(try program.run(["sync"]).code == 3)
+        #expect(try program.status("people")["accepted"] as? Int == 0)
+        try program.write("mode", "")
+        try program.must("retry")
+        #expect(try held()["a@x.example"]?["firstname"] == "Annie")
+    }
+
     @Test func `for want of an option gets it when the table is completed`() throws {
         try program.must(
             "crm", "create", "contacts", "email=a@x.example", "lifecyclestage=customer")
