@@ -25,7 +25,7 @@ package struct CSVApp: App {
     /// For how long a file must have been as it is before it counts as complete though it lost rows or
     /// ends in the middle of one.
     let restSeconds: Int64
-    private let memory = MemoryBox()
+    let memory = MemoryBox()
 
     /// How many rows a page has.
     static let page = 500
@@ -48,7 +48,7 @@ package struct CSVApp: App {
     package var capabilities: AppCapabilities {
         AppCapabilities(
             conditionalWrites: true, createSafety: .clientID, readBatch: 5_000, writeBatch: 5_000,
-            listsWholeRecords: true, checksCreates: true)
+            listsWholeRecords: true, checksCreates: true, putsBackOriginals: true)
     }
 
     /// The fields of the file as it is now; those of a new one if there is none.
@@ -103,7 +103,7 @@ package struct CSVApp: App {
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        try takeLateSaves()
+        try await takeLateSaves()
         let state = await look()
         guard let (found, isOpen) = try table(in: state) else {
             // No file is no proof that every row was deleted; an empty one with a header is.
@@ -131,7 +131,7 @@ package struct CSVApp: App {
     }
 
     /// Looks whether somebody may be saving the file; our own last save is none.
-    private func look() async -> FileState {
+    func look() async -> FileState {
         if let own = memory.withLock(\.own), own == FileStamp(path) {
             return FileState(stamp: own, isAtRest: true)
         }

@@ -57,21 +57,24 @@ extension CSVApp {
     /// Carries what somebody saved into replaced files over, and lets go of those that nobody touched.
     ///
     /// - Throws: ``AppError/askOperator(_:_:remedy:)`` if such a file cannot be read; it stays.
-    func takeLateSaves() throws(AppError) {
+    func takeLateSaves() async throws(AppError) {
         let path = Self.target(of: path)
         for kept in Kept.all(of: path)
         where FileStamp(kept.replaced).ageSeconds >= Double(restSeconds) {
-            let now = FileManager.default.contents(atPath: kept.replaced).map(Array.init) ?? []
-            let then = FileManager.default.contents(atPath: kept.copy).map(Array.init) ?? []
-            if now != then, !now.isEmpty, !then.isEmpty {
+            guard let now = FileManager.default.contents(atPath: kept.replaced).map(Array.init),
+                let then = FileManager.default.contents(atPath: kept.copy).map(Array.init)
+            else { continue }
+            if now != then, !now.isEmpty {
                 if EditorLock.holder(of: path) != nil { continue }
-                try carry(now, over: then, from: kept.replaced)
+                try await carry(now, over: then, from: kept.replaced)
             }
             kept.remove()
         }
     }
 
-    private func carry(_ now: [UInt8], over then: [UInt8], from replaced: String) throws(AppError) {
+    private func carry(_ now: [UInt8], over then: [UInt8], from replaced: String)
+        async throws(AppError)
+    {
         let late: CSVTable
         let base: CSVTable
         do throws(AppError) {
@@ -83,9 +86,22 @@ extension CSVApp {
                 "somebody saved \(replaced) after it was replaced, and it cannot be read: \(error.message)",
                 remedy: "Carry over by hand what is in it, and delete it.")
         }
+        let (lateRows, baseRows) = (named(late), named(base))
+        let isClear =
+            lateRows.unidentified.count <= baseRows.unidentified.count
+            && lateRows.unreadable.count <= baseRows.unreadable.count
+        guard isClear else {
+            throw .askOperator(
+                .invalidValue,
+                "somebody saved \(replaced) after it was replaced, with rows that nothing names",
+                remedy: "Carry over by hand what is in it, and delete it.")
+        }
         for _ in 0..<Self.attempts {
-            let stamp = FileStamp(path)
-            guard let table = try table() else { return }
+            // Half of what somebody saves now would stand for all of it.
+            let state = await look()
+            let stamp = state.stamp
+            guard state.isAtRest, memory.withLock(\.unfinished) != stamp, let table = try table()
+            else { throw beingSaved }
             var edit = CSVEdit(app: self, table: table)
             edit.take(late, over: base)
             if !edit.isChanged { return }

@@ -62,7 +62,8 @@ package struct CardDAVApp: App {
 
     package var capabilities: AppCapabilities {
         AppCapabilities(
-            conditionalWrites: true, createSafety: .clientID, readBatch: 400, writeBatch: 100)
+            conditionalWrites: true, createSafety: .clientID, readBatch: 400, writeBatch: 100,
+            putsBackOriginals: true)
     }
 
     func book() async throws(AppError) -> AddressBook { try await discovery.book() }

@@ -25,7 +25,8 @@ package final class PostgresApp: App {
             conditionalWrites: true,
             createSafety: settings.origin == nil ? .search(lagSeconds: 0) : .lookupByKey,
             readBatch: 1_000, writeBatch: 1_000,
-            reportsDeletions: reports || settings.deleted != nil, listsWholeRecords: true)
+            reportsDeletions: reports || settings.deleted != nil, listsWholeRecords: true,
+            putsBackOriginals: true)
     }
 
     package func prepare() async throws(AppError) {

@@ -13,6 +13,9 @@ package struct PostgresSettings: Hashable, Sendable {
         case log
         /// Not at all: everything is listed each time. For views.
         case none
+
+        /// The column that tells; `nil` for the other ways.
+        var column: String? { if case .column(let name, _) = self { name } else { nil } }
     }
 
     /// Keywords of libpq, such as `dbname`, which may be an address, and `password`.

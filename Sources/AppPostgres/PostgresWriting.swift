@@ -63,6 +63,7 @@ extension PGConnection {
     {
         // A constraint that waits for the commit would fail the batch instead of its row.
         _ = try rows("SET CONSTRAINTS ALL IMMEDIATE")
+        let plain = writes
         let writes = writes.map { whole($0, shape) }
         var outcomes = writes.map { refusal(of: $0, shape).map { WriteOutcome.refused($0) } }
         let open = writes.indices.filter { outcomes[$0] == nil }
@@ -70,6 +71,11 @@ extension PGConnection {
         for (set, places) in sets.sorted(by: { $0.value[0] < $1.value[0] }) {
             let answers = try carryOut(set, places.map { writes[$0] }, shape)
             for (place, answer) in zip(places, answers) { outcomes[place] = answer }
+        }
+        // What the table no longer takes of a row that was deleted keeps the rest of it from nobody.
+        for (place, write) in plain.enumerated() where write.original != nil {
+            guard case .refused = outcomes[place] else { continue }
+            outcomes[place] = try perform([AppWrite(write.kind, values: write.values)], shape)[0]
         }
         return outcomes.map { $0 ?? .unknown("no outcome") }
     }
@@ -80,7 +86,12 @@ extension PGConnection {
         else {
             return write
         }
-        let key = Set(shape.key.map(\.name))
+        // What tells of this row's making and changes is not what told of the old one's.
+        let own = [
+            shape.settings.origin, shape.settings.created, shape.settings.version,
+            shape.settings.deleted, shape.settings.changes.column,
+        ]
+        let key = Set(shape.key.map(\.name) + own.compactMap(\.self))
         let others = members.reduce(into: [AppField: String]()) { others, member in
             guard let column = shape.columns[member.key], !column.isComputed,
                 !key.contains(column.name), let value = member.value.field

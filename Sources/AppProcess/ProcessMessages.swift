@@ -22,6 +22,7 @@ extension AppCapabilities {
             readLagSeconds: Int64(number("read-lag", 0, 0...86_400)),
             canDelete: flag("deletes", true), reportsDeletions: flag("reports-deletions", false),
             listsWholeRecords: flag("lists-whole-records", false),
+            putsBackOriginals: flag("puts-back-originals", false),
             isReadOnly: flag("read-only", false))
     }
 }

@@ -139,7 +139,7 @@ package struct RESTApp: App {
             readings[id] = reading
             if reading == nil && broken.contains(id) {
                 readings[id] = .unreadable(
-                    Refusal(.invalidValue, "the app fails whenever it is asked for \(id)"),
+                    Refusal(.appUnavailable, "the app fails whenever it is asked for \(id)"),
                     version: nil)
             }
         }
@@ -293,8 +293,8 @@ package struct RESTApp: App {
             for id in chunk {
                 switch readings[id] {
                 case .present(let record): records.append(record)
-                case .gone, .foreign, .unreadable: break
-                case nil:
+                case .gone, .foreign: break
+                case .unreadable, nil:
                     throw .tryLater(
                         .appUnavailable, "\(id) was found and cannot be read", afterSeconds: nil)
                 }

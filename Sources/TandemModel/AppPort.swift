@@ -211,6 +211,8 @@ package struct AppCapabilities: Hashable, Sendable {
     package var canSearch: Bool
     /// A create is refused that may be a record which no listing could identify.
     package var checksCreates: Bool
+    /// A create puts back what is in ``AppWrite/original``.
+    package var putsBackOriginals: Bool
     /// Nothing can be written; every write is refused.
     package var isReadOnly: Bool
 
@@ -218,7 +220,8 @@ package struct AppCapabilities: Hashable, Sendable {
         conditionalWrites: Bool, createSafety: CreateSafety, readBatch: Int = 100,
         writeBatch: Int = 50, readLagSeconds: Int64 = 0, canDelete: Bool = true,
         reportsDeletions: Bool = true, listsWholeRecords: Bool = false,
-        canSearch: Bool = false, checksCreates: Bool = false, isReadOnly: Bool = false
+        canSearch: Bool = false, checksCreates: Bool = false, putsBackOriginals: Bool = false,
+        isReadOnly: Bool = false
     ) {
         self.conditionalWrites = conditionalWrites
         self.createSafety = createSafety
@@ -230,6 +233,7 @@ package struct AppCapabilities: Hashable, Sendable {
         self.listsWholeRecords = listsWholeRecords
         self.canSearch = canSearch
         self.checksCreates = checksCreates
+        self.putsBackOriginals = putsBackOriginals
         self.isReadOnly = isReadOnly
     }
 }

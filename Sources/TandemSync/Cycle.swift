@@ -169,7 +169,7 @@ extension Cycle {
                 CycleRun(
                     state: state, lease: lease, generation: generation,
                     wasInitial: state.isInitial, wasPutBack: state.wasPutBack, report: report,
-                    epoch: try syncs.epoch()))
+                    epoch: try syncs.epoch(), hasDrifted: state.owesSecondLook))
         }
     }
 

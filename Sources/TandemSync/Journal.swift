@@ -66,6 +66,14 @@ struct Journal {
         ) { $0.text(0) ?? "" }
     }
 
+    /// Lets go of what a create has put back.
+    func drop(originalOf id: RecordID?) throws {
+        guard let id else { return }
+        try connection.run(
+            "DELETE FROM deleted_original WHERE sync_id = ? AND crm_id = ?",
+            [.integer(syncID), .integer(id.number)])
+    }
+
     /// What was written to and of a pair, oldest first.
     func entries(of pair: Pair) throws -> [JournalEntry] {
         try TandemSync.entries("pair_id", pair.id, connection)

@@ -243,6 +243,12 @@ extension Cycle {
             deleted.appPresence = .gone
             deleted.isSuspect = false
             deleted.recheckAt = nil
+            deleted.appRefusals = [:]
+            deleted.echo = nil
+            deleted.awaiting = nil
+            deleted.unanswered = [:]
+            deleted.isUnlisted = false
+            try wakeClaims(to: Set(deleted.appKeys), tx)
             if isRewound { deleted.rewound = [:] }
             deleted.wake(changedAt: nil)
         }

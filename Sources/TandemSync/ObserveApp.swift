@@ -55,6 +55,9 @@ extension Cycle {
         run.report.count("listed-again")
         try await list(since: nil, &run)
         run.hasDrifted = false
+        try transaction(run) { tx in
+            if run.state.mayHaveDrifted { try tx.syncs.set("drifts", 1, of: tx.syncID) }
+        }
     }
 
     /// Whether a record is to be made that the only listing of this run may have left out; an app that can
@@ -160,7 +163,7 @@ extension Cycle {
             if summary.isComplete { run.hasDrifted = summary.mayHaveDrifted }
             if cursor == nil {
                 try tx.syncs.set("put_back", 0, of: tx.syncID)
-                try tx.syncs.set("drifts", summary.mayHaveDrifted ? 1 : 0, of: tx.syncID)
+                try tx.syncs.set("drifts", summary.mayHaveDrifted ? 2 : 0, of: tx.syncID)
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)

@@ -325,7 +325,7 @@ struct PlanStep {
         {
             return try undelivered(property, &pair)
         }
-        if plan.state == .inSync, pair.rewound != nil {
+        if plan.state == .inSync, pair.rewound?.isEmpty == false {
             pair.changedAt = nil
             report.count("rewound")
             pair.settle(.awaitingApproval(.rewound))

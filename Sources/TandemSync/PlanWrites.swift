@@ -194,12 +194,22 @@ extension PlanStep {
             key: key, values: isRepeat ? pair.intent?.values ?? sent : sent,
             at: pair.intent?.at ?? tx.now)
         pair.appRefusals = fields.refusals
+        var written = fields.fields
+        var original: String?
+        if cycle.app.capabilities.putsBackOriginals {
+            original = try tx.journal.original(of: pair.crmID)
+        }
+        if original != nil {
+            // Of what is mapped the CRM's values stand, also the blank ones.
+            for field in mapping.fields
+            where written[field.app] == nil && field.direction != .toCRM && field.namePart == nil {
+                written[field.app] = ""
+            }
+        }
         outbox.append(
             OutboxItem(
                 pair: pair,
-                write: AppWrite(
-                    .create(key: key), values: fields.fields,
-                    original: try tx.journal.original(of: pair.crmID)), sent: sent,
+                write: AppWrite(.create(key: key), values: written, original: original), sent: sent,
                 reason: "new in the CRM", isRepeat: isRepeat))
         return true
     }

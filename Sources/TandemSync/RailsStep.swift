@@ -31,7 +31,15 @@ extension Cycle {
             }
             if sync.deletions == .propagate { try judgeDeletionsInCRM(tx) }
             if run.state.isInitial { try judgeFirstRun(tx) }
-            if run.state.isRewound { try tx.syncs.set("rewound", 0, of: tx.syncID) }
+            if run.state.isRewound {
+                // What could not be asked for yet may be missing since then.
+                try tx.connection.run(
+                    """
+                    UPDATE pair SET rewound = '{}' WHERE sync_id = ? AND suspect = 1
+                    AND crm_id IS NOT NULL AND rewound IS NULL
+                    """, [.integer(tx.syncID)])
+                try tx.syncs.set("rewound", 0, of: tx.syncID)
+            }
             // What was acknowledged has gone through; the next finding is a new one.
             try tx.syncs.clearFinding(tx.syncID)
             if run.state.isInitial { try tx.syncs.set("is_initial", 0, of: tx.syncID) }

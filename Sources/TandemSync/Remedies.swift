@@ -115,7 +115,12 @@ package struct Remedies {
         let pairs = PairTable(connection: connection, syncID: syncID)
         var outcome = Outcome()
         var chosen = try select(.failed, category, records, in: pairs)
-        if records != nil { chosen += try select(.ambiguous, category, records, in: pairs) }
+        if records != nil {
+            chosen += try select(.ambiguous, category, records, in: pairs)
+            chosen += try select(.inSync, category, records, in: pairs).filter {
+                !$0.accepted.isEmpty
+            }
+        }
         for var pair in chosen {
             outcome.meet(pair)
             if pair.intent?.status == .held {
@@ -173,8 +178,9 @@ package struct Remedies {
         var outcome = Outcome()
         for var pair in try select(.failed, nil, records, in: pairs) {
             outcome.meet(pair)
+            let unshown = Set(pair.crmBase.keys).subtracting(pair.appValues.keys)
             let apart = Set(pair.refused.keys).union(pair.ignored.keys).union(pair.appRefusals.keys)
-                .subtracting([""])
+                .union(unshown).subtracting([""])
             guard apart.contains(field) else {
                 let known = apart.sorted().map(\.text).joined(separator: ", ")
                 outcome.refused.append(
@@ -206,7 +212,10 @@ package struct Remedies {
             let record = try pair.crmID.flatMap { try store.reader(in: connection).record($0) }
             for property in back.keys where pair.appPresence == .present {
                 pair.appBase[property] = Pair.unseenBase
-                pair.crmBase[property] = record?.properties[property] ?? ""
+                // An association has its bases in the app's ids, and no property.
+                if let record, store.schema.objects[record.object]?[property] != nil {
+                    pair.crmBase[property] = record.properties[property] ?? ""
+                }
             }
             pair.rewound = nil
             pair.wake(changedAt: nil)

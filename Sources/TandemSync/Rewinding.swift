@@ -51,7 +51,10 @@ extension Cycle {
     {
         var held = pair.appBase.mapValues { Set([$0]) }
         for entry in try tx.journal.entries(of: pair) {
-            let shown = entry.side == .app ? [entry.before, entry.after] : [entry.after]
+            // Before a change of the app was carried, both sides had what the CRM had.
+            let shown =
+                entry.side == .app || entry.kind == .update
+                ? [entry.before, entry.after] : [entry.after]
             for (property, value) in shown.joined() { held[property, default: []].insert(value) }
         }
         return held

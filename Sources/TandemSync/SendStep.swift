@@ -299,6 +299,8 @@ struct RecordStep {
         _ item: OutboxItem, old: Values, _ pair: Pair, note: String? = nil
     ) throws {
         let isCreate = if case .create = item.write.kind { true } else { false }
+        // Another deletion takes away another record.
+        if isCreate && item.write.original != nil { try tx.journal.drop(originalOf: pair.crmID) }
         if isCreate { step.report.createdInApp += 1 } else { step.report.updatedInApp += 1 }
         try tx.journal.note(
             isCreate ? .create : .update, on: .app, of: pair,

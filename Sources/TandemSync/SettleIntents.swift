@@ -17,7 +17,7 @@ extension Cycle {
             guard let end = open.last else { return }
             last = end.id
             for pair in open {
-                guard let intent = pair.intent else { continue }
+                guard let intent = pair.intent, try !isForgotten(pair, run) else { continue }
                 if try isAskedFor(intent, of: pair, run) {
                     let fields = sync.mapping.appFields(
                         for: intent.values, current: [:], isCreate: true)
@@ -28,6 +28,18 @@ extension Cycle {
                 }
                 try transaction(run) { tx in try recognise(pair.id, run, tx) }
             }
+        }
+    }
+
+    /// Whether the person whose record was to be made is forgotten by now; then so is the create.
+    private func isForgotten(_ pair: Pair, _ run: CycleRun) throws -> Bool {
+        try transaction(run) { tx in
+            guard let id = pair.crmID, try tx.crm.wasErased(id) else { return false }
+            var pair = pair
+            pair.intent = nil
+            pair.wake(changedAt: nil)
+            try tx.pairs.save(pair)
+            return true
         }
     }
 
@@ -79,12 +91,13 @@ extension Cycle {
     private func notFound(
         _ pair: inout Pair, _ intent: Pair.Intent, _ run: inout CycleRun, _ tx: CycleTransaction
     ) throws {
-        // What was answered with success is not made again because it cannot be seen.
-        if intent.status == .made && !tuning.defects.has(.absenceIsNoCreate) {
-            return try hold(
-                &pair, "the app answered the create with success and does not show the record",
-                &run,
-                tx)
+        // What was answered with success, or is left to a person, is not made again because it cannot be
+        // seen.
+        if intent.status != .unanswered && !tuning.defects.has(.absenceIsNoCreate) {
+            let why =
+                intent.status == .made
+                ? "the app answered the create with success and does not show the record" : nil
+            return try hold(&pair, why, &run, tx)
         }
         guard case .search = app.capabilities.createSafety else {
             let record = try pair.crmID.flatMap { try tx.crm.record($0) }
@@ -106,7 +119,7 @@ extension Cycle {
 
     /// A create of which nothing can be known is not sent again before a person says so.
     private func hold(
-        _ pair: inout Pair, _ why: String, _ run: inout CycleRun, _ tx: CycleTransaction
+        _ pair: inout Pair, _ why: String?, _ run: inout CycleRun, _ tx: CycleTransaction
     ) throws {
         run.report.count("create-held")
         // What was made may still show.

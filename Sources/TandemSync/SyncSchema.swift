@@ -279,8 +279,12 @@ package enum SyncSchema {
                 "CREATE INDEX pair_accepted ON pair (sync_id) WHERE accepted IS NOT NULL",
                 // Times of before this was told apart count as made up.
                 "ALTER TABLE pair ADD COLUMN app_created_given {integer} NOT NULL DEFAULT 0",
-                // Records that moved may have slipped through the last listing of everything.
-                "ALTER TABLE sync ADD COLUMN drifts {integer} NOT NULL DEFAULT 0",
+                // 1: records that moved may have slipped through the last listing of everything; 2: and there
+                // was no second one since.
+                """
+                ALTER TABLE sync ADD COLUMN drifts {integer} NOT NULL DEFAULT 0
+                CHECK (drifts BETWEEN 0 AND 2)
+                """,
                 // The last pair whose spellings were taken for agreed; NULL for all of them.
                 "ALTER TABLE sync ADD COLUMN spelled_after {integer}",
                 "UPDATE sync SET spelled_after = 0",

@@ -33,6 +33,8 @@ package struct SyncState: Hashable, Sendable {
     package let wasPutBack: Bool
     /// In the last listing of everything a record that moved may have slipped through.
     package let mayHaveDrifted: Bool
+    /// And there was no second one since.
+    package let owesSecondLook: Bool
     /// The app went back in time, a person knows of it, and it was not read whole since.
     package let isRewound: Bool
     /// The last pair of an earlier version's store whose spellings were taken over; `nil` for all.
@@ -155,7 +157,8 @@ package struct SyncTable {
             },
             missingFields: missing,
             unidentified: .init(count: Int(row.integer(22) ?? 0), examples: examples),
-            wasPutBack: row.integer(25) == 1, mayHaveDrifted: row.integer(26) == 1,
+            wasPutBack: row.integer(25) == 1, mayHaveDrifted: row.integer(26) ?? 0 > 0,
+            owesSecondLook: row.integer(26) == 2,
             isRewound: row.integer(27) == 1,
             spelledAfter: row.integer(23))
     }

@@ -196,7 +196,9 @@ extension SimWorld {
         }.joined(separator: " ")
         for (id, record) in server.with({ state, _ in state.records }) where !record.isDeleted {
             if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }
-            if record.isOurs && !bound.contains(id) && !hasTwin(id, record, on: server)
+            // A create that is left to a person names the CRM record.
+            let isHeld = pairs.contains { $0.intent != nil && $0.intent?.key == record.key }
+            if record.isOurs && !bound.contains(id) && !isHeld && !hasTwin(id, record, on: server)
                 && !shown.contains(id.text)
             {
                 violate("I6", "\(sync.name) made app record \(id) and lost it")

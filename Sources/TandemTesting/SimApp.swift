@@ -187,6 +187,9 @@ extension SimServer.State {
     /// Carries out one write, and perhaps forgets to say so.
     mutating func perform(_ write: AppWrite, now: Int64) -> WriteOutcome {
         writeCalls += 1
+        if case .create(let key) = write.kind {
+            makers[Self.face(write.values), default: []].insert(Self.maker(key))
+        }
         if strikes(.lostBefore) { return .unknown("timeout") }
         if strikes(.partialBatch) {
             return .notNow(.rateLimit, "limit within the batch", afterSeconds: 20)
@@ -207,6 +210,16 @@ extension SimServer.State {
         return outcome
     }
 
+    /// The key of a create without its time: who made it.
+    private static func maker(_ key: String) -> String {
+        key.split(separator: "-").dropLast().joined(separator: "-")
+    }
+
+    /// What records are searched by.
+    private static func face(_ values: [AppField: String]) -> [String] {
+        (["mail", "first", "last"] as [AppField]).map { (values[$0] ?? "").lowercased() }
+    }
+
     private mutating func create(_ key: String, _ values: [AppField: String], now: Int64)
         -> WriteOutcome
     {
@@ -214,13 +227,15 @@ extension SimServer.State {
             return .exists(known)
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
-        let maker = key.split(separator: "-").dropLast().joined(separator: "-")
+        let maker = Self.maker(key)
         // Its id may be another one's by now.
         let isThere =
             made[maker].flatMap { records[$0] }.map { record in
                 !record.isDeleted && record.isOurs && record.key?.hasPrefix("\(maker)-") == true
             } ?? false
-        if unnamedMakers.contains(maker) || isThere { repeatedCreates.append(key) }
+        // Of two that nothing tells apart, a search may have found the other one.
+        let hasTwin = makers[Self.face(values), default: []].count > 1
+        if unnamedMakers.contains(maker) || isThere && !hasTwin { repeatedCreates.append(key) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
         var taken = values
         if hasLostField { taken["title"] = nil }
@@ -250,6 +265,8 @@ extension SimServer.State {
     private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome
     {
         guard let record = records[id], !record.isDeleted, !record.isNameless else {
+            // Nobody knows it by its id; if it is there, it is the app's own from now on.
+            records[id]?.isOurs = false
             return .deleted
         }
         if profile.conditional, let version, version != "\(record.version)" { return .conflict }

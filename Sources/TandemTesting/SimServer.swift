@@ -120,6 +120,8 @@ package final class SimServer: Sendable {
         /// Fields that were written although the app had said that it does not let them.
         var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
+        /// Who wanted to make records with these values.
+        var makers: [[String]: Set<String>] = [:]
         /// What creates have made, by their keys without the times.
         var made: [String: AppRecordID] = [:]
         /// Who made the records whose create was answered with success and without an id: the keys without
