@@ -10,7 +10,8 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     // Fields that name another record.
     case danglingLink = "dangling-link", rejectsLink = "rejects-link"
     // Reading.
-    case staleRead = "stale-read", searchLag = "search-lag", coarseTime = "coarse-time"
+    case staleRead = "stale-read", undeclaredLag = "undeclared-lag", searchLag = "search-lag",
+        coarseTime = "coarse-time"
     case equalTimes = "equal-times", clockSkew = "clock-skew", clockJump = "clock-jump"
     case pageDuplicate = "page-duplicate", pageDrift = "page-drift"
     case missingInListing = "missing-in-listing", resultCap = "result-cap"

@@ -54,7 +54,10 @@ package struct SimProfile: Hashable, Sendable {
         skew = faults.contains(.clockSkew) ? Int64(random.below(600_000)) - 300_000 : 0
     }
 
-    var readLagSeconds: Int64 { faults.contains(.staleRead) ? 30 : 0 }
+    /// What the app says of its reads; some do not know that they lag.
+    var readLagSeconds: Int64 {
+        faults.contains(.staleRead) && !faults.contains(.undeclaredLag) ? 30 : 0
+    }
 }
 
 /// A third-party app in memory that behaves as badly as its profile says.
@@ -279,6 +282,7 @@ extension SimServer.State {
         record.undo = nil
         if isOurs, strikes(.staleRead, rate: 0.5) {
             record.stale = (old.0, old.1, now + 25_000)
+            if profile.faults.contains(.undeclaredLag) { counts[.undeclaredLag, default: 0] += 1 }
         }
         records[id] = record
         log.append((id, false))

@@ -129,6 +129,8 @@ extension SimWorld {
         let profile = servers[index].with { state, _ in state.profile }
         let hasDied = crash.state.withLock { $0.inApp + $0.inStore } > 0
         if hasDied || profile.faults.contains(.lostAfter) { return false }
+        // An old value that nobody says may be old is an edit to everybody.
+        if profile.faults.isSuperset(of: [.staleRead, .undeclaredLag]) { return false }
         // A read is ours by its version, if nobody was there before it.
         return profile.answersWithRecord
             || profile.faults.isDisjoint(with: [
