@@ -203,7 +203,10 @@ extension SimWorld {
             if known[id] == nil { violate("I12", "\(sync.name) never saw app record \(id)") }
             // A create that is left to a person names the CRM record.
             let isHeld = pairs.contains { $0.intent != nil && $0.intent?.key == record.key }
-            if record.isOurs && !bound.contains(id) && !isHeld && !hasTwin(id, record, on: server)
+            // Of somebody who is forgotten the app keeps its own.
+            let isForgotten = known[id]?.contains { $0.state == .excluded(.privacy) } ?? false
+            if record.isOurs && !bound.contains(id) && !isHeld && !isForgotten
+                && !hasTwin(id, record, on: server)
                 && !shown.contains(id.text)
             {
                 violate("I6", "\(sync.name) made app record \(id) and lost it")

@@ -203,6 +203,9 @@ extension SimServer.State {
         case .delete(let id, let version): outcome = delete(id, version, now: now)
         }
         if strikes(.lostAfter) { return .unknown("timeout") }
+        if case .madeUnnamed = outcome, case .create(let key) = write.kind {
+            unnamedMakers.insert(Self.maker(key))
+        }
         if case .update(let id, _) = write.kind, let before, let after = records[id]?.values {
             let changed = write.values.keys.filter { $0 != "boss" && before[$0] != after[$0] }
             records[id]?.undo = changed.reduce(into: [:]) { $0[$1] = before[$1] ?? "" }
@@ -243,7 +246,6 @@ extension SimServer.State {
         made[maker] = id
         if strikes(.unnamedCreate) {
             records[id]?.hiddenUntil = now + 300_000
-            unnamedMakers.insert(maker)
             return .madeUnnamed("null")
         }
         return answer(id, now: now)
