@@ -89,7 +89,7 @@ func scratchFolder() throws -> URL {
                 folder: folder.path(), defects: mistake.defect, emphasis: mistake.emphasis)
             var found: [String] = []
             var seed: UInt64 = 0
-            while found.isEmpty && seed < 200 {
+            while found.isEmpty && seed < 400 {
                 seed += 1
                 found = try await simulation.run(seed: seed).violations
             }
