@@ -88,8 +88,8 @@ package struct CSVApp: App {
 
     package func profile() async throws(AppError) -> AppProfile {
         let table = try table()
-        let folder =
-            path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : "."
+        let (parent, _) = path.folderAndName
+        let folder = parent.isEmpty ? "." : parent
         guard FileManager.default.isWritableFile(atPath: folder) else {
             throw .askOperator(
                 .permission, "cannot write in \(folder)",

@@ -78,14 +78,22 @@ enum EditorLock {
 
     /// Who has the file open; `nil` for nobody.
     static func holder(of path: String) -> String? {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
-        let lock = path.dropLast(name.count) + ".~lock.\(name)#"
-        guard let data = FileManager.default.contents(atPath: String(lock)),
-            FileStamp(String(lock)).ageSeconds < staleSeconds
+        let (folder, name) = path.folderAndName
+        let lock = "\(folder).~lock.\(name)#"
+        guard let data = FileManager.default.contents(atPath: lock),
+            FileStamp(lock).ageSeconds < staleSeconds
         else { return nil }
         let fields = String(decoding: data, as: UTF8.self).split(
             separator: ",", omittingEmptySubsequences: false)
         let names = fields.prefix(3).map { $0.filter { $0 != "\n" } }.filter { !$0.isEmpty }
         return names.isEmpty ? "nobody is named" : names.joined(separator: ", ")
+    }
+}
+
+extension String {
+    /// A path as its folder, with the slash at its end or blank for the present one, and the file's name.
+    var folderAndName: (folder: String, name: String) {
+        let cut = lastIndex(of: "/").map { index(after: $0) } ?? startIndex
+        return (String(self[..<cut]), String(self[cut...]))
     }
 }

@@ -16,14 +16,14 @@ extension CSVApp {
         private static let mark = ".tandem-replaced."
 
         init(_ path: String, inode: String) {
-            let (folder, name) = Self.parts(path)
+            let (folder, name) = path.folderAndName
             replaced = "\(folder).\(name)\(Self.mark)\(inode)"
             copy = replaced + ".copy"
         }
 
         /// Those of one file.
         static func all(of path: String) -> [Kept] {
-            let (folder, name) = parts(path)
+            let (folder, name) = path.folderAndName
             let head = ".\(name)\(mark)"
             let names =
                 (try? FileManager.default.contentsOfDirectory(
@@ -31,11 +31,6 @@ extension CSVApp {
             return names.filter { $0.hasPrefix(head) && !$0.hasSuffix(".copy") }.sorted().map {
                 Kept(path, inode: String($0.dropFirst(head.count)))
             }
-        }
-
-        private static func parts(_ path: String) -> (folder: String, name: String) {
-            let cut = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
-            return (String(path[..<cut]), String(path[cut...]))
         }
 
         func remove() {

@@ -99,9 +99,7 @@ private struct Matcher {
     private mutating func placeCRM(_ pair: Pair) throws {
         guard let id = pair.crmID, let record = try tx.crm.record(id), record.archivedAt == nil
         else { return }
-        let keys = Set(
-            MatchKey.keys(
-                of: record.properties, object: cycle.sync.object, rules: cycle.sync.match))
+        let keys = cycle.keys(of: record.properties)
         let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
             $0.formUnion($1)
         }
@@ -178,9 +176,7 @@ private struct Matcher {
 
     private func crmKeys(of id: RecordID) throws -> Set<MatchKey> {
         let properties = try tx.crm.record(id)?.properties ?? [:]
-        return Set(
-            MatchKey.keys(
-                of: properties, object: cycle.sync.object, rules: cycle.sync.match))
+        return cycle.keys(of: properties)
     }
 
     private mutating func refuse(_ pair: Pair, rival: Pair?, record: RecordID?) throws {

@@ -193,8 +193,7 @@ extension Cycle {
     ) throws -> Bool {
         guard let id = pair.crmID, !tuning.defects.has(.idsAreEternal) else { return false }
         let properties = try tx.crm.record(id)?.properties ?? [:]
-        let old = Set(
-            MatchKey.keys(of: properties, object: sync.object, rules: sync.match) + pair.appKeys)
+        let old = keys(of: properties).union(pair.appKeys)
         let new = keys(of: record, values)
         // Two people of one company have its keys in common; as in matching, an address decides.
         let (newMails, oldMails) = (new.filter(\.isEmail), old.filter(\.isEmail))
@@ -215,6 +214,11 @@ extension Cycle {
                     ? 60_000 : time.milliseconds % 1_000 == 0 ? 1_000 : 1
             }.max() ?? 1
         return (now - before).milliseconds > precision
+    }
+
+    /// What a CRM record with these values is matched by.
+    func keys(of properties: Values) -> Set<MatchKey> {
+        Set(MatchKey.keys(of: properties, object: sync.object, rules: sync.match))
     }
 
     /// What an app's record is matched by.

@@ -73,9 +73,7 @@ extension Cycle {
         let ids = Set(changes.map { aliases[$0.recordID] ?? $0.recordID })
         var pairs = try tx.pairs.pairs(crm: ids)
         let records = try tx.crm.records(Array(ids))
-        let keys = records.values.flatMap {
-            MatchKey.keys(of: $0.properties, object: sync.object, rules: sync.match)
-        }
+        let keys = records.values.flatMap { self.keys(of: $0.properties) }
         for chunk in Array(Set(keys)).chunks(of: 500) { try wakeClaims(to: Set(chunk), tx) }
         try tx.pairs.wakeRefused(by: Set(changes.map(\.recordID)).union(ids))
         for change in changes {

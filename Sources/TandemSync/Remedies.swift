@@ -143,71 +143,51 @@ package struct Remedies {
         return outcome
     }
 
-    /// Lets deletions that wait for a person be carried over in the next cycle.
+    /// Carries over what waits for a person in the next cycle: deletions, and of an app that went back in
+    /// time the CRM's values.
     package func approve(_ syncID: Int64, records: Set<String>?) throws -> Outcome {
-        let pairs = PairTable(connection: connection, syncID: syncID)
-        var outcome = Outcome()
-        for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
-            outcome.meet(pair)
-            if let back = pair.rewound {
-                if pair.appPresence == .gone {
-                    pair.forgetApp()
-                } else {
-                    // The CRM's values count as the newer ones.
-                    for (property, value) in back {
-                        pair.appBase[property] = value
-                        pair.crmBase[property] = Pair.unseenBase
-                    }
-                }
-                pair.rewound = nil
-            } else {
+        try change(.awaitingApproval, of: syncID, records) { pair in
+            guard let back = pair.rewound else {
                 pair.isDeletionApproved = true
+                return nil
             }
-            pair.wake(changedAt: nil)
-            try pairs.save(pair)
-            outcome.done += 1
+            if pair.appPresence == .gone {
+                pair.forgetApp()
+            } else {
+                // The CRM's values count as the newer ones.
+                for (property, value) in back {
+                    pair.appBase[property] = value
+                    pair.crmBase[property] = Pair.unseenBase
+                }
+            }
+            pair.rewound = nil
+            return nil
         }
-        return outcome
     }
 
     /// Leaves a field of failed records apart until either side changes it.
     package func accept(_ field: PropertyName, _ syncID: Int64, records: Set<String>) throws
         -> Outcome
     {
-        let pairs = PairTable(connection: connection, syncID: syncID)
-        var outcome = Outcome()
-        for var pair in try select(.failed, nil, records, in: pairs) {
-            outcome.meet(pair)
+        try change(.failed, of: syncID, records) { pair in
             let unshown = Set(pair.crmBase.keys).subtracting(pair.appValues.keys)
             let apart = Set(pair.refused.keys).union(pair.ignored.keys).union(pair.appRefusals.keys)
                 .union(unshown).subtracting([""])
             guard apart.contains(field) else {
                 let known = apart.sorted().map(\.text).joined(separator: ", ")
-                outcome.refused.append(
-                    "record \(pair.crmID?.description ?? pair.appID?.text ?? "-"): `\(field)` is none of the "
-                        + "fields that keep it from being in sync"
-                        + (known.isEmpty ? "" : "; those are \(known)"))
-                continue
+                return "`\(field)` is none of the fields that keep it from being in sync"
+                    + (known.isEmpty ? "" : "; those are \(known)")
             }
             pair.accepted[field] = ""
-            pair.wake(changedAt: nil)
-            try pairs.save(pair)
-            outcome.done += 1
+            return nil
         }
-        return outcome
     }
 
     /// Takes what an app shows that went back in time: its older values, and that a record is missing.
     package func reject(_ syncID: Int64, records: Set<String>?) throws -> Outcome {
-        let pairs = PairTable(connection: connection, syncID: syncID)
-        var outcome = Outcome()
-        for var pair in try select(.awaitingApproval, nil, records, in: pairs) {
-            outcome.meet(pair)
+        try change(.awaitingApproval, of: syncID, records) { pair in
             guard let back = pair.rewound else {
-                outcome.refused.append(
-                    "record \(pair.crmID?.description ?? "-"): a deletion waits, which `tandem resync-deleted` "
-                        + "undoes")
-                continue
+                return "a deletion waits, which `tandem resync-deleted` undoes"
             }
             let record = try pair.crmID.flatMap { try store.reader(in: connection).record($0) }
             for property in back.keys where pair.appPresence == .present {
@@ -218,6 +198,25 @@ package struct Remedies {
                 }
             }
             pair.rewound = nil
+            return nil
+        }
+    }
+
+    /// Changes the pairs in one state, and has the next cycle plan them; what `change` gives says why one
+    /// cannot be helped, and that one is left as it is.
+    private func change(
+        _ state: PairStateKind, of syncID: Int64, _ records: Set<String>?,
+        _ change: (inout Pair) throws -> String?
+    ) throws -> Outcome {
+        let pairs = PairTable(connection: connection, syncID: syncID)
+        var outcome = Outcome()
+        for var pair in try select(state, nil, records, in: pairs) {
+            outcome.meet(pair)
+            if let why = try change(&pair) {
+                let name = pair.crmID?.description ?? pair.appID?.text ?? "-"
+                outcome.refused.append("record \(name): \(why)")
+                continue
+            }
             pair.wake(changedAt: nil)
             try pairs.save(pair)
             outcome.done += 1

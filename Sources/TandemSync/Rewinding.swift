@@ -28,14 +28,13 @@ extension Cycle {
             before.appValues[property].map { $0 != now } ?? false
         }
         if moved.isEmpty { return }
-        let held = try heldValues(of: pair, tx)
+        let entries = try tx.journal.entries(of: pair)
+        let held = heldValues(of: pair, entries)
         let back = moved.filter { property, now in
             held[property]?.contains { isEqual(property, $0, now) } ?? false
         }
         // Anything else is an edit, by somebody who may not have seen what was carried since the backup.
-        let carried = try tx.journal.entries(of: pair).reduce(into: Set<PropertyName>()) {
-            $0.formUnion($1.after.keys)
-        }
+        let carried = Set(entries.flatMap(\.after.keys))
         for property in moved.keys
         where back[property] == nil && carried.contains(property)
             && !tuning.defects.has(.editsOverRewound)
@@ -46,11 +45,10 @@ extension Cycle {
     }
 
     /// The values that the journal and the bases show the app to have held.
-    private func heldValues(of pair: Pair, _ tx: CycleTransaction) throws
-        -> [PropertyName: Set<String>]
+    private func heldValues(of pair: Pair, _ entries: [JournalEntry]) -> [PropertyName: Set<String>]
     {
         var held = pair.appBase.mapValues { Set([$0]) }
-        for entry in try tx.journal.entries(of: pair) {
+        for entry in entries {
             // Before a change of the app was carried, both sides had what the CRM had.
             let shown =
                 entry.side == .app || entry.kind == .update
@@ -71,7 +69,7 @@ extension Cycle {
             return made > known
         }
         guard try isAnother(record, values, than: pair, tx) else { return false }
-        let held = try heldValues(of: pair, tx).values.joined()
+        let held = heldValues(of: pair, try tx.journal.entries(of: pair)).values.joined()
         return now.allSatisfy { key in !held.contains { $0.lowercased() == key.value } }
     }
 }

@@ -54,8 +54,7 @@ extension Cycle {
         guard var pair = try tx.pairs.pair(pair.id), let id = pair.crmID,
             let record = try tx.crm.record(id)
         else { return [] }
-        let keys = Set(
-            MatchKey.keys(of: record.properties, object: sync.object, rules: sync.match))
+        let keys = keys(of: record.properties)
         let known = try tx.pairs.pairs(app: lookup.records.map(\.id))
         let news = lookup.records.filter { found in
             let values = sync.mapping.crmValues(of: found.values).values

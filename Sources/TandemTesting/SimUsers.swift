@@ -361,10 +361,7 @@ extension SimWorld {
             return true
         }
         guard isMade else { return }
-        watch.reused.append(
-            .init(
-                sync: settings[index].name, app: id, crm: crm,
-                mail: (values["mail"] ?? "").trimmed.lowercased()))
+        expectStranger(values, at: id, instead: crm, index)
         collectEdits()
         say("\(server.name) user: creates another one as \(id)")
     }
@@ -386,12 +383,19 @@ extension SimWorld {
             return id
         }
         guard let id, let crm = told[id] else { return }
+        expectStranger(values, at: id, instead: crm, index)
+        collectEdits()
+        say("\(server.name) user: replaces \(id) by another one")
+    }
+
+    /// From now on no sync may take the record with this id for the CRM record that had it.
+    private func expectStranger(
+        _ values: [AppField: String], at id: AppRecordID, instead crm: RecordID, _ index: Int
+    ) {
         watch.reused.append(
             .init(
                 sync: settings[index].name, app: id, crm: crm,
                 mail: (values["mail"] ?? "").trimmed.lowercased()))
-        collectEdits()
-        say("\(server.name) user: replaces \(id) by another one")
     }
 
     private func createSameOnBoth(_ server: SimServer) {

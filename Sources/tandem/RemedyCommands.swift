@@ -44,15 +44,10 @@ struct ResyncDeletedCommand: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let side = try word(side, "--in", Side.self) ?? .crm
-            let world = try shared.world()
-            let chosen = try world.syncs(syncs)
-            let records = self.chosen.records
-            let outcome = try helped(chosen, records, in: world) { remedies, id in
+            let records = chosen.records
+            try await help(syncs, records, shared, verb: "re-created") { remedies, id in
                 try remedies.resync(deletedIn: side, of: id, records: records)
             }
-            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
-            try show(outcome, verb: "re-created", json: shared.json)
-            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -76,15 +71,10 @@ struct ApproveCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs(syncs)
-            let records = self.chosen.records
-            let outcome = try helped(chosen, records, in: world) { remedies, id in
+            let records = chosen.records
+            try await help(syncs, records, shared, verb: "approved") { remedies, id in
                 try remedies.approve(id, records: records)
             }
-            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
-            try show(outcome, verb: "approved", json: shared.json)
-            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -111,14 +101,9 @@ struct AcceptCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs(sync)
-            let outcome = try helped(chosen, [record], in: world) { remedies, id in
+            try await help(sync, [record], shared, verb: "accepted") { remedies, id in
                 try remedies.accept(PropertyName(field), id, records: [record])
             }
-            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
-            try show(outcome, verb: "accepted", json: shared.json)
-            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -141,15 +126,10 @@ struct RejectCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs(syncs)
-            let records = self.chosen.records
-            let outcome = try helped(chosen, records, in: world) { remedies, id in
+            let records = chosen.records
+            try await help(syncs, records, shared, verb: "rejected") { remedies, id in
                 try remedies.reject(id, records: records)
             }
-            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
-            try show(outcome, verb: "rejected", json: shared.json)
-            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
 }
@@ -185,18 +165,26 @@ struct RetryCommand: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let category = try word(category, "--category", FailureCategory.self)
-            let world = try shared.world()
-            let chosen = try world.syncs(syncs)
             let records = record.isEmpty ? nil : Set(record)
-            let outcome = try helped(chosen, records, in: world) { remedies, id in
+            try await help(syncs, records, shared, verb: "tried again") { remedies, id in
                 try remedies.retry(
                     id, category: category, records: records, makesAnew: createAgain)
             }
-            let reports = outcome.done > 0 ? try await runCycles(chosen, in: world) : []
-            try show(outcome, verb: "tried again", json: shared.json)
-            try finish(reports.filter { $0.stop != .isBusy })
         }
     }
+}
+
+/// Applies a remedy to records of some syncs, lets a cycle carry it out, and says what came of it.
+private func help(
+    _ names: [String], _ records: Set<String>?, _ shared: SharedOptions, verb: String,
+    _ remedy: (Remedies, Int64) throws -> Remedies.Outcome
+) async throws {
+    let world = try shared.world()
+    let syncs = try world.syncs(names)
+    let outcome = try helped(syncs, records, in: world, remedy)
+    let reports = outcome.done > 0 ? try await runCycles(syncs, in: world) : []
+    try show(outcome, verb: verb, json: shared.json)
+    try finish(reports.filter { $0.stop != .isBusy })
 }
 
 /// Applies a remedy to each of the syncs that the store knows; a record that was named and that
