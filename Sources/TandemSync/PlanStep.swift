@@ -161,38 +161,12 @@ struct PlanStep {
                 // Our own delete may be what ended it, with the answer lost.
                 if pair.appPresence == .gone { try noteUnseen(pair, pair.appValues, on: .app) }
                 return try tx.pairs.delete(pair)
-            case .create(.app, let values):
-                let waitsForAnswer = pair.intent.map(isSettledOnly) ?? false
-                if waitsForAnswer || createsWait {
-                    // The app is asked for it, or a person; what is sent again could make a second one.
-                    pair.putOff(from: tx.now)
-                    if waitsForAnswer, pair.intent?.status == .held { pair.hold(nil, now: tx.now) }
-                    return _ = try tx.pairs.save(pair)
+            case .create(.app, _), .write(.app, _), .delete(.app):
+                switch try hand(action, of: &pair, plan) {
+                case .waits: waits = true
+                case .nothing: break
+                case .done: return
                 }
-                guard try post(create: &pair, values) else { return }
-                waits = true
-            case .write(.app, _) where mustBeRead(pair), .delete(.app) where mustBeRead(pair):
-                // Without the version that the condition needs, an edit would be written over.
-                pair.workAt = pair.recheckAt
-                return _ = try tx.pairs.save(pair)
-            case .write(.app, let wanted):
-                let values = wanted.filter {
-                    pair.ignored[$0.key] != $0.value
-                        && !(plan.decisions[$0.key]?.kind == .respelled
-                            && cycle.tuning.defects.has(.dropsSpellings))
-                }
-                if values.isEmpty { break }
-                if let echo = pair.echo, echo.until > tx.now {
-                    // Until the app shows the last write, an older value could not be told from
-                    // an edit.
-                    pair.workAt = echo.until
-                    return _ = try tx.pairs.save(pair)
-                }
-                if try isLooping(pair, values, plan, on: .app) { return }
-                waits = try post(update: &pair, values, plan)
-            case .delete(.app):
-                waits = true
-                post(.delete(pair.appID ?? "", version: pair.appVersion), of: pair)
             case .forget: break
             }
         }
@@ -222,7 +196,7 @@ struct PlanStep {
     }
 
     /// What could not be identified in the app may be the very record that would be made.
-    private var createsWait: Bool {
+    var createsWait: Bool {
         state.unidentified.count > 0 && !cycle.app.capabilities.checksCreates
             && !cycle.app.capabilities.canSearch
             && !cycle.tuning.defects.has(.namelessProvesAbsence)
@@ -230,14 +204,14 @@ struct PlanStep {
 
     /// Whether a create must not be sent again under its key: what is known of it does not change by that,
     /// or the app does not tell by the key that it has the record.
-    private func isSettledOnly(_ intent: Pair.Intent) -> Bool {
+    func isSettledOnly(_ intent: Pair.Intent) -> Bool {
         if intent.status != .unanswered { return !cycle.tuning.defects.has(.absenceIsNoCreate) }
         if case .search = cycle.app.capabilities.createSafety { return true }
         return false
     }
 
     /// The record is to be read before it can be written under a condition.
-    private func mustBeRead(_ pair: Pair) -> Bool {
+    func mustBeRead(_ pair: Pair) -> Bool {
         cycle.app.capabilities.conditionalWrites && pair.appVersion == nil && pair.recheckAt != nil
     }
 

@@ -178,6 +178,63 @@ extension PlanStep {
 
 /// Handing writes to the app's side.
 extension PlanStep {
+    /// What became of the part of a plan that is for the app.
+    enum Handed {
+        /// A write waits for the app.
+        case waits
+        /// There is nothing to write, and the plan goes on.
+        case nothing
+        /// The pair failed or was put off, and is saved.
+        case done
+    }
+
+    /// Hands one action on the app's side to the outbox, or puts it off.
+    mutating func hand(_ action: Plan.Action, of pair: inout Pair, _ plan: Plan) throws -> Handed {
+        switch action {
+        case .create(_, let values):
+            let waitsForAnswer = pair.intent.map(isSettledOnly) ?? false
+            if waitsForAnswer || createsWait {
+                // The app is asked for it, or a person; what is sent again could make a second one.
+                pair.putOff(from: tx.now)
+                if waitsForAnswer, pair.intent?.status == .held { pair.hold(nil, now: tx.now) }
+                try tx.pairs.save(pair)
+                return .done
+            }
+            return try post(create: &pair, values) ? .waits : .done
+        case .write, .delete:
+            // Without the version that the condition needs, an edit would be written over.
+            guard mustBeRead(pair) else { return try handChange(action, of: &pair, plan) }
+            pair.workAt = pair.recheckAt
+            try tx.pairs.save(pair)
+            return .done
+        case .forget: return .nothing
+        }
+    }
+
+    private mutating func handChange(_ action: Plan.Action, of pair: inout Pair, _ plan: Plan)
+        throws
+        -> Handed
+    {
+        guard case .write(_, let wanted) = action else {
+            post(.delete(pair.appID ?? "", version: pair.appVersion), of: pair)
+            return .waits
+        }
+        let values = wanted.filter {
+            pair.ignored[$0.key] != $0.value
+                && !(plan.decisions[$0.key]?.kind == .respelled
+                    && cycle.tuning.defects.has(.dropsSpellings))
+        }
+        if values.isEmpty { return .nothing }
+        if let echo = pair.echo, echo.until > tx.now {
+            // Until the app shows the last write, an older value could not be told from an edit.
+            pair.workAt = echo.until
+            try tx.pairs.save(pair)
+            return .done
+        }
+        if try isLooping(pair, values, plan, on: .app) { return .done }
+        return try post(update: &pair, values, plan) ? .waits : .nothing
+    }
+
     /// - Returns: Whether a write waits for the app; `false` if the pair failed.
     mutating func post(create pair: inout Pair, _ values: Values) throws -> Bool {
         let fields = mapping.appFields(for: values, current: [:], isCreate: true)
