@@ -73,6 +73,7 @@ extension Cycle {
         _ tx: CycleTransaction
     ) throws -> Pair {
         let mapped = sync.mapping.crmValues(of: record.values)
+        let isFirstSight = isFirstSight(of: known, run)
         var known = known
         var stranger: String?
         if var deleted = known, deleted.appPresence == .gone {
@@ -88,7 +89,7 @@ extension Cycle {
                 stranger = isReused ? nil : text
                 known = nil
             }
-        } else if var replaced = known, replaced.crmID != nil, !run.state.isRewound,
+        } else if var replaced = known, replaced.crmID != nil, !isFirstSight,
             wasMadeAgain(record, after: replaced)
         {
             if isListed {
@@ -98,19 +99,19 @@ extension Cycle {
                 replaced.generation = run.generation
                 return try tx.pairs.save(replaced)
             }
-            _ = try part(replaced, from: record.id, tx)
+            try part(replaced, from: record.id, tx)
             known = nil
         }
-        if run.state.isRewound, let before = known, before.appPresence == .present,
+        if isFirstSight, let before = known, before.appPresence == .present,
             before.crmID != nil, try isNobodyKnown(record, mapped.values, in: before, tx)
         {
             // The id was given after the backup, and is another one's now.
-            _ = try part(before, from: record.id, isRewound: true, tx)
+            try part(before, from: record.id, isRewound: true, tx)
             known = nil
         }
         var pair = known ?? Pair()
         if isListed { pair.isUnlisted = false }
-        if let known, !run.state.isRewound,
+        if let known, !isFirstSight,
             isStale(mapped.values, record, known, now: tx.now)
         {
             pair.recheckAt = known.echo?.until
@@ -119,11 +120,11 @@ extension Cycle {
         }
         let expected = pair.appValues.merging(pair.awaiting?.sent ?? [:]) { $1 }
         // Versions of before the app went back are given again.
-        let hasVersions = !run.state.isRewound
+        let hasVersions = !isFirstSight
         let isOwn = pair.awaiting?.version.map { $0 == record.version && hasVersions } ?? false
         let hasArrived =
             pair.awaiting.map { settle($0, of: &pair, by: mapped, isOwn: isOwn) } ?? true
-        if !pair.unanswered.isEmpty { recogniseWrite(in: &pair, by: mapped) }
+        if !pair.unanswered.isEmpty { try recogniseWrite(in: &pair, by: mapped, tx) }
         takeCalendar(of: &pair, from: mapped.values)
         // What a read leaves out is known only as long as the record is the same version: whatever
         // was there before may have been edited (P36). So it is not known either where the app
@@ -239,7 +240,8 @@ extension Cycle {
     /// Leaves a deleted record its place under an id that no app gives.
     ///
     /// - Returns: What a person should know of the record that has its id now.
-    private func part(
+    @discardableResult
+    func part(
         _ deleted: Pair, from id: AppRecordID, isRewound: Bool = false, _ tx: CycleTransaction
     ) throws -> String {
         var deleted = deleted
@@ -310,15 +312,26 @@ extension Cycle {
 
     /// Finds out which fields of a write without answer have arrived: those that show what was sent
     /// where they showed something else before.
-    private func recogniseWrite(in pair: inout Pair, by mapped: MappedRecord) {
-        for (property, sent) in pair.unanswered {
-            guard let held = mapped.values[property], held != pair.appValues[property],
-                isEqual(property, held, sent)
-            else { continue }
-            pair.crmBase[property] = sent
-            pair.appBase[property] = held
+    private func recogniseWrite(
+        in pair: inout Pair, by mapped: MappedRecord, _ tx: CycleTransaction
+    ) throws {
+        let arrived = pair.unanswered.filter { property, sent in
+            guard let held = mapped.values[property], held != pair.appValues[property] else {
+                return false
+            }
+            return isEqual(property, held, sent)
         }
         pair.unanswered = [:]
+        if arrived.isEmpty { return }
+        // What the app held before is known from the journal alone, once the base is another one.
+        try tx.journal.note(
+            .bind, on: .app, of: pair, reason: "an update without answer has arrived",
+            before: arrived.keys.reduce(into: [:]) { $0[$1] = pair.appValues[$1] ?? "" },
+            after: arrived)
+        for (property, sent) in arrived {
+            pair.crmBase[property] = sent
+            pair.appBase[property] = mapped.values[property]
+        }
     }
 
     /// A moment that was stored by the Julian calendar and is read by the Gregorian one has not moved.

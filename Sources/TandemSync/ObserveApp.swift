@@ -321,7 +321,7 @@ extension Cycle {
             for sighting in chunk {
                 if let pair = known[sighting.id], pair.appVersion == sighting.version,
                     pair.appPresence == .present, !pair.isSuspect,
-                    !run.state.isRewound || tuning.defects.has(.trustsRewoundVersions)
+                    !isFirstSight(of: pair, run) || tuning.defects.has(.trustsRewoundVersions)
                 {
                     same.append(pair)
                 } else {

@@ -32,12 +32,12 @@ extension Cycle {
             if sync.deletions == .propagate { try judgeDeletionsInCRM(tx) }
             if run.state.isInitial { try judgeFirstRun(tx) }
             if run.state.isRewound {
-                // What could not be asked for yet may be missing since then.
+                // What could not be asked for yet, or may be what has no id, may be missing since then.
                 try tx.connection.run(
                     """
-                    UPDATE pair SET rewound = '{}' WHERE sync_id = ? AND suspect = 1
-                    AND crm_id IS NOT NULL AND rewound IS NULL
-                    """, [.integer(tx.syncID)])
+                    UPDATE pair SET rewound = '{}' WHERE sync_id = ? AND crm_id IS NOT NULL
+                    AND rewound IS NULL AND (suspect = 1 OR app_presence = 1 AND generation < ?)
+                    """, [.integer(tx.syncID), .integer(run.generation)])
                 try tx.syncs.set("rewound", 0, of: tx.syncID)
             }
             // What was acknowledged has gone through; the next finding is a new one.

@@ -12,7 +12,7 @@ extension Cycle {
     func noteRewound(_ pair: inout Pair, from before: Pair, _ run: CycleRun, _ tx: CycleTransaction)
         throws
     {
-        guard run.state.isRewound else {
+        guard isFirstSight(of: before, run) else {
             guard let waiting = pair.rewound else { return }
             let left = waiting.filter { pair.appValues[$0.key] == $0.value }
             // Who edits what went back has not seen the CRM's value.
@@ -23,6 +23,7 @@ extension Cycle {
             pair.rewound = left.isEmpty ? nil : left
             return
         }
+        if !run.state.isRewound { pair.rewound = nil }
         guard pair.crmID != nil, pair.hasMet, before.appPresence == .present else { return }
         let moved = pair.appValues.filter { property, now in
             before.appValues[property].map { $0 != now } ?? false
@@ -42,6 +43,12 @@ extension Cycle {
             pair.crmBase[property] = Pair.unseenBase
         }
         if !back.isEmpty { pair.rewound = (pair.rewound ?? [:]).merging(back) { $1 } }
+    }
+
+    /// Whether a record has not been seen since its app went back: the listing that followed may have had it
+    /// among those without id.
+    func isFirstSight(of pair: Pair?, _ run: CycleRun) -> Bool {
+        run.state.isRewound || pair?.rewound?.isEmpty ?? false
     }
 
     /// The values that the journal and the bases show the app to have held.

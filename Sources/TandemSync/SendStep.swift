@@ -243,12 +243,22 @@ struct RecordStep {
 
     /// Takes the new record's id into the pair.
     ///
-    /// - Returns: `false` if another pair has that record already; it was bound there.
-    private func adopt(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws -> Bool {
+    /// - Returns: `false` if the app names a record that is another pair's; the pair failed.
+    private mutating func adopt(_ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair) throws
+        -> Bool
+    {
         if let other = try tx.pairs.pair(app: record.id) {
-            // It was listed before we knew that it is ours.
-            guard other.crmID == nil else { return false }
-            try tx.pairs.delete(other)
+            if other.crmID == nil {
+                // It was listed before we knew that it is ours.
+                try tx.pairs.delete(other)
+            } else if other.appPresence == .gone {
+                // The app gives the id of a deleted record anew.
+                try cycle.part(other, from: record.id, tx)
+            } else {
+                pair.intent = nil
+                try step.fail(pair, Refusal.bound(record.id))
+                return false
+            }
         }
         pair.appID = record.id
         pair.appPresence = .present

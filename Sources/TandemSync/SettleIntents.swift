@@ -168,10 +168,7 @@ extension Cycle {
             var pair = pair
             pair.intent = nil
             pair.fail(
-                Refusal(
-                    .duplicateInApp, "app record \(record.id) is bound to another CRM record",
-                    otherID: record.id.text),
-                now: tx.now, jitter: 0, afterSeconds: nil)
+                .bound(record.id), now: tx.now, jitter: 0, afterSeconds: nil)
             try tx.pairs.save(pair)
             return
         }
@@ -218,5 +215,13 @@ extension Cycle {
                 try tx.pairs.save(pair)
             }
         }
+    }
+}
+
+extension Refusal {
+    /// A create came to a record that belongs to somebody else.
+    static func bound(_ id: AppRecordID) -> Refusal {
+        Refusal(
+            .duplicateInApp, "app record \(id) is bound to another CRM record", otherID: id.text)
     }
 }

@@ -47,7 +47,7 @@ extension SimWorld {
                     violate("I1", "\(sync.name) deleted \(id) and did not keep it whole")
                 }
                 for pair in pairs { check(pair, sync, servers[index], living) }
-                checkExchanges(pairs, sync)
+                checkExchanges(pairs, sync, living)
                 try checkLinks(pairs, sync, servers[index], reader)
                 checkCoverage(pairs, sync, servers[index], living)
                 checkServer(servers[index], sync)
@@ -130,12 +130,20 @@ extension SimWorld {
         }
     }
 
-    /// I3: no two records wait for each other to give up an address.
-    private func checkExchanges(_ pairs: [Pair], _ sync: SyncSettings) {
+    /// I3: no two records wait for each other to give up an address; an additional one that no app of them
+    /// shows is not for a sync to give away.
+    private func checkExchanges(
+        _ pairs: [Pair], _ sync: SyncSettings, _ living: [RecordID: CRMRecord]
+    ) {
+        func primary(_ id: String) -> String? {
+            Int64(id).flatMap { living[RecordID($0)] }?.properties["email"]?.lowercased()
+        }
         var waits: [String: String] = [:]
         for pair in pairs {
             if case .failed(let refusal) = pair.state, refusal.category == .duplicateInApp,
-                pair.appPresence == .present, let id = pair.crmID, let owner = refusal.otherID
+                pair.appPresence == .present, let id = pair.crmID, let owner = refusal.otherID,
+                object != .contacts
+                    || primary(owner) == pair.appValues["email"]?.trimmed.lowercased()
             {
                 waits["\(id)"] = owner
             }
@@ -157,7 +165,9 @@ extension SimWorld {
         let records = server.with { state, _ in state.records }
         var there: [RecordID: String] = [:]
         for pair in pairs where pair.appPresence == .present {
-            guard let id = pair.crmID, try reader.record(id)?.archivedAt == nil else { continue }
+            guard let id = pair.crmID, let record = try reader.record(id),
+                record.archivedAt == nil
+            else { continue }
             there[id] = pair.appID?.text
         }
         for pair in pairs where pair.state == .inSync {

@@ -202,7 +202,12 @@ extension SimServer.State {
         case .update(let id, let version): outcome = update(id, version, write.values, now: now)
         case .delete(let id, let version): outcome = delete(id, version, now: now)
         }
-        if strikes(.lostAfter) { return .unknown("timeout") }
+        if strikes(.lostAfter) {
+            if case .create(let key) = write.kind, let id = made[Self.maker(key)] {
+                unanswered.insert(id)
+            }
+            return .unknown("timeout")
+        }
         if case .madeUnnamed = outcome, case .create(let key) = write.kind {
             unnamedMakers.insert(Self.maker(key))
         }

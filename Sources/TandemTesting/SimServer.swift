@@ -130,6 +130,8 @@ package final class SimServer: Sendable {
         /// Who made the records whose create was answered with success and without an id: the keys without
         /// their times.
         var unnamedMakers: Set<String> = []
+        /// Records that were made by creates whose answers were lost.
+        var unanswered: Set<AppRecordID> = []
         /// Creates that were sent again although they had been answered with success, or had made a record
         /// that is there and can be found.
         var repeatedCreates: [String] = []
@@ -350,7 +352,8 @@ extension SimServer.State {
         for (id, record) in backup.sorted(by: { $0.key < $1.key }) where !record.isDeleted {
             // One that was made again meanwhile under its own id is what it was before, too.
             let isAnew = records[id]?.isDeleted == false
-            for (field, value) in isAnew ? record.values : [:] {
+            // What a create sent first, of which no answer came, is nobody's edit when it is back.
+            for (field, value) in isAnew && !unanswered.contains(id) ? record.values : [:] {
                 let old = records[id]?.values[field] ?? ""
                 if old != value { edits.append(.init(id: id, field: field, old: old, new: value)) }
             }
