@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CHECK := --explicit-target-dependency-import-check error
-LIBRARIES := libsqlite3-dev libcurl4-openssl-dev libpq-dev
+LIBRARIES := libsqlite3-dev libcurl4-openssl-dev libpq-dev zlib1g-dev
 TOOLS := python3-venv systemd postgresql-15
 RADICALE := .build/radicale/bin/radicale
 OLD := .build/old-carddav/bin/python

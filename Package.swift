@@ -50,8 +50,9 @@ let package = Package(
     targets: [
         .target(name: "TandemModel", swiftSettings: strict),
         .target(name: "TandemCore", dependencies: ["TandemModel"], swiftSettings: strict),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
-            name: "TandemDatabase", dependencies: ["TandemModel", grdb, sqlite],
+            name: "TandemDatabase", dependencies: ["TandemModel", "CZlib", grdb, sqlite],
             swiftSettings: strict),
         .target(
             name: "TandemCRM",

@@ -1,5 +1,5 @@
 import TandemCore
-import TandemModel
+package import TandemModel
 
 /// A contact's addresses, or a company's domains: one set, of which one member is the primary one.
 ///
@@ -45,5 +45,27 @@ struct AddressSet {
         let text = Set(kept).sorted().joined(separator: ";")
         if values[additional] == nil && text == old[additional] ?? "" { return values }
         return values.merging([additional: text]) { $1 }
+    }
+
+    /// What an app writes that shows a member of its own set as an additional one now which was the primary
+    /// one here: it stays in the set, though the new primary one comes from outside.
+    ///
+    /// - Parameters:
+    ///   - values: What the app writes.
+    ///   - old: What the record has.
+    ///   - shown: What the app shows of the record.
+    func keeping(_ values: Values, over old: Values, shown: Values) -> Values {
+        guard values[primary] != nil, values[additional] == nil, let before = old[primary],
+            ValueType.parts(shown[additional] ?? "").contains(where: { key($0) == key(before) })
+        else { return values }
+        let others = ValueType.parts(old[additional] ?? "") + [before]
+        return values.merging([additional: others.joined(separator: ";")]) { $1 }
+    }
+}
+
+extension CRMWriter {
+    /// The values that an app writes to a record, with the addresses that it only moves within its set.
+    package func keepingAddresses(_ values: Values, of old: CRMRecord, shown: Values) -> Values {
+        AddressSet(old.object)?.keeping(values, over: old.properties, shown: shown) ?? values
     }
 }

@@ -46,6 +46,7 @@ package final class IDLedger: Sendable {
     private let path: String
     private let tables: [String]
     private let ahead: Int64
+    private let newEpoch: @Sendable () -> String
     private let file: Int32
     /// Whether the ledger and the store were compared, so that what is used is reserved.
     private let begun = Mutex(false)
@@ -61,8 +62,13 @@ package final class IDLedger: Sendable {
     ///   - store: The path of the store file.
     ///   - tables: The tables whose ids are given once.
     ///   - ahead: How many ids are reserved beyond those that are used; ``block`` for a daemon.
+    ///   - newEpoch: What a new life of the store is called, like no other one; letters and digits.
     /// - Throws: ``DatabaseFailure`` if the file cannot be opened.
-    package init(store: String, tables: [String], ahead: Int64 = 0) throws {
+    package init(
+        store: String, tables: [String], ahead: Int64 = 0,
+        newEpoch: @escaping @Sendable () -> String = { IDLedger.randomEpoch() }
+    ) throws {
+        self.newEpoch = newEpoch
         path = Self.path(of: store)
         self.tables = tables
         self.ahead = ahead
@@ -143,14 +149,22 @@ package final class IDLedger: Sendable {
 
     /// Begins a new epoch, with ids behind `last`.
     private func renew(_ connection: any SQLConnection, _ last: [String: Int64]) throws {
-        let letters = Array("abcdefghijkmnpqrstuvwxyz23456789")
-        let epoch = String((0..<6).map { _ in letters.randomElement() ?? "a" })
+        let epoch = newEpoch()
         try connection.run("DELETE FROM store_epoch", [])
         try connection.run("INSERT INTO store_epoch VALUES (?)", [.text(epoch)])
         try advance(connection, to: last, from: try used(connection))
         try write(
             Content(epoch: epoch, marks: last.mapValues { Mark(given: $0, reserved: $0) }))
     }
+
+    /// Six letters and digits that cannot be mistaken for each other.
+    package static func randomEpoch() -> String {
+        let letters = Array("abcdefghijkmnpqrstuvwxyz23456789")
+        return String((0..<6).map { _ in letters.randomElement() ?? "a" })
+    }
+
+    /// The store is closed: whoever opens it next compares again.
+    func end() { flock(file, LOCK_UN) }
 
     private func advance(
         _ connection: any SQLConnection, to last: [String: Int64], from used: [String: Int64]

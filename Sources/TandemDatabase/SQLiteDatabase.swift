@@ -124,6 +124,7 @@ package struct SQLiteDatabase: Database {
     /// Closes the file; later calls fail.
     package func close() throws {
         try translated { try file.close() }
+        ids?.end()
     }
 
     /// Copies the whole store, as of now, into a new file.

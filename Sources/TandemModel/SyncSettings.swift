@@ -22,7 +22,7 @@ package struct MatchRule: StringKey {
 
 /// Everything a user decides about one sync.
 package struct SyncSettings: Hashable, Sendable {
-    package let name: SyncName
+    package var name: SyncName
     package let connection: ConnectionName
     package var app: String
     package var mapping: ObjectMapping

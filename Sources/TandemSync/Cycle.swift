@@ -140,7 +140,9 @@ extension Cycle {
                 report.stop = .isOff
                 return .left(report)
             }
-            if let predecessor = try syncs.predecessor(of: sync) {
+            if !tuning.defects.has(.forgetsPredecessor),
+                let predecessor = try syncs.predecessor(of: sync)
+            {
                 report.stop = .hasPredecessor(predecessor)
                 return .left(report)
             }

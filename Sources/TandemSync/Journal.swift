@@ -46,12 +46,12 @@ struct Journal {
             [.integer((now - .seconds(Self.keptDays * 86_400)).milliseconds)])
         try connection.run(
             """
-            INSERT INTO deleted_original (sync_id, crm_id, app_id, at, original)
-            VALUES (?, ?, ?, ?, ?)
+            INSERT INTO deleted_original (sync_id, crm_id, app_id, at, original, is_packed)
+            VALUES (?, ?, ?, ?, ?, 1)
             """,
             [
                 .integer(syncID), .optional(pair.crmID?.number), .text(id.text),
-                .integer(now.milliseconds), .text(original),
+                .integer(now.milliseconds), .text(PackedText.pack(original)),
             ])
     }
 
@@ -60,10 +60,10 @@ struct Journal {
         guard let id else { return nil }
         return try connection.row(
             """
-            SELECT original FROM deleted_original WHERE sync_id = ? AND crm_id = ?
+            SELECT original, is_packed FROM deleted_original WHERE sync_id = ? AND crm_id = ?
             ORDER BY id DESC LIMIT 1
             """, [.integer(syncID), .integer(id.number)]
-        ) { $0.text(0) ?? "" }
+        ) { try unpacked($0, 0) }
     }
 
     /// Lets go of what a create has put back.
@@ -102,9 +102,19 @@ package func deletedOriginals(of syncID: Int64, in connection: any SQLConnection
     -> [(id: AppRecordID, original: String)]
 {
     try connection.rows(
-        "SELECT app_id, original FROM deleted_original WHERE sync_id = ? ORDER BY id",
+        "SELECT app_id, original, is_packed FROM deleted_original WHERE sync_id = ? ORDER BY id",
         [.integer(syncID)]
-    ) { (AppRecordID($0.text(0) ?? ""), $0.text(1) ?? "") }
+    ) { (AppRecordID($0.text(0) ?? ""), try unpacked($0, 1)) }
+}
+
+/// A kept record in a column, which the next column says is packed or not.
+private func unpacked(_ row: any SQLRow, _ column: Int) throws -> String {
+    let text = row.text(column) ?? ""
+    guard row.integer(column + 1) == 1 else { return text }
+    guard let plain = PackedText.unpack(text) else {
+        throw DatabaseFailure(.failed, "a deleted record that is kept whole cannot be unpacked")
+    }
+    return plain
 }
 
 /// Reads the journal of a whole sync, oldest first.

@@ -100,7 +100,9 @@ extension Cycle {
             if let merge = try tx.crm.merge(of: change.recordID) {
                 try MergeFollower(tx: tx).goBack(from: merge)
             }
+        case .archive: try tx.pairs.wakeWaiting(for: change.recordID)
         case .erase:
+            try tx.pairs.wakeWaiting(for: change.recordID)
             try tx.journal.forget(change.recordID)
             if var pair = try tx.pairs.pair(crm: change.recordID) {
                 pair.crmBase = [:]

@@ -208,6 +208,16 @@ package struct PairTable {
         }
     }
 
+    /// Has pairs of all syncs planned anew that name a CRM record whose counterpart they wait for: it is
+    /// deleted, and nothing comes any more.
+    func wakeWaiting(for record: RecordID) throws {
+        try connection.run(
+            """
+            UPDATE pair SET work_at = 0, state = 'pending' WHERE state = 'in-sync' AND id IN (
+                SELECT pair_id FROM waiting WHERE side = 'crm' AND target = ?)
+            """, [.text("\(record)")])
+    }
+
     package func count(_ condition: String, _ arguments: [SQLValue] = []) throws -> Int {
         Int(
             try connection.number(

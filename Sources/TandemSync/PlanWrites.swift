@@ -26,7 +26,7 @@ extension PlanStep {
         do { try links.set(incoming.links, of: record, pair) } catch let error as CRMError {
             return try fail(pair, error.refusal)
         }
-        settle(&pair, accepted, incoming, values)
+        settle(&pair, accepted, incoming, values, stored: record.properties)
         pair.hasMet = true
         pair.refused = refusals.filter { accepted[$0.key] != nil }
         pair.appRefusals.merge(refusals) { first, _ in first }
@@ -48,9 +48,13 @@ extension PlanStep {
         var (accepted, refusals) = checked(incoming.properties)
         if let isOpen = try exchange(values, accepted, of: &pair) { return isOpen }
         let record = try tx.crm.record(id)
+        if let record, !cycle.tuning.defects.has(.forgetsFormerAddress) {
+            accepted = tx.writer.keepingAddresses(accepted, of: record, shown: pair.appValues)
+        }
         let before = record?.properties ?? [:]
+        let changed: Values
         do {
-            let changed = try withoutTaken(&accepted, &refusals, isNew: false) {
+            changed = try withoutTaken(&accepted, &refusals, isNew: false) {
                 try tx.writer.update(id, $0)
             }
             if !changed.isEmpty { try tx.pairs.wakeRefused(by: [id]) }
@@ -59,7 +63,7 @@ extension PlanStep {
             try fail(pair, error.refusal)
             return false
         }
-        settle(&pair, accepted, incoming, values)
+        settle(&pair, accepted, incoming, values, stored: before.merging(changed) { $1 })
         // What was taken in part stays apart from the app's whole until somebody changes it.
         for name in values.keys {
             pair.refused[name] = accepted[name] == nil ? nil : refusals[name]
@@ -81,6 +85,7 @@ extension PlanStep {
         try noteUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
         try tx.pairs.wakeRefused(by: [id])
+        try tx.pairs.wakeWaiting(for: id)
         report.deletedInCRM += 1
         try tx.journal.note(
             .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
@@ -101,12 +106,13 @@ extension PlanStep {
         }
     }
 
-    /// What was written is the base of both sides; of a link in the app's ids.
+    /// What the CRM has made of what was written is its base; of a link in the app's ids.
     private func settle(
-        _ pair: inout Pair, _ accepted: Values, _ incoming: LinkStep.Incoming, _ values: Values
+        _ pair: inout Pair, _ accepted: Values, _ incoming: LinkStep.Incoming, _ values: Values,
+        stored: Values
     ) {
         for property in accepted.keys {
-            let crm = links.has(property) ? values[property] : accepted[property]
+            let crm = links.has(property) ? values[property] : stored[property]
             setBases(of: &pair, property, crm: crm)
         }
         for (field, _) in incoming.links { setBases(of: &pair, field.crm, crm: values[field.crm]) }
@@ -128,7 +134,9 @@ extension PlanStep {
     ) throws -> Value {
         while true {
             do { return try write(values) } catch let error as CRMError {
-                guard let property = leaveOut(error, of: &values, isNew: isNew) else {
+                guard !cycle.tuning.defects.has(.takenHoldsRecord),
+                    let property = leaveOut(error, of: &values, isNew: isNew)
+                else {
                     throw error
                 }
                 refusals[property] = error.refusal

@@ -122,6 +122,16 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let trustsRewoundVersions = Defects(rawValue: 1 << 32)
     /// I1: an edit of what went back wins over a value that its author has not seen.
     package static let editsOverRewound = Defects(rawValue: 1 << 33)
+    /// I3: a sync with a new name begins without the pairs that it had under the old one.
+    package static let forgetsPredecessor = Defects(rawValue: 1 << 34)
+    /// I11: an older copy of the store gives ids that were given already.
+    package static let givesIDsAgain = Defects(rawValue: 1 << 35)
+    /// I3: a value that another record has keeps out the whole record.
+    package static let takenHoldsRecord = Defects(rawValue: 1 << 37)
+    /// I1: an address that is no more the first of an app's record is gone, though the app still shows it.
+    package static let forgetsFormerAddress = Defects(rawValue: 1 << 38)
+    /// P61: what is still being saved counts as all there is.
+    package static let trustsHalfSaved = Defects(rawValue: 1 << 36)
 
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS

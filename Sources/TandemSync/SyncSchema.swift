@@ -289,5 +289,15 @@ package enum SyncSchema {
                 "ALTER TABLE sync ADD COLUMN spelled_after {integer}",
                 "UPDATE sync SET spelled_after = 0",
             ]),
+        Migration(
+            "sync-8",
+            [
+                // What is kept from now on is packed.
+                """
+                ALTER TABLE deleted_original ADD COLUMN is_packed {integer} NOT NULL DEFAULT 0
+                CHECK (is_packed BETWEEN 0 AND 1)
+                """,
+                "CREATE INDEX waiting_by_target ON waiting (target)",
+            ]),
     ]
 }

@@ -17,6 +17,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case missingInListing = "missing-in-listing", resultCap = "result-cap"
     case cursorExpired = "cursor-expired", versionless, versionNoise = "version-noise"
     case readOutage = "read-outage", partialRead = "partial-read"
+    case beingWritten = "being-written"
     case losesName = "loses-name", stateCursor = "state-cursor", putBack = "put-back"
     // Records that come and go.
     case crmMerge = "crm-merge", crmUnmerge = "crm-unmerge", crmErase = "crm-erase"
@@ -24,6 +25,7 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     // A unique value, or an id, that changes hands.
     case rewound
     case swapped, reusedID = "reused-id"
+    case sharedMail = "shared-mail", mailsMoved = "mails-moved", oddMoment = "odd-moment"
     // Writing.
     case lostBefore = "lost-reply-before-commit", lostAfter = "lost-reply-after-commit"
     case partialBatch = "partial-batch", rateLimit = "rate-limit", retryAfter = "retry-after"
@@ -34,5 +36,5 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     // Our own side.
     case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
     case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"
-    case restart
+    case restart, renamedSync = "renamed-sync", storePutBack = "store-put-back"
 }

@@ -87,6 +87,7 @@ extension SimWorld {
         {
             return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")
         }
+        checkKeptOut(pair, name, server, living)
         guard pair.state == .inSync, let id = pair.crmID, let record = living[id] else {
             if pair.state == .inSync { violate("I3", "\(name) is in sync without a CRM record") }
             return
@@ -124,10 +125,37 @@ extension SimWorld {
             let taken = server.with { state, _ in state.normalised(field.app, ours) }
             // What a rule of the app made of a value, its answer showed as its form.
             let isRuled = now.hasPrefix("auto") && now == pair.appBase[field.crm]
+            if field.crm == "hs_additional_emails",
+                Self.additional(crm) == Self.additional(mapped.values)
+            {
+                continue
+            }
             if !isRuled && !field.type.equal(taken, now) && !field.type.equal(ours, now) {
                 violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
             }
         }
+    }
+
+    /// I3: nobody is kept out because of an address that is not his first.
+    private func checkKeptOut(
+        _ pair: Pair, _ name: String, _ server: SimServer, _ living: [RecordID: CRMRecord]
+    ) {
+        guard case .failed(let refusal) = pair.state, refusal.category == .duplicateInApp,
+            object == .contacts, pair.crmID == nil, let id = pair.appID,
+            let app = server.with({ state, _ in state.records[id] }), !app.isDeleted,
+            let mail = MatchKey.emails(["email": app.values["mail"] ?? ""]).first
+        else { return }
+        let isTaken = living.values.contains { MatchKey.emails($0.properties).contains(mail) }
+        let others = MatchKey.emails(["hs_additional_emails": app.values["mails"] ?? ""])
+        // By a second address it may be one who has two records there.
+        if isTaken || others.isEmpty { return }
+        violate("I3", "\(name) is kept out, though nobody has its first address")
+    }
+
+    /// The addresses of a person besides the first, which some list twice.
+    private static func additional(_ values: Values) -> Set<String> {
+        let all = ValueType.parts(values["hs_additional_emails"] ?? "").map { $0.lowercased() }
+        return Set(all).subtracting([values["email", default: ""].trimmed.lowercased()])
     }
 
     /// I3: no two records wait for each other to give up an address; an additional one that no app of them
@@ -257,6 +285,9 @@ extension SimWorld {
         if let forbidden = server.with({ state, _ in state.forbiddenWrites.first }) {
             violate("I2", "\(server.name) was told what it does not let be written: \(forbidden)")
         }
+        if let moment = server.with({ state, _ in state.madeUpMoments.first }) {
+            violate("I2", "\(server.name) was told a moment that nobody gave: \(moment)")
+        }
         if let again = server.with({ state, _ in state.repeatedCreates.first }) {
             violate("I6", "\(server.name) was sent a create again that had made a record: \(again)")
         }
@@ -266,7 +297,7 @@ extension SimWorld {
         // An app that answers truly and at once is never told what it already has, and a value
         // never returns to where it came from.
         if isReliable, server.with({ state, _ in state.profile.answersWithRecord }),
-            crash.state.withLock({ $0.inApp + $0.inStore }) == 0, let first = redundant.first
+            !hasForgotten, let first = redundant.first
         {
             violate("I2/I10", "\(server.name) was told what it had: \(first)")
         }
@@ -296,8 +327,7 @@ extension SimWorld {
             "SELECT COUNT(*) FROM journal WHERE kind IN ('create', 'update', 'delete') AND reason <> ''"
         )
         let writes = reports.reduce(0) { $0 + $1.writes }
-        let died = crash.state.withLock { $0.inApp + $0.inStore } > 0
-        if !died && entries != Int64(writes) {
+        if !hasForgotten && entries != Int64(writes) {
             violate("I16", "\(writes) writes, but \(entries) journal entries with a reason")
         }
     }

@@ -9,8 +9,10 @@ struct Oracle {
 
     /// Somebody who saw `old` wrote `new` at `place`.
     mutating func note(old: String, new: String, at place: String) {
-        if let token = Self.token(old), token != Self.token(new) { open[token] = nil }
-        if let token = Self.token(new) { open[token] = place }
+        let (before, now) = (Self.tokens(old), Self.tokens(new))
+        for token in before where !now.contains(token) { open[token] = nil }
+        // Who spells a value anew says nothing that was not said.
+        for token in now where !before.contains(token) { open[token] = place }
     }
 
     /// Nobody can be asked for what went away with the only copy of it.
@@ -23,6 +25,8 @@ struct Oracle {
 
     /// The number in a value: the digits behind a `t`, or a run of at least six digits.
     static func token(_ value: String) -> String? {
+        // A moment is not numbered.
+        if value.hasSuffix("Z") && value.contains("T") { return nil }
         var digits = ""
         var isMarked = false
         for character in value.lowercased() + " " {

@@ -27,6 +27,11 @@ package struct SimApp: App {
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
         try reach("changes")
+        server.with { state, now in
+            if state.profile.style == .listing, state.strikes(.beingWritten) {
+                state.savedUntil = now + 20_000
+            }
+        }
         let (style, isExpired, now) = server.with { state, now in
             (
                 state.profile.style, cursor != nil && state.strikes(.cursorExpired),
@@ -76,8 +81,9 @@ package struct SimApp: App {
             var readings: [AppRecordID: AppReading] = [:]
             for id in ids where !state.strikes(.partialRead) {
                 let isNameless = state.records[id]?.isNameless ?? false
+                let isHidden = isNameless || state.isHalfSaved(now) && !state.firstHalf.contains(id)
                 readings[id] =
-                    isNameless ? .gone : state.shown(id, now: now).map { .present($0) } ?? .gone
+                    isHidden ? .gone : state.shown(id, now: now).map { .present($0) } ?? .gone
             }
             return readings
         }
@@ -133,8 +139,10 @@ package struct SimApp: App {
             guard state.profile.canSearch, let mail = values["mail"], !mail.isEmpty else {
                 return .unanswered("there is no mail to search by")
             }
-            let found = state.living.filter {
-                state.records[$0]?.values["mail"]?.lowercased() == mail.lowercased()
+            let found = state.living.filter { id in
+                let values = state.records[id]?.values ?? [:]
+                return [values["mail"] ?? "", values["mails"] ?? ""].flatMap(ValueType.parts)
+                    .contains { $0.lowercased() == mail.lowercased() }
             }
             if found.contains(where: { state.records[$0]?.isNameless ?? false }) {
                 return .unanswered("a record without id has the mail")
@@ -168,6 +176,11 @@ package struct SimApp: App {
                 state.outageUntil = now + 120_000
                 return .askOperator(.permission, "403", remedy: "Give the account its rights back.")
             }
+            if state.isHalfSaved(now) && !["profile", "changes", "page"].contains(call)
+                && !state.profile.trustsHalfSaved
+            {
+                return .tryLater(.appUnavailable, "it is still being saved", afterSeconds: 20)
+            }
             if state.strikes(.tokenExpired, rate: state.profile.rate / 3) {
                 return .tryLater(.authentication, "401", afterSeconds: nil)
             }
@@ -197,6 +210,12 @@ extension SimServer.State {
         let outcome: WriteOutcome
         var before: [AppField: String]?
         if case .update(let id, _) = write.kind { before = records[id]?.values }
+        // Whole seconds may be written with their thousandths.
+        if let moment = write.values["when"],
+            !moments.contains(moment.replacing(".000Z", with: "Z"))
+        {
+            madeUpMoments.append(moment)
+        }
         switch write.kind {
         case .create(let key): outcome = create(key, write.values, now: now)
         case .update(let id, let version): outcome = update(id, version, write.values, now: now)

@@ -60,6 +60,13 @@ final class SimListing: ChangeListing {
     private func everything(_ place: inout Place, _ state: inout SimServer.State, _ now: Int64)
         -> ChangePage
     {
+        if state.isHalfSaved(now) {
+            // What is not there yet may be written in a moment.
+            place.isDone = true
+            var page = page(of: Array(state.firstHalf), &state, now)
+            page.provesAbsence = state.profile.trustsHalfSaved
+            return page
+        }
         var ids = state.living
         let end = min(place.offset + state.profile.pageSize, ids.count)
         ids = Array(ids[min(place.offset, end)..<end])

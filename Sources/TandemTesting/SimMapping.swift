@@ -14,6 +14,8 @@ enum SimMapping {
                 FieldMapping(
                     "lifecyclestage", "stage", type: .enumeration,
                     options: ["lead": "New", "customer": "Won"]),
+                FieldMapping("closedate", "when", type: .datetime),
+                FieldMapping("hs_additional_emails", "mails", type: .multiEnumeration),
             ]
             : [
                 FieldMapping("name", "first"), FieldMapping("domain", "mail"),
@@ -21,6 +23,7 @@ enum SimMapping {
                 FieldMapping("description", "title"), FieldMapping("city", "town"),
                 FieldMapping("state", "last"),
                 FieldMapping("parent", "boss", association: .companies),
+                FieldMapping("closedate", "when", type: .datetime),
             ]
         for index in fields.indices.dropFirst(3) where random.chance(0.1) {
             fields[index].direction = random.pick([.toCRM, .toApp])

@@ -33,6 +33,8 @@ package struct SimProfile: Hashable, Sendable {
     var answersWithRecord: Bool
     var pageSize: Int
     var granularity: Int64
+    /// The adapter takes what is still being saved for all there is.
+    var trustsHalfSaved = false
     var skew: Int64
 
     init(random: inout SplitMix, emphasis: Emphasis = Emphasis()) {
@@ -111,6 +113,8 @@ package final class SimServer: Sendable {
         var offset: Int64
         var isQuiet = false
         var outageUntil: Int64 = 0
+        /// Until then somebody saves what the app holds, and half of it can be seen.
+        var savedUntil: Int64 = 0
         var writeCalls = 0
         var deletes = 0
         /// What of the records that we deleted nobody maps.
@@ -120,6 +124,10 @@ package final class SimServer: Sendable {
         var redundantWrites: [String] = []
         /// The app has no field `title` now.
         var hasLostField = false
+        /// Moments that people in the apps gave; nobody gives any in the CRM.
+        var moments: Set<String> = [""]
+        /// Moments that were written and that nobody gave.
+        var madeUpMoments: [String] = []
         /// Fields that were written although the app had said that it does not let them.
         var forbiddenWrites: [String] = []
         var hasWrittenOver: [String] = []
@@ -170,6 +178,9 @@ extension SimServer.State {
         counts[fault, default: 0] += 1
         return true
     }
+
+    /// Whether the app is seen while it is being saved.
+    func isHalfSaved(_ now: Int64) -> Bool { savedUntil > now && !isQuiet }
 
     func stamp(_ now: Int64) -> Int64 {
         let time = now + offset
@@ -385,7 +396,7 @@ extension SimServer.State {
     }
 
     static let fields: [AppField] = [
-        "mail", "first", "last", "tel", "org", "title", "town", "stage", "boss",
+        "mail", "mails", "first", "last", "tel", "org", "title", "town", "stage", "boss", "when",
     ]
 
     /// The fields a read shows; one that was never filled is blank.
@@ -397,6 +408,9 @@ extension SimServer.State {
     var fields: Set<AppField> {
         hasLostField ? Set(Self.fields).subtracting(["title"]) : Set(Self.fields)
     }
+
+    /// What of a file that is being saved is there already.
+    var firstHalf: ArraySlice<AppRecordID> { living.prefix(living.count / 2) }
 
     var living: [AppRecordID] { records.filter { !$0.value.isDeleted }.keys.sorted() }
 }

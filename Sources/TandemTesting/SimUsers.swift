@@ -12,6 +12,11 @@ extension SimWorld {
         if onApp && happens(.putBack, 0.05) { return putBack(server) }
         if onApp && happens(.swapped, 0.04) { return swap(server) }
         if onApp && happens(.reusedID, 0.04) { return reuseID(server) }
+        if onApp && happens(.oddMoment, 0.04) { return giveMoment(server) }
+        if object == .contacts && happens(.mailsMoved, 0.05) {
+            return onApp && random.chance(0.6) ? moveMails(server) : moveMailsInCRM()
+        }
+        if object == .contacts && onApp && happens(.sharedMail, 0.03) { return shareMail(server) }
         switch random.below(onApp ? 17 : 6) {
         case 0 where random.chance(0.3): reshapeInCRM()
         case 0: createInCRM()

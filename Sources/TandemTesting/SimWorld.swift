@@ -33,8 +33,13 @@ final class SimWorld {
     var erased: Set<RecordID> = []
     /// What an app held before it was wiped.
     var wiped: [Int: [AppRecordID: SimServer.Record]] = [:]
+    /// What syncs are called in the store that the configuration calls otherwise.
+    var configured: [Int: SyncName] = [:]
+    /// An older copy of the store was put in its place.
+    var wasPutBack = false
     var token = 0
     var isQuiet = false
+    private var lives = 0
     private var file: SQLiteDatabase
     private(set) var store: CRMStore
     /// Users write here: their process does not die with the daemon's.
@@ -54,7 +59,8 @@ final class SimWorld {
         userStore = try CRMStore(database: file)
         let appCount = random.chance(0.35) ? 2 : 1
         for index in 0..<appCount {
-            let profile = SimProfile(random: &random, emphasis: emphasis)
+            var profile = SimProfile(random: &random, emphasis: emphasis)
+            profile.trustsHalfSaved = defects.has(.trustsHalfSaved)
             servers.append(
                 SimServer(
                     name: "app\(index)", seed: random.next(), clock: clock, profile: profile))
@@ -65,10 +71,16 @@ final class SimWorld {
             server.with { state, _ in state.profile.faults.isDisjoint(with: skips) }
         }
         if isTrue { auditSeconds = 100 * 86_400 }
+        let names = Set(settings.map(\.name))
+        for index in settings.indices { settings[index].configured = names }
+        if mayBePutBack { try open() }
         say("seed \(seed): \(object), \(servers.map { describe($0) }.joined(separator: " and "))")
     }
 
     func close() { try? file.close() }
+
+    /// Something that a process knew may be lost with it.
+    var hasForgotten: Bool { wasPutBack || crash.state.withLock { $0.inApp + $0.inStore } > 0 }
 
     func say(_ line: String) { story.append("\(clock.now)  \(line)") }
 
@@ -104,8 +116,15 @@ final class SimWorld {
         return settings
     }
 
-    /// Closes the store and opens it again, as a new process would.
-    func restart() throws {
+    /// Only where a copy may be put back, it matters what ids were given.
+    private var mayBePutBack: Bool {
+        servers[0].with { state, _ in state.profile.faults.contains(.storePutBack) }
+    }
+
+    func copyStore(to path: String) throws { try file.copy(to: path) }
+
+    /// Closes the store and opens it again, as a new process would; `meanwhile` is done to its file.
+    func restart(_ meanwhile: (String) throws -> Void = { _ in }) throws {
         // Of the last writes nothing may be known now.
         for server in servers {
             server.with { state, _ in
@@ -113,8 +132,25 @@ final class SimWorld {
             }
         }
         try? file.close()
-        file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false)
+        try meanwhile(path)
         crash.state.withLock { $0.isDead = false }
+        try open()
+    }
+
+    private func open() throws {
+        try? file.close()
+        let seed = seed
+        lives += 1
+        let life = lives
+        let ids =
+            mayBePutBack && !defects.has(.givesIDsAgain)
+            ? try IDLedger(
+                store: path, tables: ["record", "pair", "change"], newEpoch: { "e\(seed)-\(life)" })
+            : nil
+        file = try SQLiteDatabase(path: path, durability: .process, hasReaders: false, ids: ids)
+        _ = try file.beginIDs { finding, connection in
+            if case .putBack = finding { try SyncTable(connection).storeWasPutBack() }
+        }
         store = try CRMStore(database: CrashingDatabase(base: file, crash: crash))
         userStore = try CRMStore(database: file)
     }

@@ -52,7 +52,7 @@ package struct Simulation: Sendable {
     package func run(seed: UInt64) async throws -> Outcome {
         let path = "\(folder)/seed-\(seed)-\(UInt64.random(in: 0 ... .max)).db"
         defer {
-            for suffix in ["", "-wal", "-shm"] {
+            for suffix in ["", "-wal", "-shm", ".ids", ".copy"] {
                 try? FileManager.default.removeItem(atPath: path + suffix)
             }
         }
@@ -128,6 +128,8 @@ extension SimWorld {
             if random.chance(0.5) { settings[index].direction = .both }
             say("\(settings[index].name): the settings change")
         }
+        try renameOrSettle(index)
+        try copyOrPutBack()
         if server.with({ state, _ in state.strikes(.restart, rate: 0.1) }) {
             try? restart()
             say("the daemon is restarted")
@@ -156,6 +158,7 @@ extension SimWorld {
                 }
             }
         }
+        for index in settings.indices { try settleName(index) }
         for index in wiped.keys.sorted() {
             guard let backup = wiped[index] else { continue }
             servers[index].with { state, now in state.restore(backup, now: now) }

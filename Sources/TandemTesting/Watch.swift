@@ -37,6 +37,8 @@ struct Watch {
     /// The change feed up to here was judged.
     var sequence: Int64 = 0
     var history: [RecordID: [PropertyName: [Held]]] = [:]
+    /// Ids up to here were given before the store was put back, and are nobody's who is new.
+    var given = RecordID(0)
 }
 
 extension SimWorld {
@@ -68,9 +70,13 @@ extension SimWorld {
                     watchReturns(change, Set(conflicts))
                 }
                 try watchDuplicate(change, index, reader)
+                if change.kind == .create && change.recordID <= watch.given {
+                    violations.append("I11: the id \(change.recordID) is given to another one")
+                }
                 remember(change)
             }
             try watchTwins(index, pairs)
+            watchDeletions(index, entries.filter { $0.at >= startedAt })
             try watchAppDuplicates(index, since: startedAt, pairs)
             if isWhole {
                 try watchSeen(index, since: startedAt, pairs)
@@ -127,8 +133,7 @@ extension SimWorld {
     /// Whether the app always shows its form of what it was sent in a way that tells it from an edit.
     private func canTellForms(_ index: Int) -> Bool {
         let profile = servers[index].with { state, _ in state.profile }
-        let hasDied = crash.state.withLock { $0.inApp + $0.inStore } > 0
-        if hasDied || profile.faults.contains(.lostAfter) { return false }
+        if hasForgotten || profile.faults.contains(.lostAfter) { return false }
         // An old value that nobody says may be old is an edit to everybody.
         if profile.faults.isSuperset(of: [.staleRead, .undeclaredLag]) { return false }
         // A read is ours by its version, if nobody was there before it.
@@ -136,6 +141,20 @@ extension SimWorld {
             || profile.faults.isDisjoint(with: [
                 .versionless, .versionNoise, .automation, .editDuringCycle, .partialRead,
             ])
+    }
+
+    /// I9: nobody is deleted in the CRM whose record the app has had all the time.
+    private func watchDeletions(_ index: Int, _ entries: [JournalEntry]) {
+        servers[index].with { state, _ in
+            for entry in entries where entry.kind == .delete && entry.side == .crm {
+                guard let id = entry.appID, state.records[id]?.isDeleted == false, state.lives == 0,
+                    !state.log.contains(where: { $0.id == id && $0.isDeleted })
+                else { continue }
+                violations.append(
+                    "I9: \(settings[index].name) deleted CRM record \(entry.crmID?.number ?? 0), and "
+                        + "\(id) is there")
+            }
+        }
     }
 
     /// I10: what a sync writes into the CRM is news there: neither the app's form of what the CRM
@@ -214,7 +233,7 @@ extension SimWorld {
         }
         let hidden: Set<Fault> = [
             .missingInListing, .omitsField, .staleRead, .partialRead, .wiped,
-            .stateCursor,
+            .stateCursor, .clockJump,
         ]
         guard profile.faults.isDisjoint(with: hidden), offset == 0, profile.granularity == 1 else {
             return
@@ -233,9 +252,14 @@ extension SimWorld {
                 let isSame = shared.contains { $0.kind == MatchKey.email }
                 // A search by mail tells nothing of a nameless record without one.
                 if old.isNameless && profile.canSearch && !isSame { continue }
-                guard isSame || !shared.isEmpty && !haveEmail,
-                    try pairs.pair(app: other)?.crmID == nil
-                else { continue }
+                let pair = try pairs.pair(app: other)
+                guard isSame || !shared.isEmpty && !haveEmail, pair?.crmID == nil else {
+                    continue
+                }
+                // By its address it is somebody else's second record.
+                if case .failed(let refusal) = pair?.state, refusal.category == .duplicateInApp {
+                    continue
+                }
                 violations.append("I5: \(sync.name) made \(id) in the app, which is \(other)")
             }
         }

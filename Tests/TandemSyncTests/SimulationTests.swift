@@ -75,6 +75,11 @@ func scratchFolder() throws -> URL {
             Mistake(.forgetsIgnored, "I4", Emphasis([.ignoresField])),
             Mistake(.trustsRewoundVersions, "P26", Emphasis([.rewound], style: .feed)),
             Mistake(.editsOverRewound, "I1", Emphasis([.rewound], style: .feed)),
+            Mistake(.forgetsPredecessor, "I3", Emphasis([.renamedSync])),
+            Mistake(.givesIDsAgain, "I11", Emphasis([.storePutBack])),
+            Mistake(.takenHoldsRecord, "I3", Emphasis([.sharedMail])),
+            Mistake(.forgetsFormerAddress, "I1", Emphasis([.mailsMoved, .sharedMail])),
+            Mistake(.trustsHalfSaved, "P61", Emphasis([.beingWritten], style: .listing)),
             Mistake(.dropsSpellings, "P37", Emphasis([.respelled])),
             Mistake(
                 .absenceIsNoCreate, "P42",
