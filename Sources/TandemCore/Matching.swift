@@ -21,14 +21,31 @@ package struct MatchSubject: Hashable, Sendable {
     package let id: AppRecordID
     package let keys: Set<MatchKey>
     package let createdAt: Timestamp?
+    /// The address that is the first of several; `nil` where none is known to be.
+    package let firstEmail: String?
 
-    package init(id: AppRecordID, keys: Set<MatchKey>, createdAt: Timestamp?) {
+    package init(
+        id: AppRecordID, keys: Set<MatchKey>, createdAt: Timestamp?, firstEmail: String? = nil
+    ) {
         self.id = id
         self.keys = keys
         self.createdAt = createdAt
+        self.firstEmail = firstEmail?.trimmed.lowercased()
     }
 
     package var hasEmail: Bool { keys.contains { $0.kind == MatchKey.email } }
+
+    /// Whether shared keys say that this is somebody whom another app record stands for already.
+    ///
+    /// A second address may be that of two people, such as the office's; the first one is a person's own.
+    package func isIdentified(by shared: Set<MatchKey>) -> Bool {
+        let emails = shared.filter { $0.kind == MatchKey.email }.map(\.value)
+        guard let firstEmail, keys.contains(MatchKey(kind: MatchKey.email, value: firstEmail))
+        else {
+            return !emails.isEmpty
+        }
+        return emails.contains(firstEmail)
+    }
 }
 
 /// Where an app record met for the first time belongs.
@@ -37,7 +54,7 @@ package enum MatchDecision: Hashable, Sendable {
     case bind(RecordID, by: String)
     /// To one of several; a person must say which.
     case ambiguous([RecordID])
-    /// The only records it fits are bound to other app records.
+    /// The only records it fits are bound to other app records, and not by a second address alone.
     case duplicate(of: RecordID)
     /// To none.
     case alone
@@ -57,7 +74,9 @@ package enum MatchDecision: Hashable, Sendable {
                 only.id, by: emails.isEmpty ? only.shared.min()?.kind ?? "" : MatchKey.email)
         } else if free.count > 1 {
             self = .ambiguous(free.map(\.id))
-        } else if let bound = fitting.map(\.id).min() {
+        } else if let bound = fitting.filter({
+            byEmail.isEmpty || subject.isIdentified(by: $0.shared)
+        }).map(\.id).min() {
             self = .duplicate(of: bound)
         } else {
             self = .alone

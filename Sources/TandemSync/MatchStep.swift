@@ -236,13 +236,16 @@ extension Pair {
 
     fileprivate var subject: MatchSubject {
         MatchSubject(
-            id: appID ?? "", keys: Set(appKeys), createdAt: appCreatedAt)
+            id: appID ?? "", keys: Set(appKeys), createdAt: appCreatedAt,
+            firstEmail: appValues["email"])
     }
 
     /// Whether two app records are one person or company by the rules of matching.
     fileprivate func fits(_ other: Pair) -> Bool {
         let shared = Set(appKeys).intersection(other.appKeys)
-        if shared.contains(where: { $0.kind == MatchKey.email }) { return true }
+        if shared.contains(where: { $0.kind == MatchKey.email }) {
+            return subject.isIdentified(by: shared)
+        }
         return !shared.isEmpty && !(subject.hasEmail && other.subject.hasEmail)
     }
 }

@@ -161,9 +161,11 @@ extension Cycle {
             }
             try note(summary, run, tx)
             if summary.isComplete { run.hasDrifted = summary.mayHaveDrifted }
+            if cursor == nil || summary.isComplete {
+                try tx.syncs.set("drifts", summary.mayHaveDrifted ? 2 : 0, of: tx.syncID)
+            }
             if cursor == nil {
                 try tx.syncs.set("put_back", 0, of: tx.syncID)
-                try tx.syncs.set("drifts", summary.mayHaveDrifted ? 2 : 0, of: tx.syncID)
                 try tx.syncs.set("swept_at", .integer(startedAt.milliseconds), of: tx.syncID)
             }
             try tx.syncs.set("read_at", .integer(startedAt.milliseconds), of: tx.syncID)

@@ -23,10 +23,21 @@ extension Cycle {
             }
             let lookup = try await app.search(item.write.values)
             run.report.count("searched")
+            // Where no search can tell, a second listing can.
+            var isUnanswered = false
+            if case .unanswered = lookup { isUnanswered = true }
+            let needsLook = isUnanswered && !hasUnidentified && run.hasDrifted
+            run.needsSecondLook = run.needsSecondLook || needsLook
             let held = try transaction(run) { tx in
-                try note(lookup, for: item.pair, mustAnswer: hasUnidentified, run, tx)
+                try note(
+                    lookup, for: item.pair, isHeld: isUnanswered && (hasUnidentified || needsLook),
+                    run, tx)
             }
-            if let held { run.found.formUnion(held) } else { absent.append(item) }
+            if let held {
+                run.found.formUnion(needsLook ? [item.pair.id] : held)
+            } else {
+                absent.append(item)
+            }
         }
         return absent
     }
@@ -46,9 +57,9 @@ extension Cycle {
     /// Notes what a search before a create has found, and puts it off until it is matched.
     ///
     /// - Returns: The pairs that were put off, if the record is not to be made now: the app has one with a
-    ///   key of it that is bound to none. None of them if the app could not be asked although it must be.
+    ///   key of it that is bound to none. None of them if it is only held.
     private func note(
-        _ lookup: CreateLookup, for pair: Pair, mustAnswer: Bool, _ run: CycleRun,
+        _ lookup: CreateLookup, for pair: Pair, isHeld: Bool, _ run: CycleRun,
         _ tx: CycleTransaction
     ) throws -> Set<Int64>? {
         guard var pair = try tx.pairs.pair(pair.id), let id = pair.crmID,
@@ -61,8 +72,7 @@ extension Cycle {
             return known[found.id]?.crmID == nil
                 && !keys.isDisjoint(with: self.keys(of: found, values))
         }
-        let isUnanswered = if case .unanswered = lookup { true } else { false }
-        guard !news.isEmpty || isUnanswered && mustAnswer else { return nil }
+        guard !news.isEmpty || isHeld else { return nil }
         var held: Set<Int64> = news.isEmpty ? [] : [pair.id]
         pair.intent = nil
         pair.putOff(from: tx.now)

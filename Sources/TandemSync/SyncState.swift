@@ -165,7 +165,7 @@ package struct SyncTable {
 
     /// Has every sync read its app whole before it plans anything: what the store knows is of before.
     package func storeWasPutBack() throws {
-        try connection.run("UPDATE sync SET put_back = 1, cursor = NULL", [])
+        try connection.run("UPDATE sync SET put_back = 1", [])
     }
 
     /// Which life of the store this is, as keys tell it that apps see; `nil` for a store whose ids nobody

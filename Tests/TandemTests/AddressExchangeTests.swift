@@ -111,5 +111,12 @@ import Testing
         _ = try program.run(["sync"])
         #expect(
             try program.read("sheets/contacts.csv").contains("8,finn@x.example,info@x.example,4"))
+        // So does somebody who comes later, when the address has an owner for long.
+        try program.write(
+            "sheets/contacts.csv",
+            try program.read("sheets/contacts.csv") + "9,gus@x.example,info@x.example,5\n")
+        _ = try program.run(["sync"])
+        let gus = try #require(try program.contacts()["gus@x.example"])
+        #expect(gus["hs_additional_emails"] ?? "" == "" && gus["phone"] == "5")
     }
 }
