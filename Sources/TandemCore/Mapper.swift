@@ -28,7 +28,8 @@ extension ObjectMapping {
             case .failure(let refusal): refusals[field.crm] = refusal
             }
         }
-        return MappedRecord(values: values, refusals: refusals)
+        return MappedRecord(
+            values: AddressSet(object)?.listedOnce(values) ?? values, refusals: refusals)
     }
 
     /// The mapped part of a CRM record: every mapped property, blank if it has no value, and

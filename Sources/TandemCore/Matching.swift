@@ -40,9 +40,10 @@ package struct MatchSubject: Hashable, Sendable {
     /// A second address may be that of two people, such as the office's; the first one is a person's own.
     package func isIdentified(by shared: Set<MatchKey>) -> Bool {
         let emails = shared.filter { $0.kind == MatchKey.email }.map(\.value)
+        if emails.isEmpty { return !shared.isEmpty }
         guard let firstEmail, keys.contains(MatchKey(kind: MatchKey.email, value: firstEmail))
         else {
-            return !emails.isEmpty
+            return true
         }
         return emails.contains(firstEmail)
     }

@@ -39,19 +39,60 @@ extension PlanStep {
                 let records = owners.map(\.record.id) + [pair.crmID].compactMap(\.self)
                 for record in records { try tx.writer.release(record) }
                 isExchanging = true
+                firsts = try firstAddresses(pair, accepted, owners)
                 let isOpen = try write(values, to: &pair)
                 for owner in owners { try carryOut(owner.pair, record: owner.record) }
                 do { for record in records { try tx.writer.claim(record) } } catch is CRMError {
                     throw Kept()
                 }
                 done.formUnion(owners.map(\.pair.id))
-                isExchanging = false
+                (isExchanging, firsts) = (false, [:])
                 return isOpen
             }
         } catch is Kept {
             (self, pair) = before
             return nil
         }
+    }
+
+    /// Whose first address an address becomes in an exchange.
+    private func firstAddresses(_ pair: Pair, _ accepted: Values, _ owners: [Owner]) throws
+        -> [String: RecordID]
+    {
+        var firsts: [String: RecordID] = [:]
+        let wanted = try owners.map { owner in
+            (owner.record.id, try incomingValues(owner.pair, owner.record) ?? [:])
+        }
+        for (id, values) in wanted + [(pair.crmID ?? RecordID(0), accepted)] {
+            if let address = values["email"], !address.isEmpty {
+                firsts[address.lowercased()] = id
+            }
+        }
+        return firsts
+    }
+
+    /// In an exchange, nobody keeps as a second address what becomes the first one of another record; that
+    /// fails the field, as for any address that has an owner.
+    func giveWay(
+        _ accepted: inout Values, _ refusals: inout [PropertyName: Refusal], of id: RecordID
+    ) {
+        let additional: PropertyName = "hs_additional_emails"
+        guard isExchanging, let list = accepted[additional] else { return }
+        let kept = ValueType.parts(list).filter { address in
+            guard let owner = firsts[address.lowercased()], owner != id else { return true }
+            refusals[additional] = CRMError.duplicateEmail(address, of: owner).refusal
+            return false
+        }
+        accepted[additional] = kept.joined(separator: ";")
+    }
+
+    /// What the app's side of a record wants to write to the CRM's; `nil` if nothing.
+    private func incomingValues(_ pair: Pair, _ record: CRMRecord) throws -> Values? {
+        guard
+            let wanted = Planner(cycle.sync).plan(try view(of: pair, record).0)
+                .values(writtenTo: .crm)
+        else { return nil }
+        return checked(try links.incoming(wanted).properties).0
     }
 
     /// The records that must change for a pair to get these values; `nil` if one of them is not to be
@@ -66,11 +107,10 @@ extension PlanStep {
             where known.insert(owner).inserted {
                 guard owners.count < Self.exchangeLimit, let other = try tx.pairs.pair(crm: owner),
                     let record = try tx.crm.record(owner),
-                    let wanted = Planner(cycle.sync).plan(try view(of: other, record).0)
-                        .values(writtenTo: .crm)
+                    let wanted = try incomingValues(other, record)
                 else { return nil }
                 owners.append(Owner(pair: other, record: record))
-                open.append((owner, checked(try links.incoming(wanted).properties).0))
+                open.append((owner, wanted))
             }
         }
         return owners

@@ -68,6 +68,9 @@ private struct Matcher {
             if let rival = try rivals(of: pair, for: keys).first(where: {
                 $0.subject.precedes(subject, for: keys)
             }), case .bind(id, _) = try decision(for: rival) {
+                guard subject.isIdentified(by: subject.keys.intersection(keys)) else {
+                    return count("alone")
+                }
                 return try refuse(pair, rival: rival, record: id)
             }
             try bind(pair, to: id, by: key)

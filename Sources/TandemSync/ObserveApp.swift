@@ -247,7 +247,11 @@ extension Cycle {
         let isMore = sync.mapping.fields.contains { field in
             fields.contains(field.app) && !before.contains(field.app)
         }
-        let isLess = !Set(missing.keys).isSubset(of: run.state.missingFields.keys)
+        let gone = Set(missing.keys).subtracting(run.state.missingFields.keys)
+        for field in sync.mapping.fields where gone.contains(field.app) {
+            try tx.pairs.wakeWithout(field.crm)
+        }
+        let isLess = !gone.isEmpty
         if isLess || isMore && !tuning.defects.has(.returnIsNoNews) {
             try tx.pairs.recheckAll(now: tx.now)
         }

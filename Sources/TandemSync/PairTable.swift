@@ -177,6 +177,17 @@ package struct PairTable {
             """, [.integer(now.milliseconds), .integer(syncID), .integer(now.milliseconds)])
     }
 
+    /// Has pairs planned anew that count as in sync though their sides never agreed on a property: the app
+    /// cannot have it any more.
+    func wakeWithout(_ property: PropertyName) throws {
+        let name = String(FlatJSON.text([property: ""]).dropFirst().dropLast(2))
+        try connection.run(
+            """
+            UPDATE pair SET work_at = 0, state = 'pending' WHERE sync_id = ? AND state = 'in-sync'
+            AND app_base NOT LIKE ?
+            """, [.integer(syncID), .text("%\(name)%")])
+    }
+
     /// Has the records read by themselves that we wrote since a listing, and that the listing after it
     /// did not name: what we wrote is a change, so somebody may have put them back.
     func recheckUnlisted(before generation: Int64, now: Timestamp) throws {

@@ -95,6 +95,8 @@ struct PlanStep {
     var outbox: [OutboxItem] = []
     /// Records exchange unique values just now.
     var isExchanging = false
+    /// Whose first address an address becomes by the exchange.
+    var firsts: [String: RecordID] = [:]
     /// Pairs of the batch that were planned with another one already.
     var done: Set<Int64> = []
     let links: LinkStep

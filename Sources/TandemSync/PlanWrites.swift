@@ -48,16 +48,22 @@ extension PlanStep {
         var (accepted, refusals) = checked(incoming.properties)
         if let isOpen = try exchange(values, accepted, of: &pair) { return isOpen }
         let record = try tx.crm.record(id)
-        if let record, !cycle.tuning.defects.has(.forgetsFormerAddress) {
-            accepted = tx.writer.keepingAddresses(accepted, of: record, shown: pair.appValues)
-        }
         let before = record?.properties ?? [:]
+        if let set = AddressSet(cycle.sync.object) {
+            accepted = set.keeping(accepted, over: before, shown: pair.appValues)
+        }
+        giveWay(&accepted, &refusals, of: id)
         let changed: Values
         do {
             changed = try withoutTaken(&accepted, &refusals, isNew: false) {
                 try tx.writer.update(id, $0)
             }
-            if !changed.isEmpty { try tx.pairs.wakeRefused(by: [id]) }
+            if !changed.isEmpty {
+                try tx.pairs.wakeRefused(by: [id])
+                let after = before.merging(changed) { $1 }
+                let freed = cycle.keys(of: before).subtracting(cycle.keys(of: after))
+                try cycle.wakeClaims(to: freed, tx)
+            }
             if let record { try links.set(incoming.links, of: record, pair) }
         } catch let error as CRMError {
             try fail(pair, error.refusal)
@@ -85,6 +91,7 @@ extension PlanStep {
         try noteUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
         try tx.pairs.wakeRefused(by: [id])
+        try cycle.wakeClaims(to: cycle.keys(of: before), tx)
         try tx.pairs.wakeWaiting(for: id)
         report.deletedInCRM += 1
         try tx.journal.note(

@@ -191,6 +191,7 @@ struct RecordStep {
         case .refused(let refusal):
             if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, refusal)
+            try nameRing(through: pair.id)
         case .unknown(let message):
             if pair.appID != nil {
                 pair.recheckAt = tx.now
@@ -201,6 +202,40 @@ struct RecordStep {
         case .notNow(let category, let message, let afterSeconds):
             if !item.isRepeat { pair.intent = nil }
             try step.fail(pair, Refusal(category, message), afterSeconds: afterSeconds)
+        }
+    }
+
+    /// More records than this are not looked at for a ring.
+    private static let ringLimit = 200
+
+    /// Records that exchange a unique value, in an app that looks at each write by itself, fail together:
+    /// each of them names the whole ring, which no order of writes can resolve.
+    private mutating func nameRing(through id: Int64) throws {
+        var ring: [Pair] = []
+        var next = try tx.pairs.pair(id)
+        while let pair = next, case .failed(let refusal) = pair.state,
+            refusal.category == .duplicateInApp, pair.appPresence == .present,
+            // What the CRM refused names a record of the CRM.
+            pair.refused.isEmpty, let owner = refusal.otherID
+        {
+            ring.append(pair)
+            next = try tx.pairs.pair(app: AppRecordID(owner))
+            if next?.id == id { break }
+            guard ring.count < Self.ringLimit, !ring.contains(where: { $0.id == next?.id }) else {
+                return
+            }
+        }
+        guard ring.count > 1, next?.id == id else { return }
+        let names = ring.compactMap(\.appID?.text).sorted().joined(separator: ", ")
+        for var pair in ring {
+            guard case .failed(let refusal) = pair.state else { continue }
+            let text =
+                "the app records \(names) exchange a value in the CRM that only one may have at a time, and "
+                + "the app looks at each write by itself; give one of them another value there first"
+            pair.fail(
+                Refusal(refusal.category, text, otherID: refusal.otherID), now: tx.now, jitter: 0,
+                afterSeconds: nil)
+            try tx.pairs.save(pair)
         }
     }
 

@@ -128,8 +128,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let givesIDsAgain = Defects(rawValue: 1 << 35)
     /// I3: a value that another record has keeps out the whole record.
     package static let takenHoldsRecord = Defects(rawValue: 1 << 37)
-    /// I1: an address that is no more the first of an app's record is gone, though the app still shows it.
-    package static let forgetsFormerAddress = Defects(rawValue: 1 << 38)
     /// P61: what is still being saved counts as all there is.
     package static let trustsHalfSaved = Defects(rawValue: 1 << 36)
 

@@ -125,11 +125,6 @@ extension SimWorld {
             let taken = server.with { state, _ in state.normalised(field.app, ours) }
             // What a rule of the app made of a value, its answer showed as its form.
             let isRuled = now.hasPrefix("auto") && now == pair.appBase[field.crm]
-            if field.crm == "hs_additional_emails",
-                Self.additional(crm) == Self.additional(mapped.values)
-            {
-                continue
-            }
             if !isRuled && !field.type.equal(taken, now) && !field.type.equal(ours, now) {
                 violate("I3", "\(name) \(field.crm): CRM has `\(ours)`, app has `\(now)`")
             }
@@ -150,12 +145,6 @@ extension SimWorld {
         // By a second address it may be one who has two records there.
         if isTaken || others.isEmpty { return }
         violate("I3", "\(name) is kept out, though nobody has its first address")
-    }
-
-    /// The addresses of a person besides the first, which some list twice.
-    private static func additional(_ values: Values) -> Set<String> {
-        let all = ValueType.parts(values["hs_additional_emails"] ?? "").map { $0.lowercased() }
-        return Set(all).subtracting([values["email", default: ""].trimmed.lowercased()])
     }
 
     /// I3: no two records wait for each other to give up an address; an additional one that no app of them

@@ -63,8 +63,14 @@ extension SimWorld {
             try copyStore(to: copy)
             return say("the store is copied")
         }
-        let given = try userStore.database.read { connection in
-            try connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'record'")
+        let (given, logged) = try userStore.database.read { connection in
+            let states = try settings.indices.map { configured[$0] ?? settings[$0].name }
+                .compactMap { try SyncTable(connection).state($0) }
+            let entries = try states.flatMap { try journal(of: $0.id, in: connection) }
+            return (
+                try connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'record'"),
+                entries.filter { $0.kind == .conflict }.flatMap(\.before.values)
+            )
         }
         try restart { path in
             for suffix in ["-wal", "-shm"] {
@@ -76,6 +82,8 @@ extension SimWorld {
         }
         say("the store is put back from its copy")
         wasPutBack = true
+        // What has lost a conflict is in the log that is lost.
+        for token in logged.flatMap(Oracle.tokens) { oracle.lose(token) }
         try forgetWhatFollowed(RecordID(given))
     }
 

@@ -78,7 +78,6 @@ func scratchFolder() throws -> URL {
             Mistake(.forgetsPredecessor, "I3", Emphasis([.renamedSync])),
             Mistake(.givesIDsAgain, "I11", Emphasis([.storePutBack])),
             Mistake(.takenHoldsRecord, "I3", Emphasis([.sharedMail])),
-            Mistake(.forgetsFormerAddress, "I1", Emphasis([.mailsMoved, .sharedMail])),
             Mistake(.trustsHalfSaved, "P61", Emphasis([.beingWritten], style: .listing)),
             Mistake(.dropsSpellings, "P37", Emphasis([.respelled])),
             Mistake(

@@ -1,18 +1,17 @@
-import TandemCore
 package import TandemModel
 
 /// A contact's addresses, or a company's domains: one set, of which one member is the primary one.
 ///
 /// Whoever writes a record keeps the set whole: a member that is made the primary one changes places with
 /// it, one from outside takes its place, and the primary one is never among the others.
-struct AddressSet {
-    let primary: PropertyName
-    let additional: PropertyName
+package struct AddressSet {
+    package let primary: PropertyName
+    package let additional: PropertyName
     /// Equal for two spellings of one member.
     private let key: (String) -> String
 
     /// `nil` for an object that has no such set.
-    init?(_ object: ObjectName) {
+    package init?(_ object: ObjectName) {
         switch object {
         case .contacts:
             (primary, additional) = ("email", "hs_additional_emails")
@@ -30,7 +29,7 @@ struct AddressSet {
     ///   - values: What somebody writes.
     ///   - old: What the record has; nothing for a new one.
     /// - Returns: The values, with those of the set that follow from them.
-    func whole(_ values: Values, over old: Values) -> Values {
+    package func whole(_ values: Values, over old: Values) -> Values {
         guard values[primary] != nil || values[additional] != nil else { return values }
         let before = old[primary] ?? ""
         let now = values[primary] ?? before
@@ -54,18 +53,20 @@ struct AddressSet {
     ///   - values: What the app writes.
     ///   - old: What the record has.
     ///   - shown: What the app shows of the record.
-    func keeping(_ values: Values, over old: Values, shown: Values) -> Values {
+    package func keeping(_ values: Values, over old: Values, shown: Values) -> Values {
         guard values[primary] != nil, values[additional] == nil, let before = old[primary],
             ValueType.parts(shown[additional] ?? "").contains(where: { key($0) == key(before) })
         else { return values }
         let others = ValueType.parts(old[additional] ?? "") + [before]
         return values.merging([additional: others.joined(separator: ";")]) { $1 }
     }
-}
 
-extension CRMWriter {
-    /// The values that an app writes to a record, with the addresses that it only moves within its set.
-    package func keepingAddresses(_ values: Values, of old: CRMRecord, shown: Values) -> Values {
-        AddressSet(old.object)?.keeping(values, over: old.properties, shown: shown) ?? values
+    /// The values of an app's record; some list the primary one among the others, too.
+    package func listedOnce(_ values: Values) -> Values {
+        guard let first = values[primary], !first.isEmpty else { return values }
+        let others = ValueType.parts(values[additional] ?? "")
+        let kept = others.filter { key($0) != key(first) }
+        if kept.count == others.count { return values }
+        return values.merging([additional: kept.joined(separator: ";")]) { $1 }
     }
 }
