@@ -111,13 +111,30 @@ package struct CSVApp: App {
             throw .tryLater(.appUnavailable, "\(path) is not there", afterSeconds: nil)
         }
         if cursor == found.cursor { return CSVListing(app: self, table: nil) }
-        let before = cursor.flatMap { CSVTable.Extent($0) }
+        let before = cursor.flatMap { CSVTable.Extent($0) } ?? memory.withLock(\.before)
         let isUnfinished = !state.isAtRest && (isOpen || found.extent.isLess(than: before))
         // Until it is at rest, a row without its line end may be half of one.
         let table = isUnfinished && !isOpen ? try table(isWhole: false) ?? found : found
         guard FileStamp(path) == state.stamp else { throw beingSaved }
-        memory.withLock { $0.unfinished = isUnfinished ? state.stamp : nil }
+        memory.withLock { memory in
+            memory.unfinished = isUnfinished ? state.stamp : nil
+            if !isUnfinished { memory.before = found.extent }
+        }
         return CSVListing(app: self, table: table, isComplete: !isUnfinished)
+    }
+
+    /// The file never goes back; what it was tells a listing of everything whether rows are missing.
+    package func confirm(_ cursor: Cursor) async throws(AppError) {
+        memory.withLock { $0.before = $0.before ?? CSVTable.Extent(cursor) }
+    }
+
+    /// Whether a file that was read may be the beginning of one that somebody is saving.
+    private func isUnfinished(_ table: CSVTable) -> Bool {
+        let stamp = FileStamp(path)
+        let known = memory.withLock { $0 }
+        if known.unfinished == stamp { return true }
+        return table.extent.isLess(than: known.before) && known.own != stamp
+            && stamp.ageSeconds < Double(restSeconds)
     }
 
     /// What the file is now, and whether it ends in an open quote, as half a file may.
@@ -144,6 +161,8 @@ package struct CSVApp: App {
         var own: FileStamp?
         /// The state in which the file may still be being saved.
         var unfinished: FileStamp?
+        /// What it was when it was last read whole; `nil` after our own save.
+        var before: CSVTable.Extent?
     }
 
     final class MemoryBox: Sendable {
@@ -167,7 +186,7 @@ package struct CSVApp: App {
                 readings[id] = .present(record(id, table.rows[place], table))
             } else if let why = rows.unreadable[id] {
                 readings[id] = .unreadable(Refusal(.invalidValue, why), version: nil)
-            } else if rows.unidentified.isEmpty {
+            } else if rows.unidentified.isEmpty && !isUnfinished(table) {
                 readings[id] = .gone
             }
         }
@@ -196,6 +215,7 @@ package struct CSVApp: App {
             // The rest of what somebody is saving would go nowhere.
             if stamp.inode != 0, memory.withLock(\.unfinished) == stamp { throw beingSaved }
             var table = try table()
+            if let table, isUnfinished(table) { throw beingSaved }
             if table == nil { table = try empty() }
             guard let table else { continue }
             var edit = CSVEdit(app: self, table: table)
@@ -254,7 +274,7 @@ package struct CSVApp: App {
             }
             try keepReplaced(path, table.bytes, stamp)
             guard Glibc.rename(temporary, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
-            memory.withLock { $0.own = FileStamp(path) }
+            memory.withLock { ($0.own, $0.before) = (FileStamp(path), nil) }
             return true
         } catch {
             try? FileManager.default.removeItem(atPath: temporary)

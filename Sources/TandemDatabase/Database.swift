@@ -7,11 +7,11 @@ package protocol Database: Sendable {
     /// Runs `work` on a snapshot that no write changes under it.
     ///
     /// - Parameters:
-    ///   - limit: After how many seconds a statement that still runs is ended; `nil` for never.
+    ///   - limit: When a statement that still runs is ended; `nil` for never.
     ///   - work: What is read.
     /// - Returns: What `work` returns.
     /// - Throws: ``DatabaseFailure``, or what `work` throws.
-    func read<Value>(within limit: Double?, _ work: (any SQLConnection) throws -> Value) throws
+    func read<Value>(within limit: ReadLimit?, _ work: (any SQLConnection) throws -> Value) throws
         -> Value
 
     /// Runs `work` in one transaction: committed if it returns, undone if it throws.
@@ -19,6 +19,17 @@ package protocol Database: Sendable {
     /// There is one writer at a time, over all processes; others wait up to ten seconds.
     /// - Throws: ``DatabaseFailure``, or what `work` throws.
     func write<Value>(_ work: (any SQLConnection) throws -> Value) throws -> Value
+}
+
+/// How long a read may take: no longer than this, and no longer than somebody wants to know.
+package struct ReadLimit: Sendable {
+    package let seconds: Double
+    package let isWanted: @Sendable () -> Bool
+
+    package init(seconds: Double, isWanted: @escaping @Sendable () -> Bool = { true }) {
+        self.seconds = seconds
+        self.isWanted = isWanted
+    }
 }
 
 extension Database {

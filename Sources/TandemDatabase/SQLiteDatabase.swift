@@ -68,12 +68,12 @@ package struct SQLiteDatabase: Database {
     }
 
     package func read<Value>(
-        within limit: Double?, _ work: (any SQLConnection) throws -> Value
+        within limit: ReadLimit?, _ work: (any SQLConnection) throws -> Value
     ) throws -> Value {
         try translated {
             try file.read { database in
                 guard let limit else { return try work(Connection(database: database)) }
-                let deadline = Deadline(end: .now + .seconds(limit))
+                let deadline = Deadline(limit)
                 return try withExtendedLifetime(deadline) {
                     deadline.watch(database.sqliteConnection)
                     defer { deadline.leave(database.sqliteConnection) }
@@ -173,13 +173,17 @@ package struct SQLiteDatabase: Database {
     }
 }
 
-/// Ends what a connection is doing when its time is over (sqlite3_progress_handler).
+/// Ends what a connection is doing when its time is over or nobody wants it (sqlite3_progress_handler).
 private final class Deadline: Sendable {
     private let end: ContinuousClock.Instant
+    private let isWanted: @Sendable () -> Bool
     /// Steps of SQLite's machine between two looks at the clock: some milliseconds at most.
     private static let steps: Int32 = 10_000
 
-    init(end: ContinuousClock.Instant) { self.end = end }
+    init(_ limit: ReadLimit) {
+        end = .now + .seconds(limit.seconds)
+        isWanted = limit.isWanted
+    }
 
     /// The deadline must outlive the watch.
     func watch(_ connection: OpaquePointer?) {
@@ -188,7 +192,7 @@ private final class Deadline: Sendable {
             { context in
                 guard let context else { return 0 }
                 let deadline = Unmanaged<Deadline>.fromOpaque(context).takeUnretainedValue()
-                return ContinuousClock.now < deadline.end ? 0 : 1
+                return ContinuousClock.now < deadline.end && deadline.isWanted() ? 0 : 1
             }, Unmanaged.passUnretained(self).toOpaque())
     }
 

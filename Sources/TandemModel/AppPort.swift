@@ -317,7 +317,8 @@ package protocol App: Sendable {
     /// Makes sure that the app has not gone back behind a cursor, before everything is listed instead of what
     /// changed since.
     ///
-    /// An app whose cursors may go back by themselves (a clock, a digest) has nothing to say.
+    /// An app whose cursors may go back by themselves (a clock, a digest) has nothing to say; it may take from
+    /// the cursor what there was before.
     /// - Throws: ``AppError/wentBack(_:)`` if it has; ``AppError`` if it cannot be asked.
     func confirm(_ cursor: Cursor) async throws(AppError)
 

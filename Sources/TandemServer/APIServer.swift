@@ -65,6 +65,7 @@ package struct APIServer: Sendable {
     let backend: Backend
     let rate: RateGate
     let logger: Logger
+    private let clients = ClientWatch()
     /// Makes a name for each request that nobody used before.
     let correlationID: @Sendable () -> String
 
@@ -91,17 +92,20 @@ package struct APIServer: Sendable {
     }
 
     package func run() async throws {
-        let router = Router(options: .autoGenerateHeadEndpoints)
+        let router = Router(context: CallContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: Fallback(server: self))
         for endpoint in Endpoint.all {
             router.on(RouterPath(endpoint.path), method: endpoint.method) { request, context in
                 await respond(to: request, context, at: endpoint)
             }
         }
-        let logger = logger
+        let (logger, clients) = (logger, clients)
         let isListening = Atomic(false)
         let application = Application(
-            router: router, server: .http1(configuration: .init(idleTimeout: Self.idleTimeout)),
+            router: router,
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [clients.handler()], idleTimeout: Self.idleTimeout)),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             onServerRunning: { channel in
                 isListening.store(true, ordering: .relaxed)
@@ -123,19 +127,23 @@ package struct APIServer: Sendable {
     }
 
     /// Lets the request through the gate, reads it, does what the endpoint does, and answers.
-    func respond(to request: Request, _ context: BasicRequestContext, at endpoint: Endpoint) async
+    func respond(to request: Request, _ context: CallContext, at endpoint: Endpoint) async
         -> Response
     {
         let id = correlationID()
         var left: RateGate.Left?
+        let client = clients.client(of: context.channel)
         do {
-            let visit = try await visit(request, context, endpoint)
+            let visit = try await visit(request, context, endpoint, client)
             left = visit.left
             return try response(visit.answer.get(), left, endpoint, id)
         } catch let refusal as Refusal {
             return response(refusal.error, refusal.left, endpoint, id)
         } catch let error as APIError {
             return response(error, left, endpoint, id)
+        } catch let failure as DatabaseFailure where !client.isThere {
+            logger.info("a read ended with its client", metadata: ["id": "\(id)"])
+            return response(APIError(failure), left, endpoint, id)
         } catch {
             logger.error("a request failed", metadata: ["id": "\(id)", "why": "\(error)"])
             let failure = (error as? DatabaseFailure).map { APIError($0) } ?? .internalError
@@ -155,26 +163,29 @@ package struct APIServer: Sendable {
         let left: RateGate.Left
     }
 
-    private func visit(_ request: Request, _ context: BasicRequestContext, _ endpoint: Endpoint)
-        async throws -> Visit
-    {
+    private func visit(
+        _ request: Request, _ context: CallContext, _ endpoint: Endpoint, _ client: ClientPresence
+    ) async throws -> Visit {
         let secret = Self.secret(of: request)
         if endpoint.method == .get && !hasBody(request) {
             let call = try await call(request, context)
-            return try await backend.read { session in
+            return try await backend.read(for: client) { session in
                 let (token, left) = try admit(secret, endpoint, session)
                 return Visit(answer: try enter(call, token, endpoint, session), left: left)
             }
         }
         // Whoever may not come in is turned away before the body is read and writers wait.
-        let (token, left) = try await backend.read { try admit(secret, endpoint, $0) }
+        let (token, left) = try await backend.read(for: client) {
+            try admit(secret, endpoint, $0)
+        }
         do {
             let call = try await call(request, context)
             let work: @Sendable (Session) throws -> Result<Answer, APIError> = { session in
                 try enter(call, token, endpoint, session)
             }
             let answer =
-                endpoint.writes ? try await backend.write(work) : try await backend.read(work)
+                endpoint.writes
+                ? try await backend.write(work) : try await backend.read(for: client, work)
             return Visit(answer: answer, left: left)
         } catch let error as APIError {
             throw Refusal(error: error, left: left)
@@ -240,7 +251,7 @@ package struct APIServer: Sendable {
         }
     }
 
-    private func call(_ request: Request, _ context: BasicRequestContext) async throws -> Call {
+    private func call(_ request: Request, _ context: CallContext) async throws -> Call {
         let body: ByteBuffer
         let tooLarge = APIError(
             .contentTooLarge, "VALIDATION_ERROR",
@@ -356,8 +367,8 @@ private struct Fallback: RouterMiddleware {
 
     @concurrent
     func handle(
-        _ request: Request, context: BasicRequestContext,
-        next: @concurrent (Request, BasicRequestContext) async throws -> Response
+        _ request: Request, context: CallContext,
+        next: @concurrent (Request, CallContext) async throws -> Response
     ) async throws -> Response {
         do { return try await next(request, context) } catch {
             let refusal = Self.refusal(request.uri.path)

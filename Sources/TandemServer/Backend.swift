@@ -49,12 +49,13 @@ final class Backend: Sendable {
         try await writer.shutdownGracefully()
     }
 
-    /// Runs `work` on a snapshot.
-    func read<Value: Sendable>(_ work: @escaping @Sendable (Session) throws -> Value) async throws
-        -> Value
-    {
-        try await readers.runIfActive {
-            try self.database.read(within: Self.readLimit) { connection in
+    /// Runs `work` on a snapshot, for as long as the client is there.
+    func read<Value: Sendable>(
+        for client: ClientPresence, _ work: @escaping @Sendable (Session) throws -> Value
+    ) async throws -> Value {
+        let limit = ReadLimit(seconds: Self.readLimit) { client.isThere }
+        return try await readers.runIfActive {
+            try self.database.read(within: limit) { connection in
                 let session = try self.session(connection)
                 self.store.adopt(session.schema)
                 return try work(session)

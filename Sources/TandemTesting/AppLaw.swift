@@ -35,6 +35,9 @@ package enum AppLaw: String, CaseIterable, Sendable {
     case answersEachWrite = "answers each write"
     /// Changing or deleting what is gone says so.
     case survivesMissingRecords = "survives missing records"
+    /// While somebody saves what the app holds, nothing that is not there yet counts as gone, and nothing of
+    /// the save is lost.
+    case waitsForSaves = "waits for saves"
 
     package enum Verdict: Hashable, Sendable {
         case kept
@@ -88,6 +91,7 @@ package enum AppLaw: String, CaseIterable, Sendable {
         case .repeatsNoCreate: return try await bench.repeatsNoCreate()
         case .answersEachWrite: try await bench.answersEachWrite()
         case .survivesMissingRecords: return try await bench.survivesMissingRecords()
+        case .waitsForSaves: return try await bench.waitsForSaves()
         }
         return .kept
     }
@@ -106,12 +110,17 @@ package struct LawSubject: Sendable {
     package let now: @Sendable () -> Timestamp
     /// Lets so many seconds pass.
     package let wait: @Sendable (_ seconds: Int64) async -> Void
+    /// Has somebody begin to save what the app holds, and end when `work` is done; `nil` where a person
+    /// cannot.
+    package let save: Save?
+
+    package typealias Save = @Sendable (_ work: () async throws -> Void) async throws -> Void
 
     package init(
         _ app: any App, texts: (AppField, AppField), textLimit: Int = 100,
         values: @escaping @Sendable (_ number: Int) -> [AppField: String],
         now: @escaping @Sendable () -> Timestamp,
-        wait: @escaping @Sendable (_ seconds: Int64) async -> Void
+        wait: @escaping @Sendable (_ seconds: Int64) async -> Void, save: Save? = nil
     ) {
         self.app = app
         self.values = values
@@ -119,5 +128,6 @@ package struct LawSubject: Sendable {
         self.textLimit = textLimit
         self.now = now
         self.wait = wait
+        self.save = save
     }
 }

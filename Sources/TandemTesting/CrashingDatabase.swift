@@ -34,7 +34,7 @@ package struct CrashingDatabase: Database {
     private static let death = DatabaseFailure(.failed, "the process died")
 
     package func read<Value>(
-        within limit: Double?, _ work: (any SQLConnection) throws -> Value
+        within limit: ReadLimit?, _ work: (any SQLConnection) throws -> Value
     ) throws -> Value {
         if crash.step(inStore: true) { throw Self.death }
         return try base.read(within: limit, work)

@@ -227,4 +227,36 @@ extension LawBench {
         try await delete(ids[0])
         return .kept
     }
+
+    func waitsForSaves() async throws -> AppLaw.Verdict {
+        guard let save = subject.save else { return .notClaimed("nobody saves over it") }
+        let ids = try await create(4)
+        _ = try await list(since: nil)
+        try await save {
+            try await unlessLater {
+                let listed = try await list(since: nil)
+                guard !listed.provesAbsence || listed.present.isSuperset(of: ids) else {
+                    throw broken("what is not saved yet counts as gone in a listing")
+                }
+            }
+            try await unlessLater {
+                guard try await !app.read(ids).values.contains(.gone) else {
+                    throw broken("what is not saved yet reads as gone")
+                }
+            }
+            try await unlessLater {
+                _ = try await update(ids[0], [subject.texts.0: "written meanwhile"])
+            }
+        }
+        try await eventually("what was saved is not all there") {
+            let listed = try await list(since: nil)
+            return listed.provesAbsence && listed.present.isSuperset(of: ids)
+        }
+        return .kept
+    }
+
+    /// Runs what the app may put off.
+    private func unlessLater(_ work: () async throws -> Void) async throws {
+        do { try await work() } catch AppError.tryLater {}
+    }
 }

@@ -14,6 +14,11 @@ extension LawSubject {
         let app = SimApp(server: server) { (_, _) throws(AppError) in
             clock.advance(milliseconds: 1)
         }
+        let save: LawSubject.Save = { work in
+            server.with { state, now in state.savedUntil = now + 20_000 }
+            try await work()
+            server.with { state, _ in state.savedUntil = 0 }
+        }
         return LawSubject(
             app, texts: ("title", "town"),
             values: { number in
@@ -21,6 +26,7 @@ extension LawSubject {
                     "mail": "p\(number)@example.com", "first": "First \(number)", "last": "Last",
                     "title": "Title", "town": "Town",
                 ]
-            }, now: { clock.now }, wait: { clock.advance(milliseconds: $0 * 1_000) })
+            }, now: { clock.now }, wait: { clock.advance(milliseconds: $0 * 1_000) },
+            save: profile.style == .listing ? save : nil)
     }
 }

@@ -2,6 +2,7 @@ import AppCSV
 import Foundation
 import TandemCSV
 import TandemModel
+import TandemTesting
 import Testing
 
 @Suite struct `CSV text` {
@@ -70,6 +71,32 @@ import Testing
             return
         }
         #expect(refusal.message.contains("line 4 has 4 cells"))
+    }
+
+    @Test func `waits for saves`() async throws {
+        try put("id,email,phone\n" + (0..<40).map { "\($0),p\($0)@b.co,\($0)\n" }.joined())
+        let app = CSVApp(
+            path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
+            labels: [:])
+        let path = file.path()
+        let subject = LawSubject(
+            app, texts: ("phone", "email"),
+            values: { ["email": "law\($0)@b.co", "phone": "\($0)"] },
+            now: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1_000)) },
+            // The law waits as long for a file that nobody saves any more as a sync would.
+            wait: { _ in try? await Task.sleep(for: .seconds(4)) },
+            save: { work in
+                let whole = try Data(contentsOf: URL(filePath: path))
+                let handle = try FileHandle(forWritingTo: URL(filePath: path))
+                try handle.truncate(atOffset: 0)
+                let half = whole.count * 2 / 3
+                try handle.write(contentsOf: whole.prefix(half))
+                try await work()
+                try handle.write(contentsOf: whole.dropFirst(half))
+                try handle.close()
+            })
+        #expect(try await AppLaw.waitsForSaves.check(subject) == .kept)
+        #expect(try text().split(separator: "\n").count == 41)
     }
 
     @Test func `needs the id column that was named`() async throws {

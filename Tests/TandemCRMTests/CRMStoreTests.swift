@@ -78,10 +78,17 @@ struct Scratch {
         let endless =
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT MAX(i) FROM n"
         let failure = #expect(throws: DatabaseFailure.self) {
-            try scratch.database.read(within: 0.05) { try $0.number(endless) }
+            try scratch.database.read(within: .init(seconds: 0.05)) { try $0.number(endless) }
         }
         #expect(failure?.kind == .tooSlow)
-        #expect(try scratch.database.read(within: 0.05) { try $0.number("SELECT 7") } == 7)
+        // Nor one for whose answer nobody waits any more.
+        let left = ReadLimit(seconds: 3_600) { false }
+        let unwanted = #expect(throws: DatabaseFailure.self) {
+            try scratch.database.read(within: left) { try $0.number(endless) }
+        }
+        #expect(unwanted?.kind == .tooSlow)
+        let short = ReadLimit(seconds: 0.05)
+        #expect(try scratch.database.read(within: short) { try $0.number("SELECT 7") } == 7)
         #expect(try scratch.database.read { try $0.number("SELECT 8") } == 8)
     }
 

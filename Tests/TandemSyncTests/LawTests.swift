@@ -22,7 +22,7 @@ import Testing
             let honest = LawSubject.simulated(seed: seed)
             let subject = LawSubject(
                 LyingApp(lie, honest.app), texts: honest.texts, values: honest.values,
-                now: honest.now, wait: honest.wait)
+                now: honest.now, wait: honest.wait, save: honest.save)
             do { _ = try await lie.law.check(subject) } catch is AppLaw.Broken { found += 1 }
         }
         #expect(found > 5, "\(lie) was found \(found) times")
@@ -34,7 +34,7 @@ final class LyingApp: App {
     enum Lie: String, CaseIterable, Sendable {
         case changesItsName, forgetsRecords, hidesChanges, hidesDeletions, mixesUpReads
         case believesAnyCursor, clearsOthers, manglesText, writesNull, ignoresVersions
-        case findsNothing, makesTwice, shufflesOutcomes, dropsOutcome, revives
+        case findsNothing, makesTwice, shufflesOutcomes, dropsOutcome, revives, endsEarly
 
         var law: AppLaw {
             switch self {
@@ -52,6 +52,7 @@ final class LyingApp: App {
             case .makesTwice: .repeatsNoCreate
             case .shufflesOutcomes, .dropsOutcome: .answersEachWrite
             case .revives: .survivesMissingRecords
+            case .endsEarly: .waitsForSaves
             }
         }
     }
@@ -78,6 +79,7 @@ final class LyingApp: App {
         case .forgetsRecords, .hidesDeletions: return Emptied(gone: lie == .forgetsRecords)
         case .hidesChanges where cursor != nil: return Emptied(gone: true)
         case .believesAnyCursor where cursor != nil: return Emptied(gone: false)
+        case .endsEarly: return Completed(base: try await app.changes(since: cursor))
         default: return try await app.changes(since: cursor)
         }
     }
@@ -89,6 +91,17 @@ final class LyingApp: App {
         init(gone: Bool) { isComplete = gone }
         func next() async throws(AppError) -> ChangePage? {
             count.next() == 1 ? ChangePage(cursor: "1", provesAbsence: isComplete) : nil
+        }
+    }
+
+    /// A listing that says of every page that it is the last one.
+    private final class Completed: ChangeListing {
+        private let base: any ChangeListing
+        init(base: any ChangeListing) { self.base = base }
+        func next() async throws(AppError) -> ChangePage? {
+            var page = try await base.next()
+            page?.provesAbsence = true
+            return page
         }
     }
 

@@ -63,6 +63,38 @@ import Testing
         #expect(try here.lawsKept(by: sync) >= 13)
     }
 
+    /// There each write is looked at by itself, so that an exchange of addresses fails; as one.
+    @Test func `name all records of an exchange that the other side does not take`() throws {
+        try here.write(
+            "sheets/contacts.csv",
+            "id,email,firstname\n1,a@x.example,Ann\n2,b@x.example,Ben\n3,c@x.example,Cleo\n")
+        try here.write(
+            "tandem.yaml",
+            try here.read("tandem.yaml").replacing(
+                "connections:\n",
+                with: "connections:\n  sheet: {app: csv, folder: sheets, rest: 0s}\n"
+            ).replacing(
+                "syncs:\n", with: "syncs:\n  rows: {connection: sheet, object: contacts}\n"))
+        try serve()
+        try sync("rows")
+        try sync("people")
+        #expect(try contacts(there)["a@x.example"]?["firstname"] == "Ann")
+        try here.write(
+            "sheets/contacts.csv",
+            "id,email,firstname\n1,b@x.example,Ann\n2,c@x.example,Ben\n3,a@x.example,Cleo\n")
+        try sync("rows")
+        _ = try here.run(["sync", "people"])
+        let failed = try #require(
+            try here.json("records", "--sync", "people", "--state", "failed")["records"]
+                as? [[String: Any]])
+        let texts = Set(failed.compactMap { $0["message"] as? String })
+        #expect(failed.count == 3 && texts.count == 1, "\(texts)")
+        let ids = try ["a", "b", "c"].map { try id(there, "contacts", "\($0)@x.example") }
+        let text = try #require(texts.first)
+        #expect(ids.allSatisfy { text.contains($0) } && text.contains("exchange"), "\(text)")
+        #expect(try contacts(there)["a@x.example"]?["firstname"] == "Ann")
+    }
+
     @Test func `become the same in both directions and stay so`() throws {
         try here.write("in.csv", people("Here", 0..<250))
         try there.write("in.csv", people("There", 150..<400))
