@@ -26,6 +26,8 @@ extension Cycle {
         items = try await kept(items, run)
         items = try await absent(items, &run)
         if items.isEmpty { return }
+        surroundings.onWriting(true)
+        defer { surroundings.onWriting(false) }
         let outcomes = try await app.apply(items.map(\.write))
         let readBack = await readings(of: outcomes)
         let report = try transaction(run) { tx in

@@ -12,12 +12,17 @@ package struct Surroundings: Sendable {
     /// Whether another holder of a lease may still be running; its lease then has to run out.
     package let isAlive: @Sendable (String) -> Bool
 
+    /// Told that writes to an app are under way, and that their outcomes are recorded.
+    package let onWriting: @Sendable (Bool) -> Void
+
     package init(
         now: @escaping @Sendable () -> Timestamp, jitter: @escaping @Sendable () -> Double,
         isStopping: @escaping @Sendable () -> Bool = { false },
-        isAlive: @escaping @Sendable (String) -> Bool = { _ in true }
+        isAlive: @escaping @Sendable (String) -> Bool = { _ in true },
+        onWriting: @escaping @Sendable (Bool) -> Void = { _ in }
     ) {
         self.isAlive = isAlive
+        self.onWriting = onWriting
         self.now = now
         self.jitter = jitter
         self.isStopping = isStopping

@@ -14,6 +14,7 @@ struct Daemon: Service {
     let first: World
     let logger: Logger
     let notify = Notify()
+    let underWay: UnderWay
     /// Reads and checks the configuration anew.
     let reload: @Sendable () throws -> World
 
@@ -206,7 +207,8 @@ struct Daemon: Service {
         do {
             let cycle = Cycle(
                 sync: sync, app: try world.app(for: sync), store: world.store,
-                surroundings: world.surroundings(isStopping: isDone), tuning: world.tuning,
+                surroundings: world.surroundings(
+                    isStopping: isDone, onWriting: { underWay.count($0 ? 1 : -1) }), tuning: world.tuning,
                 holder: World.holder, onProgress: { board.isAlive($0.sync) })
             let report = try await cycle.run()
             // What stops a sync is told once, not at every poll.

@@ -1,9 +1,9 @@
 import ArgumentParser
-import Dispatch
-import FoundationEssentials
+import Foundation
 import Glibc
 import Logging
 import ServiceLifecycle
+import Synchronization
 import TandemCRM
 import TandemDatabase
 import TandemModel
@@ -31,8 +31,9 @@ struct ServeCommand: AsyncParsableCommand {
             let rules = APIServer.Rules(
                 marketing: world.configuration.marketing,
                 refusesCompanyMerges: world.refusesCompanyMerges)
+            let underWay = UnderWay()
             let daemon = Daemon(
-                first: world, logger: logger,
+                first: world, logger: logger, underWay: underWay,
                 reload: { [http = world.configuration.http] in
                     let world = try shared.world(for: .daemon)
                     if world.configuration.http != http {
@@ -51,10 +52,12 @@ struct ServeCommand: AsyncParsableCommand {
             if let api = try world.api(rules, logger: logger) {
                 services.append(
                     // An address that cannot be listened on ends the daemon in order.
-                    .init(service: api, failureTerminationBehavior: .gracefullyShutdownGroup))
+                    .init(
+                        service: Counted(service: api, underWay: underWay),
+                        failureTerminationBehavior: .gracefullyShutdownGroup))
             }
             // The last to be started is the first to be told that the process is to end.
-            services.append(.init(service: PromptEnd(logger: logger)))
+            services.append(.init(service: PromptEnd(logger: logger, underWay: underWay)))
             let group = ServiceGroup(
                 configuration: .init(
                     services: services,
@@ -70,21 +73,48 @@ struct ServeCommand: AsyncParsableCommand {
     }
 }
 
-extension APIServer: Service {}
+/// What must not be cut off without need: writes to apps, and the API.
+final class UnderWay: Sendable {
+    private let number = Mutex(0)
+
+    var isNothing: Bool { number.withLock { $0 == 0 } }
+    func count(_ change: Int) { number.withLock { $0 += change } }
+}
+
+/// A service that is under way until it has ended by itself.
+private struct Counted: Service {
+    let service: APIServer
+    let underWay: UnderWay
+
+    func run() async throws {
+        underWay.count(1)
+        defer { underWay.count(-1) }
+        try await service.run()
+    }
+}
 
 /// Ends the process in time, whatever an app, a program or a client still keeps it waiting for.
 ///
-/// What is under way needs no write of the store to be ended: that a create is sent is committed before
-/// it is sent, and a transaction that is not committed did not happen.
+/// What only reads is cut off soon. What is under way needs no write of the store to be ended: that a create
+/// is sent is committed before it is sent, and a transaction that is not committed did not happen.
 private struct PromptEnd: Service {
     let logger: Logger
-    /// How long what is under way may take, in seconds; systemd kills after 90 unless the unit says less.
-    private static let patience = 5.0
+    let underWay: UnderWay
+
+    /// How long what is under way may take; systemd kills after 90 seconds unless the unit says less.
+    private static let patience = Duration.seconds(5)
+    /// How long the loops may take to see that the process is to end, if nothing keeps them waiting.
+    private static let turn = Duration.seconds(1)
 
     func run() async throws {
         try await gracefulShutdown()
+        let began = ContinuousClock.now
         // No task: all threads that run those may be the ones that wait.
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.patience) { [logger] in
+        Thread.detachNewThread { [logger, underWay] in
+            while began.duration(to: .now) < Self.patience {
+                usleep(50_000)
+                if began.duration(to: .now) > Self.turn && underWay.isNothing { break }
+            }
             logger.notice("ended while an answer was waited for; it is looked up at the next start")
             _exit(0)
         }

@@ -261,10 +261,13 @@ struct World {
             labels: labels, restSeconds: restSeconds)
     }
 
-    func surroundings(isStopping: @escaping @Sendable () -> Bool = { false }) -> Surroundings {
+    func surroundings(
+        isStopping: @escaping @Sendable () -> Bool = { false },
+        onWriting: @escaping @Sendable (Bool) -> Void = { _ in }
+    ) -> Surroundings {
         Surroundings(
             now: { World.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping,
-            isAlive: Self.isAlive)
+            isAlive: Self.isAlive, onWriting: onWriting)
     }
 
     var tuning: Tuning {
