@@ -65,7 +65,10 @@ package enum MatchDecision: Hashable, Sendable {
     /// A shared email decides alone. Only then, and only when one of the two has no email, do
     /// the company keys of contacts count. For other objects all keys weigh the same.
     package init(_ subject: MatchSubject, candidates: [MatchCandidate]) {
-        let byEmail = candidates.filter { $0.shared.contains { $0.kind == MatchKey.email } }
+        let byEmail = candidates.filter { candidate in
+            candidate.shared.contains { $0.kind == MatchKey.email }
+                && (!candidate.isBound || subject.isIdentified(by: candidate.shared))
+        }
         let others = candidates.filter { !(subject.hasEmail && $0.hasEmail) }
         let fitting = byEmail.isEmpty ? others : byEmail
         let free = fitting.filter { !$0.isBound }.sorted { $0.id < $1.id }
@@ -75,9 +78,7 @@ package enum MatchDecision: Hashable, Sendable {
                 only.id, by: emails.isEmpty ? only.shared.min()?.kind ?? "" : MatchKey.email)
         } else if free.count > 1 {
             self = .ambiguous(free.map(\.id))
-        } else if let bound = fitting.filter({
-            byEmail.isEmpty || subject.isIdentified(by: $0.shared)
-        }).map(\.id).min() {
+        } else if let bound = fitting.map(\.id).min() {
             self = .duplicate(of: bound)
         } else {
             self = .alone

@@ -105,7 +105,8 @@ extension SimWorld {
             configured = [:]
             for (index, sync) in settings.enumerated() {
                 configured[index] = try SyncTable(connection).predecessor(of: sync)?.name
-                guard let state = try SyncTable(connection).state(sync.name) else {
+                let name = configured[index] ?? sync.name
+                guard let state = try SyncTable(connection).state(name) else {
                     known.append([])
                     continue
                 }
@@ -113,6 +114,10 @@ extension SimWorld {
                     .select("sync_id = ?", [.integer(state.id)])
                 known.append(Set(pairs.filter { $0.crmID != nil }.compactMap(\.appID)))
                 open.formUnion(pairs.compactMap(\.intent?.key))
+                // What came back to what the copy knows looks as if it had never moved.
+                for token in pairs.flatMap(\.appBase.values).flatMap(Oracle.tokens) {
+                    oracle.lose(token)
+                }
             }
         }
         for (server, known) in zip(servers, known) {

@@ -208,7 +208,8 @@ struct Daemon: Service {
             let cycle = Cycle(
                 sync: sync, app: try world.app(for: sync), store: world.store,
                 surroundings: world.surroundings(
-                    isStopping: isDone, onWriting: { underWay.count($0 ? 1 : -1) }), tuning: world.tuning,
+                    isStopping: isDone, onWriting: { underWay.count($0 ? 1 : -1) }),
+                tuning: world.tuning,
                 holder: World.holder, onProgress: { board.isAlive($0.sync) })
             let report = try await cycle.run()
             // What stops a sync is told once, not at every poll.
