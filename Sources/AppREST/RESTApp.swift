@@ -53,7 +53,8 @@ package struct RESTApp: App {
             // A batch is what goes out at once, so that none waits for others.
             writeBatch: max(width, batches.compactMap { $0?.size }.max() ?? 0),
             readLagSeconds: object.readLagSeconds, reportsDeletions: reportsDeletions,
-            listsWholeRecords: true, canSearch: canBeSearched)
+            listsWholeRecords: true, canSearch: canBeSearched,
+            putsBackOriginals: object.schema != nil || object.shape.restores != .members([]))
     }
 
     /// Whether a write can be made to depend on the version, which tells nothing of associations that
@@ -101,10 +102,7 @@ package struct RESTApp: App {
                 .authentication, "\(description.account.path) does not say whose account it is",
                 remedy: "Correct the credentials, or `account` in the app's description.")
         }
-        var known: [FieldSchema] = []
-        if let asked = object.schema {
-            known = schema(in: try await connection.call(asked.call, .init()).body, asked)
-        }
+        let known = try await schema()
         let place = connection.variables["url"] ?? description.title
         let count = object.schema == nil ? "any fields" : "\(known.count) fields"
         return AppProfile(
@@ -167,6 +165,12 @@ package struct RESTApp: App {
             return String(decoding: json.bytes, as: UTF8.self)
         }
         return zip(ids, found).reduce(into: [:]) { $0[$1.0] = $1.1 }
+    }
+
+    /// The fields that the app says it has; none if it has no call for that.
+    func schema() async throws(AppError) -> [FieldSchema] {
+        guard let asked = object.schema else { return [] }
+        return schema(in: try await connection.call(asked.call, .init()).body, asked)
     }
 
     /// The fields that the app is asked for with a record.

@@ -150,6 +150,12 @@ extension RESTDescription {
         }
     }
 
+    /// Members of a record that can be put back.
+    package enum Restored: Hashable, Sendable {
+        case all
+        case members(Set<String>)
+    }
+
     /// Where things are in a record, and how its values are written.
     package struct Shape: Hashable, Sendable {
         package var id: String
@@ -172,6 +178,9 @@ extension RESTDescription {
         ///
         /// Lists are so without being named.
         package var whole: Set<String> = []
+        /// Members that a create takes back of a record which we deleted, besides the mapped fields and those
+        /// that the schema call says can be written.
+        package var restores = Restored.members([])
         /// Places that are never written, where the app makes something of the others.
         package var unsent: [String] = []
         package var fields: [AppField: FieldForm] = [:]

@@ -24,7 +24,9 @@ extension RESTApp {
     /// How a write goes out with others; `nil` for one that goes alone.
     private func batch(for write: AppWrite) -> RESTDescription.BatchWrite? {
         // What needs calls before or behind it has them of its own.
-        if needsRecord(write.values) || ownValues(write.values).count < write.values.count {
+        if write.original != nil || needsRecord(write.values)
+            || ownValues(write.values).count < write.values.count
+        {
             return nil
         }
         return switch write.kind {
@@ -44,6 +46,11 @@ extension RESTApp {
             case .delete: object.delete
             }
         var arguments = arguments(for: write)
+        if let original = write.original, let held = JSON(parsing: Array(original.utf8)) {
+            do { arguments = try await restoring(held, arguments, write) } catch {
+                return .notNow(error.category, error.message, afterSeconds: nil)
+            }
+        }
         if let id = write.id, needsCurrent(write, call) {
             switch await look(at: id) {
             case .here(let record, let json):
@@ -64,6 +71,11 @@ extension RESTApp {
                 return await associated(.accepted(id), write)
             }
             let outcome = await judged(try await connection.send(call, arguments), write)
+            if case .refused = outcome, write.original != nil {
+                // Better without what the app does not take back than not at all.
+                let filled = write.values.filter { !$0.value.isEmpty }
+                return await apply(AppWrite(write.kind, values: filled))
+            }
             return await associated(outcome, write)
         } catch { return Self.outcome(of: error) }
     }
@@ -72,6 +84,36 @@ extension RESTApp {
     private func needsCurrent(_ write: AppWrite, _ call: RESTDescription.Call) -> Bool {
         call.mentions("record") || call.mentions("version") && write.version == nil
             || needsRecord(write.values)
+    }
+
+    /// What a create sends that puts a deleted record back: what it held, where the app lets that be written,
+    /// under what the CRM has now.
+    private func restoring(_ held: JSON, _ arguments: Arguments, _ write: AppWrite)
+        async throws(AppError) -> Arguments
+    {
+        let all = held.at(object.shape.values)?.members ?? [:]
+        let open = Set(try await schema().filter(\.isWritable).map(\.field.text))
+        let kept = all.filter { name, value in
+            if value == .null || fields.contains(AppField(name)) { return false }
+            return switch object.shape.restores {
+            case .all: !isAppsOwn("\(object.shape.values)/\(name)")
+            case .members(let names): names.contains(name) || open.contains(name)
+            }
+        }
+        var arguments = arguments
+        // A blank is said only where what is there would stay otherwise.
+        let said = ownValues(write.values).filter { !$0.value.isEmpty || needsRecord([$0.key: ""]) }
+        let written = members(said, current: held)
+        arguments.values = kept.merging(written) { $1 }
+        arguments.record = merged(arguments.values, into: .object([:]))
+        return arguments
+    }
+
+    /// Whether the app itself fills in a place of its records.
+    private func isAppsOwn(_ place: String) -> Bool {
+        let shape = object.shape
+        return [shape.id, shape.created, shape.modified, shape.version, shape.deleted?.place]
+            .contains(place)
     }
 
     private func arguments(for write: AppWrite, current: JSON? = nil) -> Arguments {

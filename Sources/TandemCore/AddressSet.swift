@@ -53,6 +53,7 @@ package struct AddressSet {
     ///   - values: What the app writes.
     ///   - old: What the record has.
     ///   - shown: What the app shows of the record.
+    /// - Returns: The values, with the former primary one among the others if it stays.
     package func keeping(_ values: Values, over old: Values, shown: Values) -> Values {
         guard values[primary] != nil, values[additional] == nil, let before = old[primary],
             ValueType.parts(shown[additional] ?? "").contains(where: { key($0) == key(before) })

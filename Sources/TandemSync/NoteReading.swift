@@ -84,7 +84,7 @@ extension Cycle {
             }
             let isReused = wasMadeAgain(record, after: deleted)
             if try isReused || isAnother(record, mapped.values, than: deleted, tx) {
-                let text = try part(deleted, from: record.id, tx)
+                let text = try part(deleted, from: record.id, isLate: run.hasMatched, tx)
                 // The app's own word leaves no doubt.
                 stranger = isReused ? nil : text
                 known = nil
@@ -99,14 +99,14 @@ extension Cycle {
                 replaced.generation = run.generation
                 return try tx.pairs.save(replaced)
             }
-            try part(replaced, from: record.id, tx)
+            try part(replaced, from: record.id, isLate: run.hasMatched, tx)
             known = nil
         }
         if isFirstSight, let before = known, before.appPresence == .present,
             before.crmID != nil, try isNobodyKnown(record, mapped.values, in: before, tx)
         {
             // The id was given after the backup, and is another one's now.
-            try part(before, from: record.id, isRewound: true, tx)
+            try part(before, from: record.id, isRewound: true, isLate: run.hasMatched, tx)
             known = nil
         }
         var pair = known ?? Pair()
@@ -242,7 +242,8 @@ extension Cycle {
     /// - Returns: What a person should know of the record that has its id now.
     @discardableResult
     func part(
-        _ deleted: Pair, from id: AppRecordID, isRewound: Bool = false, _ tx: CycleTransaction
+        _ deleted: Pair, from id: AppRecordID, isRewound: Bool = false, isLate: Bool,
+        _ tx: CycleTransaction
     ) throws -> String {
         var deleted = deleted
         if deleted.appPresence == .present {
@@ -254,7 +255,7 @@ extension Cycle {
             deleted.awaiting = nil
             deleted.unanswered = [:]
             deleted.isUnlisted = false
-            try wakeClaims(to: Set(deleted.appKeys), tx)
+            try wakeClaims(to: Set(deleted.appKeys), isLate: isLate, tx)
             if isRewound { deleted.rewound = [:] }
             deleted.wake(changedAt: nil)
         }
@@ -365,7 +366,9 @@ extension Cycle {
     }
 
     /// App records that could not be placed look again, because what stood in their way changed.
-    func wakeClaims(to keys: Set<MatchKey>, _ tx: CycleTransaction) throws {
+    ///
+    /// Once a run has matched, they wait for the next one: nothing is planned that was not matched.
+    func wakeClaims(to keys: Set<MatchKey>, isLate: Bool, _ tx: CycleTransaction) throws {
         if keys.isEmpty { return }
         let ids = try tx.pairs.owners(of: keys).values.reduce(into: Set<Int64>()) {
             $0.formUnion($1)
@@ -374,7 +377,7 @@ extension Cycle {
             guard var pair = try tx.pairs.pair(id), pair.crmID == nil, pair.appPresence == .present,
                 pair.state.kind == .failed || pair.state.kind == .ambiguous
             else { continue }
-            pair.wake(changedAt: nil)
+            if isLate { pair.putOff(from: tx.now) } else { pair.wake(changedAt: nil) }
             try tx.pairs.save(pair)
         }
     }
@@ -405,7 +408,7 @@ extension Cycle {
             pair.echo = nil
             pair.wake(changedAt: nil)
             try tx.pairs.removeKeys(of: &pair)
-            try wakeClaims(to: Set(pair.appKeys), tx)
+            try wakeClaims(to: Set(pair.appKeys), isLate: run.hasMatched, tx)
         }
         try tx.pairs.save(pair)
     }

@@ -74,7 +74,9 @@ extension Cycle {
         var pairs = try tx.pairs.pairs(crm: ids)
         let records = try tx.crm.records(Array(ids))
         let keys = records.values.flatMap { self.keys(of: $0.properties) }
-        for chunk in Array(Set(keys)).chunks(of: 500) { try wakeClaims(to: Set(chunk), tx) }
+        for chunk in Array(Set(keys)).chunks(of: 500) {
+            try wakeClaims(to: Set(chunk), isLate: false, tx)
+        }
         try tx.pairs.wakeRefused(by: Set(changes.map(\.recordID)).union(ids))
         for change in changes {
             let id = aliases[change.recordID] ?? change.recordID

@@ -204,7 +204,11 @@ package struct PairTable {
     }
 
     /// Has pairs planned anew that were refused a value because one of these records had it.
-    func wakeRefused(by records: some Collection<RecordID>) throws {
+    ///
+    /// In a run that has matched already, `now` is said: what has no counterpart is matched in the next one.
+    func wakeRefused(
+        by records: some Collection<RecordID>, matchedAgainAt now: Timestamp? = nil
+    ) throws {
         for chunk in Array(records).chunks(of: 500) {
             let places = Array(repeating: "?", count: chunk.count).joined(separator: ", ")
             let refused = try select(
@@ -213,7 +217,11 @@ package struct PairTable {
                 AND category = 'duplicate-in-app'
                 """, [.integer(syncID)] + chunk.map { .text("\($0)") })
             for var pair in refused {
-                pair.wake(changedAt: nil)
+                if let now, pair.crmID == nil {
+                    pair.putOff(from: now)
+                } else {
+                    pair.wake(changedAt: nil)
+                }
                 try save(pair)
             }
         }

@@ -59,10 +59,10 @@ extension PlanStep {
                 try tx.writer.update(id, $0)
             }
             if !changed.isEmpty {
-                try tx.pairs.wakeRefused(by: [id])
+                try tx.pairs.wakeRefused(by: [id], matchedAgainAt: tx.now)
                 let after = before.merging(changed) { $1 }
                 let freed = cycle.keys(of: before).subtracting(cycle.keys(of: after))
-                try cycle.wakeClaims(to: freed, tx)
+                try cycle.wakeClaims(to: freed, isLate: true, tx)
             }
             if let record { try links.set(incoming.links, of: record, pair) }
         } catch let error as CRMError {
@@ -90,8 +90,8 @@ extension PlanStep {
         let before = try tx.crm.record(id)?.properties ?? [:]
         try noteUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
-        try tx.pairs.wakeRefused(by: [id])
-        try cycle.wakeClaims(to: cycle.keys(of: before), tx)
+        try tx.pairs.wakeRefused(by: [id], matchedAgainAt: tx.now)
+        try cycle.wakeClaims(to: cycle.keys(of: before), isLate: true, tx)
         try tx.pairs.wakeWaiting(for: id)
         report.deletedInCRM += 1
         try tx.journal.note(

@@ -24,7 +24,9 @@ extension Cycle {
             return
         }
         if !run.state.isRewound { pair.rewound = nil }
-        guard pair.crmID != nil, pair.hasMet, before.appPresence == .present else { return }
+        // One that seemed to be gone with the backup is seen for the first time, too.
+        let wasThere = before.appPresence == .present || before.rewound?.isEmpty ?? false
+        guard pair.crmID != nil, pair.hasMet, wasThere else { return }
         let moved = pair.appValues.filter { property, now in
             before.appValues[property].map { $0 != now } ?? false
         }

@@ -290,7 +290,7 @@ struct RecordStep {
                 try tx.pairs.delete(other)
             } else if other.appPresence == .gone {
                 // The app gives the id of a deleted record anew.
-                try cycle.part(other, from: record.id, tx)
+                try cycle.part(other, from: record.id, isLate: true, tx)
             } else {
                 pair.intent = nil
                 try step.fail(pair, Refusal.bound(record.id))

@@ -219,7 +219,7 @@ struct ObjectReader {
 
     private static let shapeKeys = [
         "id", "values", "created", "modified", "version", "deleted", "typed", "blank", "blanks",
-        "moments", "whole", "unsent", "fields",
+        "moments", "whole", "restores", "unsent", "fields",
     ]
 
     private func shape(_ keys: YAMLReader) -> RESTDescription.Shape? {
@@ -235,6 +235,8 @@ struct ObjectReader {
         shape.blanks = record.texts("blanks") ?? []
         shape.moments = record.word("moments", as: RESTDescription.TimeForm.self) ?? .rfc3339
         shape.whole = Set(record.texts("whole") ?? [])
+        let restored = record.texts("restores") ?? []
+        shape.restores = restored == ["all"] ? .all : .members(Set(restored))
         shape.unsent = record.texts("unsent") ?? []
         if record["fields"] != nil, let fields = calls.mapping(record, "fields", known: nil) {
             for name in fields.keys { shape.fields[AppField(name)] = form(fields, name) }

@@ -175,6 +175,30 @@ final class KintoServer {
         #expect(try program.writes() == 0)
     }
 
+    @Test func `gets back whole what a deletion took away`() throws {
+        let records = "/buckets/crm/collections/contacts/records"
+        try program.write(
+            "tandem.yaml",
+            program.read("tandem.yaml").replacing(
+                "blanks: clear", with: "blanks: clear, deletions: propagate"))
+        try server.call(
+            "PUT", "\(records)/r1",
+            [
+                "email": "a@example.com", "firstname": "Ann", "cake": "carrot",
+                "tags": ["x", "y"], "size": 3,
+            ])
+        try program.must("sync", "people")
+        try program.must("crm", "delete", "contacts", "a@example.com")
+        try program.must("sync", "people")
+        #expect(try server.contacts().isEmpty)
+        try program.must("resync-deleted", "--in", "app", "--all")
+        try program.must("sync", "people")
+        let back = try #require(try server.contacts()["a@example.com"])
+        #expect(back["firstname"] as? String == "Ann" && back["cake"] as? String == "carrot")
+        #expect(back["tags"] as? [String] == ["x", "y"] && back["size"] as? Int == 3)
+        #expect(try program.contacts()["a@example.com"] != nil)
+    }
+
     /// The server forgets everything and counts from below: nothing is deleted because of that.
     @Test func `stops when the server has lost its memory`() throws {
         try program.write(
