@@ -87,7 +87,7 @@ extension SimWorld {
         {
             return violate("I3", "\(name) still fails with \(refusal.category.rawValue)")
         }
-        checkKeptOut(pair, name, server, living)
+        checkKeptOut(pair, name, sync, server, living)
         guard pair.state == .inSync, let id = pair.crmID, let record = living[id] else {
             if pair.state == .inSync { violate("I3", "\(name) is in sync without a CRM record") }
             return
@@ -133,7 +133,8 @@ extension SimWorld {
 
     /// I3: nobody is kept out because of an address that is not his first.
     private func checkKeptOut(
-        _ pair: Pair, _ name: String, _ server: SimServer, _ living: [RecordID: CRMRecord]
+        _ pair: Pair, _ name: String, _ sync: SyncSettings, _ server: SimServer,
+        _ living: [RecordID: CRMRecord]
     ) {
         guard case .failed(let refusal) = pair.state, refusal.category == .duplicateInApp,
             object == .contacts, pair.crmID == nil, let id = pair.appID,
@@ -142,8 +143,17 @@ extension SimWorld {
         else { return }
         let isTaken = living.values.contains { MatchKey.emails($0.properties).contains(mail) }
         let others = MatchKey.emails(["hs_additional_emails": app.values["mails"] ?? ""])
-        // By a second address it may be one who has two records there.
-        if isTaken || others.isEmpty { return }
+        func otherKeys(_ values: Values) -> Set<MatchKey> {
+            Set(MatchKey.keys(of: values, object: object, rules: sync.match)).filter {
+                $0.kind != MatchKey.email
+            }
+        }
+        // By name and company it may be one who has two records there.
+        let keys = otherKeys(sync.mapping.crmValues(of: app.values).values)
+        let isNamesake = living.values.contains {
+            !otherKeys($0.properties).isDisjoint(with: keys)
+        }
+        if isTaken || others.isEmpty || isNamesake { return }
         violate("I3", "\(name) is kept out, though nobody has its first address")
     }
 
