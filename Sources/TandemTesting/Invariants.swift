@@ -36,7 +36,13 @@ extension SimWorld {
                     }
                 }
                 var kept: Set<String> = []
-                for (_, original) in try deletedOriginals(of: state.id, in: connection) {
+                // Also under a name that the sync had when it had no pairs.
+                let ids = try connection.rows("SELECT id FROM sync ORDER BY id") {
+                    $0.integer(0) ?? 0
+                }
+                for original in try ids.flatMap({
+                    try deletedOriginals(of: $0, in: connection).map(\.original)
+                }) {
                     let values = FlatJSON.values(original, as: AppField.self) ?? [:]
                     lost.formUnion(values.values.flatMap(Oracle.tokens))
                     if let unmapped = values["unmapped"] { kept.insert(unmapped) }

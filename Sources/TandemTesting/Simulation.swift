@@ -113,7 +113,7 @@ extension SimWorld {
             try backUpOrRewind(index)
         } else if let backup = wiped[index] {
             wiped[index] = nil
-            server.with { state, now in state.restore(backup, now: now) }
+            restore(backup, on: server)
             say("\(server.name) is restored")
         }
         server.with { state, now in
@@ -134,6 +134,12 @@ extension SimWorld {
             try? restart()
             say("the daemon is restarted")
         }
+    }
+
+    /// What comes back with a backup, somebody has put there.
+    private func restore(_ backup: [AppRecordID: SimServer.Record], on server: SimServer) {
+        watch.shared.formUnion(backup.values.flatMap(\.values.values).flatMap(Oracle.tokens))
+        server.with { state, now in state.restore(backup, now: now) }
     }
 
     private func acknowledge(_ index: Int, _ finding: String) throws {
@@ -161,7 +167,7 @@ extension SimWorld {
         for index in settings.indices { try settleName(index) }
         for index in wiped.keys.sorted() {
             guard let backup = wiped[index] else { continue }
-            servers[index].with { state, now in state.restore(backup, now: now) }
+            restore(backup, on: servers[index])
         }
         for _ in 0..<cycles {
             clock.advance(milliseconds: 5_400_000)
