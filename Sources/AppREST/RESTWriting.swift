@@ -7,6 +7,8 @@ extension RESTApp {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         // Without access nothing is sent, and no record is to blame.
         try await connection.requireAccess()
+        let known = writes.contains { $0.original != nil } ? try await schema() : []
+        let open = Set(known.filter(\.isWritable).map(\.field.text))
         var outcomes: [Int: WriteOutcome] = [:]
         let kinds = Dictionary(grouping: writes.indices) { batch(for: writes[$0]) }
         for case (let batch?, let places) in kinds {
@@ -16,7 +18,7 @@ extension RESTApp {
             }
         }
         let alone = writes.indices.filter { outcomes[$0] == nil }
-        let results = await alone.mapped(atMost: width) { await apply(writes[$0]) }
+        let results = await alone.mapped(atMost: width) { await apply(writes[$0], open: open) }
         for (place, outcome) in zip(alone, results) { outcomes[place] = outcome }
         return writes.indices.map { outcomes[$0] ?? .unknown("the app gave no answer") }
     }
@@ -38,7 +40,8 @@ extension RESTApp {
 
     // MARK: One by one
 
-    private func apply(_ write: AppWrite) async -> WriteOutcome {
+    /// `open` are the fields that the app says can be written, where a deleted record is put back.
+    private func apply(_ write: AppWrite, open: Set<String> = []) async -> WriteOutcome {
         let call =
             switch write.kind {
             case .create: object.create
@@ -47,9 +50,7 @@ extension RESTApp {
             }
         var arguments = arguments(for: write)
         if let original = write.original, let held = JSON(parsing: Array(original.utf8)) {
-            do { arguments = try await restoring(held, arguments, write) } catch {
-                return .notNow(error.category, error.message, afterSeconds: nil)
-            }
+            arguments = restoring(held, arguments, write, open: open)
         }
         if let id = write.id, needsCurrent(write, call) {
             switch await look(at: id) {
@@ -88,11 +89,10 @@ extension RESTApp {
 
     /// What a create sends that puts a deleted record back: what it held, where the app lets that be written,
     /// under what the CRM has now.
-    private func restoring(_ held: JSON, _ arguments: Arguments, _ write: AppWrite)
-        async throws(AppError) -> Arguments
-    {
+    private func restoring(
+        _ held: JSON, _ arguments: Arguments, _ write: AppWrite, open: Set<String>
+    ) -> Arguments {
         let all = held.at(object.shape.values)?.members ?? [:]
-        let open = Set(try await schema().filter(\.isWritable).map(\.field.text))
         let kept = all.filter { name, value in
             if value == .null || fields.contains(AppField(name)) { return false }
             return switch object.shape.restores {

@@ -80,7 +80,7 @@ package struct Cycle: Sendable {
         try cycle.checkRails(&run)
         try await cycle.planAndApply(&run)
         if !run.found.isEmpty {
-            if run.needsSecondLook { try await cycle.lookAgain(&run) }
+            if run.hasUnsearchable { try await cycle.lookAgain(&run) }
             try cycle.wakeFound(&run)
             try cycle.match(&run)
             try await cycle.planAndApply(&run)
@@ -119,7 +119,7 @@ struct CycleRun {
     /// Records that moved may have slipped through the only listing of everything in this run.
     var hasDrifted = false
     /// Records are to be made that no search can find, and that the only listing may have left out.
-    var needsSecondLook = false
+    var hasUnsearchable = false
     /// What was noted so far has been matched.
     var hasMatched = false
     /// Pairs that were put off because a search has found a record that was not listed, with that record's:

@@ -6,10 +6,11 @@ import TandemModel
 /// Unique values that the app moved among several of its records: in the CRM they move together or not at
 /// all, because one after the other each would find its value taken.
 extension PlanStep {
-    /// Another record that has what a pair is to get, and its pair.
+    /// Another record that has what a pair is to get, its pair, and what it is to get itself.
     private struct Owner {
         let pair: Pair
         let record: CRMRecord
+        let wanted: Values
     }
 
     /// One of the records did not give up its value.
@@ -28,7 +29,7 @@ extension PlanStep {
     mutating func exchange(_ values: Values, _ accepted: Values, of pair: inout Pair) throws
         -> Bool?
     {
-        guard !isExchanging, !cycle.tuning.defects.has(.movesOneByOne),
+        guard !isExchanging, !cycle.tuning.defects.has(.movesOneByOne), let id = pair.crmID,
             let owners = try owners(of: accepted, pair), !owners.isEmpty
         else {
             return nil
@@ -36,10 +37,10 @@ extension PlanStep {
         let before = (self, pair)
         do {
             return try tx.connection.nested {
-                let records = owners.map(\.record.id) + [pair.crmID].compactMap(\.self)
+                let records = owners.map(\.record.id) + [id]
                 for record in records { try tx.writer.release(record) }
                 isExchanging = true
-                firsts = try firstAddresses(pair, accepted, owners)
+                firsts = firstAddresses(owners.map { ($0.record.id, $0.wanted) } + [(id, accepted)])
                 let isOpen = try write(values, to: &pair)
                 for owner in owners { try carryOut(owner.pair, record: owner.record) }
                 do { for record in records { try tx.writer.claim(record) } } catch is CRMError {
@@ -55,20 +56,12 @@ extension PlanStep {
         }
     }
 
-    /// Whose first address an address becomes in an exchange.
-    private func firstAddresses(_ pair: Pair, _ accepted: Values, _ owners: [Owner]) throws
-        -> [String: RecordID]
-    {
-        var firsts: [String: RecordID] = [:]
-        let wanted = try owners.map { owner in
-            (owner.record.id, try incomingValues(owner.pair, owner.record) ?? [:])
+    /// Whose first address an address becomes when records get these values.
+    private func firstAddresses(_ wanted: [(RecordID, Values)]) -> [String: RecordID] {
+        wanted.reduce(into: [:]) { firsts, wanted in
+            guard let address = wanted.1["email"], !address.isEmpty else { return }
+            firsts[address.lowercased()] = wanted.0
         }
-        for (id, values) in wanted + [(pair.crmID ?? RecordID(0), accepted)] {
-            if let address = values["email"], !address.isEmpty {
-                firsts[address.lowercased()] = id
-            }
-        }
-        return firsts
     }
 
     /// In an exchange, nobody keeps as a second address what becomes the first one of another record; that
@@ -86,15 +79,6 @@ extension PlanStep {
         accepted[additional] = kept.joined(separator: ";")
     }
 
-    /// What the app's side of a record wants to write to the CRM's; `nil` if nothing.
-    private func incomingValues(_ pair: Pair, _ record: CRMRecord) throws -> Values? {
-        guard
-            let wanted = Planner(cycle.sync).plan(try view(of: pair, record).0)
-                .values(writtenTo: .crm)
-        else { return nil }
-        return checked(try links.incoming(wanted).properties).0
-    }
-
     /// The records that must change for a pair to get these values; `nil` if one of them is not to be
     /// changed by this sync.
     private func owners(of values: Values, _ pair: Pair) throws -> [Owner]? {
@@ -107,9 +91,11 @@ extension PlanStep {
             where known.insert(owner).inserted {
                 guard owners.count < Self.exchangeLimit, let other = try tx.pairs.pair(crm: owner),
                     let record = try tx.crm.record(owner),
-                    let wanted = try incomingValues(other, record)
+                    let plan = Planner(cycle.sync).plan(try view(of: other, record).0)
+                        .values(writtenTo: .crm)
                 else { return nil }
-                owners.append(Owner(pair: other, record: record))
+                let wanted = checked(try links.incoming(plan).properties).0
+                owners.append(Owner(pair: other, record: record, wanted: wanted))
                 open.append((owner, wanted))
             }
         }

@@ -180,12 +180,11 @@ package struct PairTable {
     /// Has pairs planned anew that count as in sync though their sides never agreed on a property: the app
     /// cannot have it any more.
     func wakeWithout(_ property: PropertyName) throws {
-        let name = String(FlatJSON.text([property: ""]).dropFirst().dropLast(2))
         try connection.run(
             """
             UPDATE pair SET work_at = 0, state = 'pending' WHERE sync_id = ? AND state = 'in-sync'
             AND app_base NOT LIKE ?
-            """, [.integer(syncID), .text("%\(name)%")])
+            """, [.integer(syncID), .text("%\(Self.written(property))%")])
     }
 
     /// Has the records read by themselves that we wrote since a listing, and that the listing after it
@@ -246,10 +245,14 @@ package struct PairTable {
 
     /// How many pairs held a value of a property when their sides last agreed.
     func countValues(of property: PropertyName) throws -> Int {
-        // What is searched in is JSON that the store wrote itself: no blanks, escaped quotes.
-        let name = String(FlatJSON.text([property: ""]).dropFirst().dropLast(2))
+        let name = Self.written(property)
         return try count(
             "app_base LIKE ? AND app_base NOT LIKE ?", [.text("%\(name)%"), .text("%\(name)\"%")])
+    }
+
+    /// How a property of some values begins in the JSON that the store writes: no blanks, escaped quotes.
+    private static func written(_ property: PropertyName) -> String {
+        String(FlatJSON.text([property: ""]).dropFirst().dropLast(2))
     }
 
     /// The ids of the pairs under a condition, in order.

@@ -27,7 +27,7 @@ extension Cycle {
             var isUnanswered = false
             if case .unanswered = lookup { isUnanswered = true }
             let needsLook = isUnanswered && !hasUnidentified && run.hasDrifted
-            run.needsSecondLook = run.needsSecondLook || needsLook
+            run.hasUnsearchable = run.hasUnsearchable || needsLook
             let held = try transaction(run) { tx in
                 try note(
                     lookup, for: item.pair, isHeld: isUnanswered && (hasUnidentified || needsLook),

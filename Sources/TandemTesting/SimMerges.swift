@@ -56,8 +56,7 @@ extension SimWorld {
     /// With a record the conflict log loses what was kept of it there.
     private func forgetConflicts(of ids: Set<RecordID>) {
         let kept = try? userStore.database.read { connection in
-            try settings.indices.map { configured[$0] ?? settings[$0].name }
-                .compactMap { try SyncTable(connection).state($0)?.id }
+            try storedNames.compactMap { try SyncTable(connection).state($0)?.id }
                 .flatMap { try journal(of: $0, in: connection) }
                 .filter { $0.crmID.map(ids.contains) ?? false }
                 .flatMap { Array($0.before.values) }

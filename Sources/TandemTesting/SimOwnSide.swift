@@ -53,6 +53,9 @@ extension SimWorld {
         watch.reused = []
     }
 
+    /// What the store calls the syncs, in order.
+    var storedNames: [SyncName] { settings.indices.map { configured[$0] ?? settings[$0].name } }
+
     private var copy: String { path + ".copy" }
 
     /// Copies the store, or puts the last copy in its place.
@@ -64,8 +67,7 @@ extension SimWorld {
             return say("the store is copied")
         }
         let (given, logged) = try userStore.database.read { connection in
-            let states = try settings.indices.map { configured[$0] ?? settings[$0].name }
-                .compactMap { try SyncTable(connection).state($0) }
+            let states = try storedNames.compactMap { try SyncTable(connection).state($0) }
             let entries = try states.flatMap { try journal(of: $0.id, in: connection) }
             return (
                 try connection.number("SELECT seq FROM sqlite_sequence WHERE name = 'record'"),
