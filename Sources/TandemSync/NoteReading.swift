@@ -184,39 +184,6 @@ extension Cycle {
         return pair
     }
 
-    /// Whether the app gave the id of a deleted record to another one: nothing that records are matched by
-    /// is the same.
-    ///
-    /// Of a record that was there all along, other values prove nothing; one without any of them, or with
-    /// one in common, came back (P70).
-    func isAnother(
-        _ record: AppRecord, _ values: Values, than pair: Pair, _ tx: CycleTransaction
-    ) throws -> Bool {
-        guard let id = pair.crmID, !tuning.defects.has(.idsAreEternal) else { return false }
-        let properties = try tx.crm.record(id)?.properties ?? [:]
-        let old = keys(of: properties).union(pair.appKeys)
-        let new = keys(of: record, values)
-        // Two people of one company have its keys in common; as in matching, an address decides.
-        let (newMails, oldMails) = (new.filter(\.isEmail), old.filter(\.isEmail))
-        if !newMails.isEmpty && !oldMails.isEmpty { return oldMails.isDisjoint(with: newMails) }
-        return !new.isEmpty && !old.isEmpty && old.isDisjoint(with: new)
-    }
-
-    /// Whether the app says that its record was made later than it said before: its id was given again.
-    ///
-    /// Two times that are whole minutes or seconds are only known as well as that.
-    private func wasMadeAgain(_ record: AppRecord, after pair: Pair) -> Bool {
-        guard pair.hasCreationTime, let before = pair.appCreatedAt, let now = record.createdAt,
-            !tuning.defects.has(.idsAreEternal)
-        else { return false }
-        let precision =
-            [before, now].map { time -> Int64 in
-                time.milliseconds % 60_000 == 0
-                    ? 60_000 : time.milliseconds % 1_000 == 0 ? 1_000 : 1
-            }.max() ?? 1
-        return (now - before).milliseconds > precision
-    }
-
     /// What a CRM record with these values is matched by.
     func keys(of properties: Values) -> Set<MatchKey> {
         Set(MatchKey.keys(of: properties, object: sync.object, rules: sync.match))
@@ -230,118 +197,10 @@ extension Cycle {
     }
 
     /// The fields that a record came without, of those that the app has.
-    private func unshown(_ mapped: MappedRecord, _ run: CycleRun) -> [FieldMapping] {
+    func unshown(_ mapped: MappedRecord, _ run: CycleRun) -> [FieldMapping] {
         sync.mapping.fields.filter { field in
             mapped.values[field.crm] == nil && mapped.refusals[field.crm] == nil
                 && run.state.missingFields[field.app] == nil
-        }
-    }
-
-    /// Leaves a deleted record its place under an id that no app gives.
-    ///
-    /// - Returns: What a person should know of the record that has its id now.
-    @discardableResult
-    func part(
-        _ deleted: Pair, from id: AppRecordID, isRewound: Bool = false, isLate: Bool,
-        _ tx: CycleTransaction
-    ) throws -> String {
-        var deleted = deleted
-        if deleted.appPresence == .present {
-            deleted.appPresence = .gone
-            deleted.isSuspect = false
-            deleted.recheckAt = nil
-            deleted.appRefusals = [:]
-            deleted.echo = nil
-            deleted.awaiting = nil
-            deleted.unanswered = [:]
-            deleted.isUnlisted = false
-            try wakeClaims(to: Set(deleted.appKeys), isLate: isLate, tx)
-            if isRewound { deleted.rewound = [:] }
-            deleted.wake(changedAt: nil)
-        }
-        deleted.appID = AppRecordID("\(id) (deleted, pair \(deleted.id))")
-        try tx.pairs.save(deleted)
-        let owner = deleted.crmID.map { "\($0)" } ?? "-"
-        return "the app's id \(id) belonged to CRM record \(owner), which was deleted in the app; "
-            + "`tandem retry --record \(id)` brings it in as a new record"
-    }
-
-    /// Judges a write by the read that follows it.
-    ///
-    /// A field that shows what was sent has arrived, in whatever form if the record is at the version
-    /// that the write gave it. Another value under another version may be somebody's edit; a field
-    /// that shows what was there before, or nothing, was not written.
-    private func settle(
-        _ awaiting: Pair.Awaiting, of pair: inout Pair, by mapped: MappedRecord, isOwn: Bool
-    ) -> Bool {
-        pair.awaiting = nil
-        let before = pair.appValues
-        return awaiting.sent.reduce(true) { hasArrived, field in
-            take(field.key, field.value, in: &pair, from: mapped, before: before, isOwn: isOwn)
-                && hasArrived
-        }
-    }
-
-    /// Takes what a record shows of a field that was written to it; `before` is what it showed before,
-    /// and `isOwn` says that it shows our own write and nobody's edit.
-    ///
-    /// - Returns: Whether the value has arrived.
-    func take(
-        _ property: PropertyName, _ sent: String, in pair: inout Pair, from mapped: MappedRecord,
-        before: Values, isOwn: Bool
-    ) -> Bool {
-        let unshown = tuning.defects.has(.unshownIsWritten) ? sent : nil
-        guard let held = mapped.values[property] ?? unshown else { return false }
-        let isSame = isEqual(property, held, sent)
-        let earlier = before[property] ?? ""
-        if held == earlier, !isSame, !tuning.defects.has(.oldFormIsTaken) {
-            if !tuning.defects.has(.forgetsIgnored) { pair.ignored[property] = sent }
-            return false
-        }
-        pair.ignored[property] = nil
-        pair.crmBase[property] = sent
-        // What may be somebody's edit counts as one, also if it is taken back before the next plan.
-        pair.appBase[property] = isOwn || isSame ? held : Pair.unseenBase
-        if tuning.defects.has(.oneBaseForBoth) { pair.appBase[property] = sent }
-        return true
-    }
-
-    func isEqual(_ property: PropertyName, _ left: String, _ right: String) -> Bool {
-        let type = sync.mapping.fields.first { $0.crm == property }?.type ?? .string
-        return type.equal(left, right)
-    }
-
-    /// Finds out which fields of a write without answer have arrived: those that show what was sent
-    /// where they showed something else before.
-    private func recogniseWrite(
-        in pair: inout Pair, by mapped: MappedRecord, _ tx: CycleTransaction
-    ) throws {
-        let arrived = pair.unanswered.filter { property, sent in
-            guard let held = mapped.values[property], held != pair.appValues[property] else {
-                return false
-            }
-            return isEqual(property, held, sent)
-        }
-        pair.unanswered = [:]
-        if arrived.isEmpty { return }
-        // What the app held before is known from the journal alone, once the base is another one.
-        try tx.journal.note(
-            .bind, on: .app, of: pair, reason: "an update without answer has arrived",
-            before: arrived.keys.reduce(into: [:]) { $0[$1] = pair.appValues[$1] ?? "" },
-            after: arrived)
-        for (property, sent) in arrived {
-            pair.crmBase[property] = sent
-            pair.appBase[property] = mapped.values[property]
-        }
-    }
-
-    /// A moment that was stored by the Julian calendar and is read by the Gregorian one has not moved.
-    private func takeCalendar(of pair: inout Pair, from values: Values) {
-        for field in sync.mapping.fields where field.type == .datetime {
-            guard let now = values[field.crm], let base = pair.appBase[field.crm],
-                Timestamp.wasReadAsJulian(now, as: base)
-            else { continue }
-            pair.appBase[field.crm] = now
         }
     }
 
@@ -352,17 +211,6 @@ extension Cycle {
     ) -> Timestamp? {
         let isPartial = unshown(mapped, run).contains { pair.appBase[$0.crm] != nil }
         return isPartial ? now + .seconds(tuning.partialSeconds) : nil
-    }
-
-    /// Whether a read still shows what was there before our own last write (P26).
-    private func isStale(
-        _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
-    ) -> Bool {
-        guard let echo = pair.echo, echo.until > now,
-            record.version == nil || record.version != pair.appVersion,
-            !tuning.defects.has(.believesStaleReads)
-        else { return false }
-        return echo.old.allSatisfy { values[$0.key] == $0.value }
     }
 
     /// App records that could not be placed look again, because what stood in their way changed.
@@ -412,8 +260,4 @@ extension Cycle {
         }
         try tx.pairs.save(pair)
     }
-}
-
-extension MatchKey {
-    fileprivate var isEmail: Bool { kind == Self.email }
 }
