@@ -7,7 +7,8 @@ extension Cycle {
     ///
     /// A field that shows what was sent has arrived, in whatever form if the record is at the version
     /// that the write gave it. Another value under another version may be somebody's edit; a field
-    /// that shows what was there before, or nothing, was not written.
+    /// that shows what was there before, be it what was read last or the base, or nothing, was not
+    /// written.
     func settle(
         _ awaiting: Pair.Awaiting, of pair: inout Pair, by mapped: MappedRecord, isOwn: Bool
     ) -> Bool {
@@ -30,8 +31,9 @@ extension Cycle {
         let unshown = tuning.defects.has(.unshownIsWritten) ? sent : nil
         guard let held = mapped.values[property] ?? unshown else { return false }
         let isSame = isEqual(property, held, sent)
-        let earlier = before[property] ?? ""
-        if held == earlier, !isSame, !tuning.defects.has(.oldFormIsTaken) {
+        // What was read last may be a stale read, from before the write that the base knows of.
+        let isOld = held == before[property] ?? "" || held == pair.appBase[property]
+        if isOld, !isSame, !tuning.defects.has(.oldFormIsTaken) {
             if !tuning.defects.has(.forgetsIgnored) { pair.ignored[property] = sent }
             return false
         }

@@ -70,12 +70,13 @@ extension PlanStep {
             return false
         }
         settle(&pair, accepted, incoming, values, stored: before.merging(changed) { $1 })
-        // What was taken in part stays apart from the app's whole until somebody changes it.
-        for name in values.keys {
+        // What was taken in part stays apart from the app's whole until somebody changes it; a list of
+        // addresses can be refused that only their first one touched.
+        for name in Set(values.keys).union(refusals.keys) {
             pair.refused[name] = accepted[name] == nil ? nil : refusals[name]
+            pair.appRefusals[name] = refusals[name]
         }
         try links.remember(incoming.waits, of: pair)
-        for name in values.keys { pair.appRefusals[name] = refusals[name] }
         if accepted.isEmpty && incoming.links.isEmpty { return true }
         report.updatedInCRM += 1
         try tx.journal.note(
@@ -98,14 +99,16 @@ extension PlanStep {
             .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
     }
 
-    /// Values that a deletion takes away and that the side it comes from never saw: those that
-    /// direction or rule kept apart.
+    /// Values that a deletion takes away and that the side it comes from never saw, or of which that is
+    /// not known: those that direction or rule kept apart, and those that were written to the app and
+    /// that it had not shown yet.
     ///
     /// They go to the conflict log.
     func noteUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
         for field in mapping.fields {
+            let isUnconfirmed = side == .crm && pair.awaiting?.sent[field.crm] != nil
             guard let value = values[field.crm], !value.isEmpty,
-                pair.crmBase[field.crm] != pair.appBase[field.crm]
+                isUnconfirmed || pair.crmBase[field.crm] != pair.appBase[field.crm]
             else { continue }
             try tx.journal.note(
                 .conflict, on: side, of: pair, reason: "\(field.crm): deleted on the other side",

@@ -229,6 +229,8 @@ extension SimServer.State {
         }
         if case .madeUnnamed = outcome, case .create(let key) = write.kind {
             unnamedMakers.insert(Self.maker(key))
+            // Only what was answered with success may be hidden longer than the app says.
+            if let id = made[Self.maker(key)] { records[id]?.hiddenUntil = now + 300_000 }
         }
         if case .update(let id, _) = write.kind, let before, let after = records[id]?.values {
             let changed = write.values.keys.filter { $0 != "boss" && before[$0] != after[$0] }
@@ -268,10 +270,7 @@ extension SimServer.State {
         if hasLostField { taken["title"] = nil }
         let id = insert(taken, id: own, key: key, isOurs: true, now: now)
         made[maker] = id
-        if strikes(.unnamedCreate) {
-            records[id]?.hiddenUntil = now + 300_000
-            return .madeUnnamed("null")
-        }
+        if strikes(.unnamedCreate) { return .madeUnnamed("null") }
         return answer(id, now: now)
     }
 
