@@ -8,16 +8,17 @@ import TandemSync
 extension SimWorld {
     /// I12: what the app held before a cycle began is in the pairs behind it.
     func watchSeen(_ index: Int, since startedAt: Timestamp, _ pairs: PairTable) throws {
-        let (profile, records, offset) = servers[index].with { state, _ in
-            (state.profile, state.records, state.offset)
+        let (profile, records, offset, savedUntil) = servers[index].with { state, _ in
+            (state.profile, state.records, state.offset, state.savedUntil)
         }
         let hiding: Set<Fault> = [
             .missingInListing, .pageDrift, .omitsField, .fieldVanishes, .losesName, .staleRead,
             .partialRead, .wiped, .readOutage, .equalTimes,
         ]
-        guard profile.faults.isDisjoint(with: hiding), offset == 0, profile.granularity == 1 else {
-            return
-        }
+        guard profile.faults.isDisjoint(with: hiding), offset == 0, profile.granularity == 1,
+            // What is still being saved is read when it is saved.
+            savedUntil <= startedAt.milliseconds
+        else { return }
         let mapping = settings[index].mapping
         for (id, record) in records.sorted(by: { $0.key < $1.key })
         where !record.isDeleted && record.modifiedAt < startedAt.milliseconds {
