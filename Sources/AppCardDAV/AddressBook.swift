@@ -34,6 +34,12 @@ struct AddressBook: Sendable {
         return id(of: url + String(name) + ".vcf")
     }
 
+    /// Whether a path lies in the book.
+    func holds(_ id: AppRecordID) -> Bool {
+        let folder = self.id(of: url).text
+        return id.text.hasPrefix(folder) && id.text.count > folder.count
+    }
+
     func address(of id: AppRecordID) -> String {
         HTTPClient.absolute(id.text, from: url) ?? id.text
     }

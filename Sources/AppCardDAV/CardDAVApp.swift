@@ -104,6 +104,8 @@ package struct CardDAVApp: App {
                     version: etag)
             }
             guard let text else { return .gone }
+            // SOGo keeps its lists as files of their own kind.
+            if text.hasPrefix("BEGIN:VLIST") { return .foreign(version: etag) }
             do {
                 let card = try VCard(text)
                 if card.isGroup { return .foreign(version: etag) }

@@ -50,7 +50,8 @@ final class CardListing: ChangeListing {
             let id = book.id(of: item.href)
             if item.status == 507 {
                 isCut = true
-            } else if item.status == 404 || item.status == 410 {
+            } else if item.status == 404 || item.status == 410 || item.missing.contains("getetag") {
+                // RFC 6578 §3.5.2 has the status beside the address; some say it of the property.
                 page.gone.append(id)
             } else if let etag = item.texts["getetag"] {
                 page.sightings.append(.init(id: id, version: etag))

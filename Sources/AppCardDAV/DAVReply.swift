@@ -12,6 +12,10 @@ struct DAVReply {
         var texts: [String: String] = [:]
         /// Address inside a property, such as `current-user-principal`, by local name.
         var hrefs: [String: String] = [:]
+        /// Properties that are not there (`propstat` 404), by local name.
+        var missing: Set<String> = []
+        /// The versions of vCard that the server says it can give (RFC 6352 §6.2.2).
+        var versions: Set<String> = []
         /// Local names of the elements inside `resourcetype` and `supported-report-set`.
         var kinds: Set<String> = []
     }
@@ -79,6 +83,11 @@ struct DAVReply {
                 status = 200
             default: break
             }
+            if name == "address-data-type", let version = attributes["version"],
+                attributes["content-type"] ?? "text/vcard" == "text/vcard"
+            {
+                found.versions.insert(version)
+            }
             if path.contains("resourcetype") || path.contains("supported-report-set") {
                 found.kinds.insert(name)
             }
@@ -116,7 +125,9 @@ struct DAVReply {
         }
 
         private func takeFound() {
+            if status == 404 { item?.missing.formUnion(found.texts.keys) }
             guard status == 200 else { return }
+            item?.versions.formUnion(found.versions)
             item?.texts.merge(found.texts) { $1 }
             item?.hrefs.merge(found.hrefs) { $1 }
             item?.kinds.formUnion(found.kinds)

@@ -10,10 +10,11 @@ struct VCardLine {
     /// Upper-case names; a bare word of older cards counts as a type.
     let parameters: [(name: String, value: String)]
     private let head: String
+    /// The value as vCard writes it, with its escapes; what was quoted-printable is decoded.
     private(set) var value: String
 
-    /// - Returns: `nil` if the line has no name or no colon.
-    init?(raw: String, unfolded: String) {
+    /// - Throws: ``VCard/Broken`` if the line has no name or no colon, or an encoding that cannot be read.
+    init(raw: String, unfolded: String) throws(VCard.Broken) {
         // Scalars, not characters: a colon may be followed by a mark that combines with it.
         let scalars = unfolded.unicodeScalars
         var isQuoted = false
@@ -21,13 +22,14 @@ struct VCardLine {
             if scalar == "\"" { isQuoted.toggle() }
             return scalar == ":" && !isQuoted
         }
-        guard let colon, colon != unfolded.startIndex else { return nil }
+        var parts = colon.map { Self.split(String(unfolded[..<$0]), at: ";") } ?? []
+        let path = parts.first?.split(separator: ".", maxSplits: 1) ?? []
+        guard let colon, let last = path.last else {
+            throw VCard.Broken(reason: "the line `\(unfolded.prefix(40))` has no name and value")
+        }
         self.raw = raw
         head = String(unfolded[..<colon])
-        value = String(scalars[scalars.index(after: colon)...])
-        var parts = Self.split(head, at: ";")
-        let path = parts.removeFirst().split(separator: ".", maxSplits: 1)
-        guard let last = path.last else { return nil }
+        parts.removeFirst()
         group = path.count == 2 ? String(path[0]) : nil
         name = last.uppercased()
         parameters = parts.map { part in
@@ -36,6 +38,15 @@ struct VCardLine {
                 ? (sides[0].uppercased(), String(sides[1]).filter { $0 != "\"" })
                 : ("TYPE", part)
         }
+        value = String(scalars[scalars.index(after: colon)...])
+        guard isQuotedPrintable else { return }
+        guard let plain = QuotedPrintable.text(value, charset: parameter("CHARSET")) else {
+            throw VCard.Broken(
+                reason:
+                    "\(name) is quoted-printable in `\(parameter("CHARSET") ?? "UTF-8")` and no text"
+            )
+        }
+        value = plain
     }
 
     /// A new line, such as `TEL;TYPE=CELL`.
@@ -70,10 +81,37 @@ struct VCardLine {
         return types.contains("pref") ? 1 : 101
     }
 
-    mutating func set(_ value: String) {
+    /// The first value of a parameter.
+    func parameter(_ name: String) -> String? {
+        parameters.first { $0.name == name }?.value
+    }
+
+    /// Some programs write 3.0 as they wrote 2.1; there it may also stand without a name.
+    private var isQuotedPrintable: Bool {
+        parameters.contains {
+            ["ENCODING", "TYPE"].contains($0.name) && $0.value.uppercased() == "QUOTED-PRINTABLE"
+        }
+    }
+
+    /// Sets the value, and takes away what the parameters say of the old one.
+    ///
+    /// - Parameters:
+    ///   - value: As vCard writes it, with its escapes.
+    ///   - stale: Names of parameters that belong to the old value, in upper case.
+    mutating func set(_ value: String, without stale: Set<String> = []) {
         guard value != self.value else { return }
-        self.value = value
-        raw = Self.folded("\(head):\(value)")
+        var stale = stale
+        if isQuotedPrintable { stale.formUnion(["ENCODING", "CHARSET", "QUOTED-PRINTABLE"]) }
+        let parts = Self.split(head, at: ";").enumerated().filter { place, part in
+            place == 0 || !stale.contains(part.prefix { $0 != "=" }.uppercased())
+        }
+        replace(head: parts.map(\.element).joined(separator: ";"), value: value)
+    }
+
+    private mutating func replace(head: String, value: String) {
+        let text = "\(head):\(value)"
+        // What has a name and a colon already is a line.
+        if let line = try? VCardLine(raw: Self.folded(text), unfolded: text) { self = line }
     }
 
     /// Gives the line the mark of the preferred one (`PREF=1` in 4.0, `TYPE=pref` in 3.0), or takes it
@@ -90,11 +128,7 @@ struct VCardLine {
         }
         if isPreferred { parts.append(isVersion4 ? "PREF=1" : "TYPE=pref") }
         let head = parts.joined(separator: ";")
-        guard head != self.head,
-            let line = VCardLine(
-                raw: Self.folded("\(head):\(value)"), unfolded: "\(head):\(value)")
-        else { return }
-        self = line
+        if head != self.head { replace(head: head, value: value) }
     }
 
     /// Folds at 75 octets, never inside a character (RFC 6350 §3.2).

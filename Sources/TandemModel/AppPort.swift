@@ -146,6 +146,9 @@ package enum WriteOutcome: Hashable, Sendable {
     /// Done; the record as the app holds it now. What it shows of a field is the app's form of what
     /// was sent; a field that it leaves out counts as not written.
     case written(AppRecord)
+    /// Done, by writing the record whole, and read back: beside the fields that were to be written, the app
+    /// keeps something else than it was sent, or it does not say whose doing a difference is.
+    case rewritten(AppRecord, Rewriting)
     /// The create met the record that an earlier sending of it had made; nothing was written.
     case exists(AppRecord)
     /// The create was made, and the answer does not say under which id; the text says what it said.
@@ -164,6 +167,23 @@ package enum WriteOutcome: Hashable, Sendable {
     case unknown(String)
     /// Nothing was written for a reason that passes (limit, outage).
     case notNow(FailureCategory, String, afterSeconds: Int64?)
+}
+
+/// How a record that was written whole came out otherwise than it was sent.
+package struct Rewriting: Hashable, Sendable {
+    /// Every field as it was sent, those that were not to be changed too.
+    package let sent: [AppField: String]
+    /// The record was read at the version that the write gave it, so the difference is the app's doing; else
+    /// it may be somebody's edit.
+    package let isOurs: Bool
+    /// What is not mapped and is there no more, as words of a sentence.
+    package let lost: String?
+
+    package init(sent: [AppField: String], isOurs: Bool, lost: String? = nil) {
+        self.sent = sent
+        self.isOurs = isOurs
+        self.lost = lost
+    }
 }
 
 /// How repeating a create is kept from making a second record.

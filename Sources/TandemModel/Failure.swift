@@ -9,6 +9,7 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
     case versionConflict = "version-conflict"
     case associationMissing = "association-missing"
     case mapping
+    case changedByServer = "changed-by-server"
     case rateLimit = "rate-limit"
     case appUnavailable = "app-unavailable"
     case unknownOutcome = "unknown-outcome"
@@ -22,7 +23,8 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
         switch self {
         case .rateLimit, .appUnavailable, .versionConflict, .unknownOutcome: true
         case .authentication, .permission, .requiredField, .invalidValue, .optionUnknown,
-            .duplicateInApp, .notFound, .associationMissing, .mapping, .loop, .internal:
+            .duplicateInApp, .notFound, .associationMissing, .mapping, .changedByServer, .loop,
+            .internal:
             false
         }
     }
@@ -42,6 +44,8 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
         case .versionConflict: "Nothing to do: the record is read and planned again."
         case .associationMissing: "Sync the record that this one refers to."
         case .mapping: "Correct the mapping that the message names, then `tandem retry`."
+        case .changedByServer:
+            "Look at the record in the app; change the value so that the app keeps it, or `tandem accept` the field."
         case .rateLimit: "Nothing to do: the app's limit passes and the record is tried again."
         case .appUnavailable: "Nothing to do: the record is tried again when the app answers."
         case .unknownOutcome:

@@ -3,6 +3,8 @@
 /// Not an error.
 package enum ExclusionReason: String, Hashable, Sendable, CaseIterable, Codable {
     case filter
+    /// The app's record is a distribution list, not a person.
+    case group
     case noEmail = "no-email"
     case direction, merged, privacy, paused
 }
@@ -36,6 +38,8 @@ package enum PairState: Hashable, Sendable {
         case deletion(in: Side)
         /// The app went back in time, and with it the record or some of its values.
         case rewound
+        /// The app shows something else than it was sent, and does not say whether that is its own doing.
+        case rewritten
     }
 
     package var kind: PairStateKind {

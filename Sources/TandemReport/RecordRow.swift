@@ -33,8 +33,8 @@ package struct RecordRow: Hashable, Sendable {
         case .ambiguous(let candidates):
             cells["message"] = candidates
             cells["remedy"] = "Merge the records, or change them so that only one fits."
-        case .awaitingApproval(.rewound):
-            cells["reason"] = "rewound"
+        case .awaitingApproval(.rewound), .awaitingApproval(.rewritten):
+            cells["reason"] = pair.isRewritten ? "rewritten" : "rewound"
             cells["message"] = pair.rewoundText
             cells["remedy"] =
                 "`tandem approve` carries the CRM's values to the app, `tandem reject` takes the app's."
@@ -166,6 +166,10 @@ extension Pair {
             return "the app went back in time and does not have the record"
         }
         let values = rewound.sorted { $0.key < $1.key }.map { "\($0.key) `\($0.value)`" }
-        return "the app went back in time and shows again: \(values.joined(separator: ", "))"
+        let what =
+            isRewritten
+            ? "after our own write the app shows something else, which may be somebody's edit"
+            : "the app went back in time and shows again"
+        return "\(what): \(values.joined(separator: ", "))"
     }
 }

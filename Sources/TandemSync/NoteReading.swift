@@ -50,7 +50,7 @@ extension Cycle {
             pair.generation = run.generation
             pair.isSuspect = false
             pair.recheckAt = nil
-            pair.settle(.excluded(.filter))
+            pair.settle(.excluded(.group))
             try tx.pairs.save(pair)
         case .unreadable(let refusal, let version):
             var pair = known ?? Pair()

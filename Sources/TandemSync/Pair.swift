@@ -95,11 +95,16 @@ package struct Pair: Hashable, Sendable {
     package var unanswered: Values = [:]
     /// What the app accepted and did not take, in CRM names: it is not sent again.
     package var ignored: Values = [:]
-    /// Fields of which the CRM took a part, with what kept it from taking the rest.
+    /// Fields of which the CRM took a part, with what kept it from taking the rest; and those that the app
+    /// changed when others were written, under `""` what is not mapped.
     package var refused: [PropertyName: Refusal] = [:]
     /// What went back in time with the app and waits for a person: the older values that it shows again, in
     /// CRM names, or none of a record that is missing there.
-    package var rewound: Values?
+    package var rewound: Values? {
+        didSet { if rewound == nil { isRewritten = false } }
+    }
+    /// Those values are what the app showed after our own write, and whose they are is not known.
+    package var isRewritten = false
     /// Fields whose difference a person has accepted, each with both sides' values at that time as
     /// ``acceptance(of:)`` gives them; blank before the next plan.
     package var accepted: Values = [:]

@@ -35,6 +35,7 @@ extension PairTable {
             .optional(pair.rewound.map { FlatJSON.text($0) }),
             .integer(pair.hasCreationTime ? 1 : 0),
             pair.accepted.isEmpty ? .null : .text(FlatJSON.text(pair.accepted)),
+            .integer(pair.isRewritten ? 1 : 0),
         ]
     }
 
@@ -98,6 +99,7 @@ extension PairTable {
         if row.text(41) != nil { pair.rewound = try values(41) }
         pair.hasCreationTime = row.integer(42) == 1
         pair.accepted = try values(43)
+        pair.isRewritten = row.integer(44) == 1
         return pair
     }
 }
@@ -125,6 +127,7 @@ extension PairState {
         case .ambiguous(let candidates): (nil, nil, candidates, nil)
         case .awaitingApproval(.deletion(let side)): (nil, side.rawValue, nil, nil)
         case .awaitingApproval(.rewound): (nil, "rewound", nil, nil)
+        case .awaitingApproval(.rewritten): (nil, "rewritten", nil, nil)
         }
     }
 
@@ -146,7 +149,8 @@ extension PairState {
             case .deletedInApp: .deletedInApp
             case .awaitingApproval:
                 .awaitingApproval(
-                    Side(rawValue: reason ?? "").map { .deletion(in: $0) } ?? .rewound)
+                    Side(rawValue: reason ?? "").map { .deletion(in: $0) }
+                        ?? (reason == "rewritten" ? .rewritten : .rewound))
             }
     }
 }

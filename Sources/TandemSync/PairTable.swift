@@ -21,7 +21,7 @@ package struct PairTable {
         "findable", "unanswered", "awaiting", "awaited_version", "ignored", "unlisted",
         "intent_status",
         "repeats", "refused", "rewound",
-        "app_created_given", "accepted",
+        "app_created_given", "accepted", "rewritten",
     ]
     private static let columns = "id, " + names.joined(separator: ", ")
     private static let insertion = """

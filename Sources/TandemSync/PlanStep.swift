@@ -118,7 +118,7 @@ struct PlanStep {
     mutating func carryOut(_ pair: Pair, record: CRMRecord?) throws {
         if pair.isForeign && pair.appPresence == .present {
             var pair = pair
-            pair.settle(.excluded(.filter))
+            pair.settle(.excluded(.group))
             return _ = try tx.pairs.save(pair)
         }
         if let id = pair.crmID, record == nil, try tx.crm.wasErased(id) {
@@ -269,6 +269,7 @@ struct PlanStep {
         for (property, decision) in plan.decisions where decision.movesBases {
             pair.crmBase[property] = decision.crm.now
             pair.appBase[property] = decision.app.now
+            if decision.kind == .agreed { pair.refused[property] = nil }
         }
     }
 
@@ -303,8 +304,8 @@ struct PlanStep {
         }
         if plan.state == .inSync, pair.rewound?.isEmpty == false {
             pair.changedAt = nil
-            report.count("rewound")
-            pair.settle(.awaitingApproval(.rewound))
+            report.count(pair.isRewritten ? "rewritten" : "rewound")
+            pair.settle(.awaitingApproval(pair.isRewritten ? .rewritten : .rewound))
             return _ = try tx.pairs.save(pair)
         }
         if plan.state == .inSync || plan.state.kind == .excluded {

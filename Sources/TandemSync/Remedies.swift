@@ -132,8 +132,14 @@ package struct Remedies {
             }
             pair.wake(changedAt: nil)
             pair.ignored = [:]
-            // The app's whole value is to be written once more.
-            for property in pair.refused.keys { pair.appBase[property] = "" }
+            // The value that did not come through whole is to be written once more.
+            for (property, refusal) in pair.refused {
+                if refusal.category == .changedByServer {
+                    pair.crmBase[property] = Pair.unseenBase
+                } else {
+                    pair.appBase[property] = ""
+                }
+            }
             pair.refused = [:]
             pair.accepted = [:]
             if pair.appID != nil { pair.recheckAt = now }

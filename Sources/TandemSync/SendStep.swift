@@ -159,6 +159,8 @@ struct RecordStep {
         guard var pair = try tx.pairs.pair(item.pair.id) else { return }
         switch outcome {
         case .written(let record): try written(record, item, &pair)
+        case .rewritten(let record, let rewriting):
+            try written(record, item, &pair, isOurs: rewriting.isOurs, rewriting)
         case .exists(let record):
             step.report.count("create-repeated")
             try cycle.adopt(record, by: pair, run, tx)
@@ -254,7 +256,8 @@ struct RecordStep {
     /// Otherwise what differs from what was sent may be an edit, and stays visible as one. A field
     /// that the record does not show, or shows as it was before, was not written.
     private mutating func written(
-        _ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair, isOurs: Bool = true
+        _ record: AppRecord, _ item: OutboxItem, _ pair: inout Pair, isOurs: Bool = true,
+        _ rewriting: Rewriting? = nil
     ) throws {
         if pair.appID == nil, try !adopt(record, item, &pair) { return }
         let mapped = cycle.sync.mapping.crmValues(of: record.values)
@@ -272,10 +275,42 @@ struct RecordStep {
         for (property, value) in item.sent {
             _ = cycle.take(
                 property, value, in: &pair, from: mapped, before: old, isOwn: isOurs)
+            pair.refused[property] = nil
         }
+        pair.refused[""] = rewriting?.lost.map { lost in
+            Refusal(.changedByServer, "the app keeps the record without \(lost), which were sent")
+        }
+        if let rewriting { take(rewriting, of: &pair, mapped, sent: item.sent) }
         expectEcho(of: item, old: old, &pair)
         try journal(item, old: old, pair)
         try replan(&pair)
+    }
+
+    /// Takes what became of the fields that were only sent along with others.
+    ///
+    /// What the app made of them is its form, and not sent again; where it may be somebody's edit, neither
+    /// side's value is carried before a person has looked.
+    private func take(
+        _ rewriting: Rewriting, of pair: inout Pair, _ found: MappedRecord, sent: Values
+    ) {
+        let whole = cycle.sync.mapping.crmValues(of: rewriting.sent).values
+        for (property, value) in found.values {
+            guard let wanted = whole[property], wanted != value else { continue }
+            let isSame = cycle.isEqual(property, wanted, value)
+            if !rewriting.isOurs && !isSame && pair.ignored[property] == nil {
+                pair.rewound = (pair.rewound ?? [:]).merging([property: value]) { $1 }
+                pair.isRewritten = true
+            } else if sent[property] == nil && pair.appBase[property] != nil {
+                pair.appBase[property] = value
+                pair.refused[property] =
+                    isSame
+                    ? nil
+                    : Refusal(
+                        .changedByServer,
+                        "\(property): the app was sent `\(wanted)` with the rest of the record and keeps `\(value)`"
+                    )
+            }
+        }
     }
 
     /// Takes the new record's id into the pair.

@@ -299,5 +299,14 @@ package enum SyncSchema {
                 """,
                 "CREATE INDEX waiting_by_target ON waiting (target)",
             ]),
+        Migration(
+            "sync-9",
+            [
+                // What is in `rewound` is what the app showed after our own write.
+                """
+                ALTER TABLE pair ADD COLUMN rewritten {integer} NOT NULL DEFAULT 0
+                CHECK (rewritten BETWEEN 0 AND 1)
+                """
+            ]),
     ]
 }

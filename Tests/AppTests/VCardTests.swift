@@ -1,3 +1,4 @@
+import Foundation
 import TandemModel
 import Testing
 
@@ -109,7 +110,7 @@ import Testing
         ("BEGIN:VCARD\r\nN:x\r\nEND:VCARD\r\n", "VERSION"),
         ("BEGIN:VCARD\r\nVERSION:3.0\r\n", "END:VCARD"),
         (
-            "BEGIN:VCARD\r\nVERSION:3.0\r\nNOTE;ENCODING=QUOTED-PRINTABLE:=41\r\nEND:VCARD\r\n",
+            "BEGIN:VCARD\r\nVERSION:3.0\r\nNOTE;ENCODING=QUOTED-PRINTABLE:=FF\r\nEND:VCARD\r\n",
             "quoted"
         ),
         ("BEGIN:VCARD\r\nVERSION:3.0\r\nbroken line\r\nEND:VCARD\r\n", "broken line"),
@@ -140,5 +141,108 @@ import Testing
     @Test func `with bare line feeds and tabs are read`() throws {
         let card = try VCard("BEGIN:VCARD\nVERSION:3.0\nFN:Ann\n\tLee\nTEL;WORK:1\nEND:VCARD")
         #expect(card.values["firstname"] == "AnnLee" && card.values["phone"] == "1")
+    }
+
+    /// A card of these lines, as it comes through XML: its line ends are bare line feeds.
+    private static func card(_ lines: String..., version: String = "3.0") throws -> VCard {
+        try VCard(
+            (["BEGIN:VCARD", "VERSION:\(version)"] + lines + ["END:VCARD"]).joined(separator: "\n"))
+    }
+
+    @Test(arguments: [
+        ("N:Lee;A\\,n,Mid;Dr.,Prof.;;x", "lastname", "Doe", "N:Doe;A\\,n,Mid;Dr.,Prof.;;x"),
+        ("N;SORT-AS=\"Lee\":Lee;Ann;;;", "lastname", "Doe", "N:Doe;Ann;;;"),
+        ("ORG:Acme;a\\nb\\;,c", "company", "B; C", "ORG:B\\; C;a\\nb\\;,c"),
+        (
+            "ADR;TYPE=WORK:;x,y;S\\N1;Oslo;;0;NO", "city", "Bergen",
+            "ADR;TYPE=WORK:;x,y;S\\N1;Bergen;;0;NO"
+        ),
+        (
+            "ADR;LABEL=\"S 1;Oslo\";TYPE=WORK:;;S 1;Oslo;;;", "city", "Hell",
+            "ADR;TYPE=WORK:;;S 1;Hell;;;"
+        ),
+        ("CATEGORIES:a,b\\;c,d\\,e", "categories", "d,e;b;c", "CATEGORIES:b\\;c,d\\,e"),
+        ("CATEGORIES:a\\;b", "categories", "a;b;new", "CATEGORIES:a\\;b,new"),
+        ("TEL;TYPE=work;VALUE=uri:tel:+1-2;ext=3", "phone", "+4 5", "TEL;TYPE=work:+4 5"),
+        (
+            "TEL;VALUE=uri;TYPE=\"cell,voice\":tel:+1", "mobilephone", "9",
+            "TEL;TYPE=\"cell,voice\":9"
+        ),
+        (
+            "BDAY;VALUE=date;X-APPLE-OMIT-YEAR=1604:1604-04-12", "birthday", "--05-13",
+            "BDAY;X-APPLE-OMIT-YEAR=1604:1604-05-13"
+        ),
+        ("BDAY;X-APPLE-OMIT-YEAR=1604:1604-04-12", "birthday", "1990-04-12", "BDAY:1990-04-12"),
+        ("BDAY;VALUE=text:circa 1800", "birthday", "1801-02-03", "BDAY:1801-02-03"),
+        ("NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=UTF-8:=C3=A5", "note", "ø, x", "NOTE:ø\\, x"),
+        ("EMAIL:mailto:a@x.example", "email", "b@x.example", "EMAIL:b@x.example"),
+    ])
+    func `change one part of a line and leave the rest of it`(
+        _ before: String, _ field: AppField, _ value: String, _ after: String
+    ) throws {
+        var card = try Self.card("FN:x", before, "X-ODD:kept")
+        card.apply([field: value])
+        let lines = card.text.components(separatedBy: "\r\n")
+        #expect(lines.contains(after), "\(card.text)")
+        #expect(lines.contains("X-ODD:kept") && lines.allSatisfy { !$0.contains("\n") })
+        #expect(field == "categories" || card[field] == value)
+    }
+
+    @Test(arguments: [
+        ("TEL;TYPE=cell;VALUE=uri:tel:+66-77-889900;ext=1", "mobilephone", "+66-77-889900"),
+        ("TEL:TEL:%2B1", "phone", "+1"), ("EMAIL:mailto:a%2Bb@x.example", "email", "a+b@x.example"),
+        ("BDAY;X-APPLE-OMIT-YEAR=1604:1604-04-12", "birthday", "--04-12"),
+        ("BDAY;X-APPLE-OMIT-YEAR=1604:1990-04-12", "birthday", "1990-04-12"),
+        (
+            "N;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=4D=C3=BCller;=41=6E=6E;;;", "lastname",
+            "Müller"
+        ),
+        ("NOTE;QUOTED-PRINTABLE:a=0D=0Ab=\nc", "note", "a\nbc"),
+        ("NOTE;ENCODING=QUOTED-PRINTABLE;CHARSET=ISO-8859-1:=E5", "note", "å"),
+    ])
+    func `read a value as its parameters say`(_ line: String, _ field: AppField, _ value: String)
+        throws
+    {
+        #expect(try Self.card("FN:x", line)[field] == value)
+    }
+
+    @Test func `of a company have no person's name, and are named after it`() throws {
+        for mark in ["KIND:org", "X-ABShowAs:COMPANY", "X-ADDRESSBOOKSERVER-KIND:org"] {
+            var card = try Self.card(mark, "FN:Muster GmbH & Co. KG", version: "4.0")
+            let values = card.values
+            #expect(values["firstname"] == "" && values["lastname"] == "")
+            #expect(values["company"] == "Muster GmbH & Co. KG")
+            card.apply(["jobtitle": "x"])
+            #expect(!card.text.contains("ORG"))
+            card.apply(["company": "Muster AG"])
+            #expect(
+                card.text.contains("\r\nORG:Muster AG\r\n")
+                    && card.text.contains("\r\nFN:Muster AG\r\n"))
+            #expect(card.text.contains("\r\n\(mark)\r\n"))
+            card.apply(["lastname": "Muster"])
+            #expect(card["company"] == "Muster AG" && card["lastname"] == "Muster")
+            #expect(card.text.contains("FN:Muster AG\r\n"))
+        }
+    }
+
+    /// The office's number and address stand beside those at home, which the card showed before it had any.
+    @Test func `keep what is at home when the office is written`() throws {
+        let home = ["TEL;TYPE=HOME,VOICE:+47 1", "ADR;TYPE=HOME:;;Home 1;Town;;1000;NO"]
+        var card = try Self.card("FN:x", home[0], home[1])
+        card.apply(["phone": "+47 2", "city": "Oslo"])
+        #expect(home.allSatisfy { card.text.contains($0 + "\r\n") })
+        #expect(card.text.contains("TEL;TYPE=WORK:+47 2\r\n"))
+        #expect(card.text.contains("ADR;TYPE=WORK:;;Home 1;Oslo;;1000;NO\r\n"))
+        #expect(card["phone"] == "+47 2" && card["zip"] == "1000")
+        card.apply(["phone": ""])
+        #expect(card["phone"] == "+47 1")
+        card.apply(["phone": ""])
+        #expect(card.text.contains(home[0]))
+    }
+
+    @Test func `with a byte order mark are read`() throws {
+        #expect(
+            try VCard("\u{FEFF}BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Bo\r\nEND:VCARD").displayName
+                == "Bo")
     }
 }
