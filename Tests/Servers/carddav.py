@@ -15,8 +15,8 @@ import subprocess, sys, time
 
 PASSWORD = "secret"
 POSTGRES = "/usr/lib/postgresql/15/bin"
-TEMPLATES = pathlib.Path(__file__).with_suffix("")
-TEMPLATES = {file.name: file.read_text() for file in TEMPLATES.iterdir()}
+FILES = pathlib.Path(__file__).with_suffix("").iterdir()
+TEMPLATES = {file.name: file.read_text() for file in FILES}
 ENVIRONMENT = {"PATH": f"{POSTGRES}:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8",
                "HOME": "/srv", "PGHOST": "/srv/postgres", "PGUSER": "postgres"}
 #: For unshare(2): mounts, shared memory and processes apart from those of everybody else.
