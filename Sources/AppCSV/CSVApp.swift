@@ -1,7 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Synchronization
-import TandemCSV
+package import TandemCSV
 package import TandemModel
 
 /// A spreadsheet that somebody keeps, as a CSV file: one row is one record.
@@ -25,6 +25,8 @@ package struct CSVApp: App {
     /// For how long a file must have been as it is before it counts as complete though it lost rows or
     /// ends in the middle of one.
     let restSeconds: Int64
+    /// How the characters of a file without a byte order mark are written.
+    let encoding: CSVEncoding
     let memory = MemoryBox()
 
     /// How many rows a page has.
@@ -34,7 +36,7 @@ package struct CSVApp: App {
 
     package init(
         path: String, idColumn: String? = nil, naturalKey: [String], newColumns: [String],
-        labels: [AppField: String], restSeconds: Int64 = 30
+        labels: [AppField: String], restSeconds: Int64 = 30, encoding: CSVEncoding = .utf8
     ) {
         self.path = path
         self.idColumn = idColumn ?? "id"
@@ -43,6 +45,7 @@ package struct CSVApp: App {
         self.newColumns = newColumns
         self.labels = labels
         self.restSeconds = restSeconds
+        self.encoding = encoding
     }
 
     package var capabilities: AppCapabilities {
@@ -55,7 +58,7 @@ package struct CSVApp: App {
     ///
     /// - Throws: As ``profile()``.
     func fields() throws(AppError) -> Set<AppField> {
-        Set(try table()?.fields ?? newColumns.map(field(of:)))
+        Set(try table()?.fields ?? fields(of: newColumns))
     }
 
     /// The file as it is now; `nil` if there is none.
@@ -63,7 +66,8 @@ package struct CSVApp: App {
     /// - Throws: ``AppError`` as `CSVTable.read`, and if the id column that was named is missing, or every
     ///   column that could name a row.
     func table(isWhole: Bool = true) throws(AppError) -> CSVTable? {
-        guard let table = try CSVTable.read(path, isWhole: isWhole, naming: field(of:)) else {
+        guard let table = try CSVTable.read(path, encoding, isWhole: isWhole, naming: fields(of:))
+        else {
             return nil
         }
         let header = table.header
@@ -99,7 +103,8 @@ package struct CSVApp: App {
             account: path,
             summary: table.map { "\($0.rows.count) rows" }
                 ?? "no file \(path); a first sync makes it, a later one waits for it to come back",
-            fields: (table?.fields ?? newColumns.map(field(of:))).map { FieldSchema($0) })
+            fields: (table?.fields ?? fields(of: newColumns)).filter { !$0.text.isEmpty }
+                .map { FieldSchema($0) })
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
@@ -221,8 +226,8 @@ package struct CSVApp: App {
             var edit = CSVEdit(app: self, table: table)
             var outcomes: [WriteOutcome] = []
             for write in writes { outcomes.append(edit.perform(write)) }
-            guard edit.isChanged else { return outcomes }
-            if try replace(table, with: edit.content, unless: stamp) { return outcomes }
+            guard edit.isChanged, let content = table.file(edit.content) else { return outcomes }
+            if try replace(table, with: content, unless: stamp) { return outcomes }
         }
         throw beingSaved
     }
@@ -254,7 +259,7 @@ package struct CSVApp: App {
 
     private func empty() throws(AppError) -> CSVTable {
         try CSVTable(
-            Array(CSVFormat().line(newColumns).utf8), path: path, naming: field(of:))
+            Array(CSVFormat().line(newColumns).utf8), encoding, path: path, naming: fields(of:))
     }
 
     /// Puts new content in the place of the file.
@@ -272,7 +277,7 @@ package struct CSVApp: App {
                 try FileManager.default.removeItem(atPath: temporary)
                 return false
             }
-            try keepReplaced(path, table.bytes, stamp)
+            try keepReplaced(path, table.file(table.bytes) ?? table.bytes, stamp)
             guard Glibc.rename(temporary, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
             memory.withLock { ($0.own, $0.before) = (FileStamp(path), nil) }
             return true
@@ -344,19 +349,28 @@ extension CSVApp {
     func record(_ id: AppRecordID, _ row: CSVParser.Row, _ table: CSVTable) -> AppRecord {
         var values: [AppField: String] = [:]
         values.reserveCapacity(table.fields.count)
-        for (column, field) in table.fields.enumerated() {
+        for (column, field) in table.fields.enumerated() where !field.text.isEmpty {
             values[field] = column < row.cells.count ? row.cells[column] : ""
         }
         return AppRecord(id: id, version: table.version(of: table.bytes[row.range]), values: values)
     }
 
-    /// The field a header stands for: by name or by label, without case.
-    func field(of header: String) -> AppField {
-        let name = header.trimmed.lowercased()
-        if let known = newColumns.first(where: { $0.lowercased() == name }) {
-            return AppField(known)
+    /// The fields that headers stand for: by the name that the mapping says, or else by label, without case.
+    ///
+    /// A label stands for a field only if no column has the field's own name. A blank header stands for none.
+    func fields(of headers: [String]) -> [AppField] {
+        let named = headers.map { header in
+            newColumns.first { $0.lowercased() == header.trimmed.lowercased() }.map { AppField($0) }
         }
-        return labels.first { $0.value.lowercased() == name }?.key ?? AppField(header.trimmed)
+        let taken = Set(named.compactMap(\.self))
+        return zip(headers, named).map { header, field in
+            if let field { return field }
+            let name = header.trimmed.lowercased()
+            let labelled = labels.filter {
+                !taken.contains($0.key) && $0.value.lowercased() == name
+            }
+            return labelled.keys.min() ?? AppField(header.trimmed)
+        }
     }
 
     func newID(_ key: String, _ values: [AppField: String], fields: [AppField]) -> AppRecordID {

@@ -41,6 +41,7 @@ struct CSVEdit {
                 Refusal(
                     .duplicateInApp, "\(row.why), and it may be this record", otherID: nil))
         }
+        if let refusal = refusal(of: values) { return refusal }
         let before = original.flatMap { FlatJSON.values($0, as: AppField.self) } ?? [:]
         var all = before.merging(values) { $1 }
         all[AppField(app.idColumn)] = id.text
@@ -56,6 +57,7 @@ struct CSVEdit {
         guard let place = rows.places[id] else { return missing(id) ?? .gone }
         let row = table.rows[place]
         if let version, version != table.version(of: table.bytes[row.range]) { return .conflict }
+        if let refusal = refusal(of: values) { return refusal }
         var cells =
             row.cells + Array(repeating: "", count: max(0, table.header.count - row.cells.count))
         for (column, field) in table.fields.enumerated() {
@@ -63,6 +65,19 @@ struct CSVEdit {
         }
         changed[place] = .some(cells)
         return .written(record(id, cells))
+    }
+
+    /// What a value cannot be written for: the encoding of the file has not all of its characters.
+    private func refusal(of values: [AppField: String]) -> WriteOutcome? {
+        let wrong = values.filter { table.encoding.bytes(of: $0.value.utf8) == nil }.keys.min()
+        return wrong.map { field in
+            .refused(
+                Refusal(
+                    .invalidValue,
+                    "\(field): `\(values[field] ?? "")` has characters that \(table.encoding.rawValue), "
+                        + "in which \(app.path) is written, has not; save the file as \"CSV UTF-8\""
+                ))
+        }
     }
 
     private mutating func delete(_ id: AppRecordID, _ version: String?) -> WriteOutcome {
@@ -116,7 +131,8 @@ struct CSVEdit {
     }
 
     private func record(_ id: AppRecordID, _ cells: [String]) -> AppRecord {
-        let bytes = Array(table.format.line(cells).utf8.dropLast(table.format.lineEnd.utf8.count))
+        let bytes = Array(
+            table.format.line(cells).utf8.dropLast(table.format.lineEnd.rawValue.utf8.count))
         let row = CSVParser.Row(cells: cells, line: 0, range: 0..<0)
         let plain = app.record(id, row, table)
         return AppRecord(id: id, version: table.version(of: bytes[...]), values: plain.values)
@@ -126,7 +142,7 @@ struct CSVEdit {
     var content: [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(table.bytes.count + added.count * 100)
-        let end = Array(table.format.lineEnd.utf8)
+        let end = Array(table.format.lineEnd.rawValue.utf8)
         var from = 0
         for (place, cells) in changed.sorted(by: { $0.key < $1.key }) {
             let range = table.rows[place].range
@@ -139,7 +155,7 @@ struct CSVEdit {
             }
         }
         bytes += table.bytes[from...]
-        if let last = bytes.last, last != UInt8(ascii: "\n"), !added.isEmpty { bytes += end }
+        if let last = bytes.last, last != end.last, !added.isEmpty { bytes += end }
         for id in order { bytes += table.format.line(added[id] ?? []).utf8 }
         return bytes
     }

@@ -6,8 +6,13 @@ import TandemModel
 /// One version of the file, as it was read: rows are kept as bytes, so that what is not changed
 /// is written back byte for byte.
 struct CSVTable {
+    /// The content as UTF-8, without a byte order mark.
     let bytes: [UInt8]
     let format: CSVFormat
+    let encoding: CSVEncoding
+    /// The bytes of the file's mark.
+    private let mark: [UInt8]
+    /// The headers up to the last one that is not blank; a blank one between heads nothing that we know.
     let header: [String]
     /// The field that each column stands for.
     let fields: [AppField]
@@ -43,62 +48,83 @@ struct CSVTable {
     /// FNV-1a of the header: what a row says depends on it.
     private let headerHash: UInt64
 
-    /// Reads a file; `nil` if there is none.
+    /// Reads a file; `nil` if there is none, or nothing in it.
     ///
-    /// - Throws: ``AppError`` if it cannot be read, is no UTF-8, or breaks RFC 4180.
+    /// - Throws: ``AppError`` if it cannot be read, is no text of its encoding, or breaks RFC 4180.
     ///
     /// Of a file that is not whole yet, a last row without line end is not read, nor one in an open quote.
-    static func read(_ path: String, isWhole: Bool = true, naming: (String) -> AppField)
-        throws(AppError) -> CSVTable?
-    {
+    static func read(
+        _ path: String, _ encoding: CSVEncoding, isWhole: Bool = true,
+        naming: ([String]) -> [AppField]
+    ) throws(AppError) -> CSVTable? {
         guard FileManager.default.fileExists(atPath: path) else { return nil }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw .askOperator(
                 .permission, "cannot read \(path)",
                 remedy: "Give the daemon's user the right to read it.")
         }
-        let table = try CSVTable(Array(data), path: path, isWhole: isWhole, naming: naming)
+        let table = try CSVTable(
+            Array(data), encoding, path: path, isWhole: isWhole, naming: naming)
         // Not even a header: somebody is making or saving the file.
         return table.header.isEmpty ? nil : table
     }
 
-    init(_ bytes: [UInt8], path: String, isWhole: Bool = true, naming: (String) -> AppField)
-        throws(AppError)
-    {
-        self.bytes = bytes
-        guard String(validating: bytes, as: UTF8.self) != nil else {
-            throw .askOperator(
-                .invalidValue, "\(path) is not UTF-8", remedy: "Save it as \"CSV UTF-8\".")
-        }
+    init(
+        _ file: [UInt8], _ encoding: CSVEncoding, path: String, isWhole: Bool = true,
+        naming: ([String]) -> [AppField]
+    ) throws(AppError) {
+        var decoder = CSVDecoder(encoding)
+        bytes = decoder.take(file)
+        self.encoding = decoder.encoding
+        mark = Array(file.prefix(decoder.mark))
         let format = CSVFormat(guessing: bytes)
-        let start = format.hasMark ? CSVFormat.mark.count : 0
-        var parser = CSVParser(delimiter: format.delimiter, start: start)
+        let start = format.preamble
+        var parser = CSVParser(format)
         var rows: [CSVParser.Row] = []
         do {
             try parser.take(bytes[start...]) { rows.append($0) }
             if isWhole || rows.isEmpty { try parser.finish { rows.append($0) } }
+        } catch CSVParser.Problem.notUTF8(let line) {
+            throw .askOperator(
+                .invalidValue, "\(path): line \(line) is no text in \(self.encoding.rawValue)",
+                remedy: "Save it as \"CSV UTF-8\", or say its `encoding` in the connection: "
+                    + CSVEncoding.allCases.map(\.rawValue).joined(separator: ", ") + ".")
         } catch {
             throw .askOperator(
                 .invalidValue, "\(path): \(error)", remedy: "Correct the quotes at the line named.")
         }
+        // What is no text of its encoding could not be written back as it was.
+        let again = self.encoding == .utf8 ? file : mark + (self.encoding.bytes(of: bytes) ?? [])
+        guard again == file else {
+            throw .askOperator(
+                .invalidValue, "\(path) is no text in \(self.encoding.rawValue)",
+                remedy: "Save it as \"CSV UTF-8\".")
+        }
         self.format = format
-        header = rows.first?.cells.map(\.trimmed) ?? []
-        fields = header.map(naming)
-        if let twice = Dictionary(grouping: fields, by: \.self).first(where: { $0.value.count > 1 })
-        {
+        let cells = rows.first?.cells.map(\.trimmed) ?? []
+        header = Array(cells.prefix((cells.lastIndex { !$0.isEmpty } ?? -1) + 1))
+        fields = naming(header)
+        let twice = Dictionary(grouping: fields.filter { !$0.text.isEmpty }, by: \.self)
+            .first { $0.value.count > 1 }
+        if let twice {
             throw .askOperator(
                 .mapping, "\(path): two columns stand for `\(twice.key)`",
                 remedy: "Rename one of them.")
         }
         self.rows = Array(rows.dropFirst())
-        let digest = SHA256.hash(data: bytes).map {
+        let digest = SHA256.hash(data: file).map {
             String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)
         }
-        extent = Extent(rows: self.rows.count, hasEnd: bytes.last == UInt8(ascii: "\n"))
+        extent = Extent(
+            rows: self.rows.count,
+            hasEnd: bytes.last.map { $0 == format.lineEnd.rawValue.utf8.last } ?? false)
         cursor = Cursor(
             "3 \(digest.joined()) \(extent.rows) \(extent.hasEnd ? "whole" : "open")")
         headerHash = Self.hash(bytes[start..<(rows.first?.range.upperBound ?? start)])
     }
+
+    /// The bytes of a file with this text; `nil` if its encoding has not all characters of it.
+    func file(_ text: [UInt8]) -> [UInt8]? { encoding.bytes(of: text).map { mark + $0 } }
 
     /// Tells one content of a row, under this header, from another.
     func version(of bytes: ArraySlice<UInt8>) -> String {

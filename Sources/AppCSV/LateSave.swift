@@ -73,8 +73,8 @@ extension CSVApp {
         let late: CSVTable
         let base: CSVTable
         do throws(AppError) {
-            late = try CSVTable(now, path: replaced, naming: field(of:))
-            base = try CSVTable(then, path: replaced, naming: field(of:))
+            late = try CSVTable(now, encoding, path: replaced, naming: fields(of:))
+            base = try CSVTable(then, encoding, path: replaced, naming: fields(of:))
         } catch {
             throw .askOperator(
                 .invalidValue,
@@ -99,8 +99,8 @@ extension CSVApp {
             else { throw beingSaved }
             var edit = CSVEdit(app: self, table: table)
             edit.take(late, over: base)
-            if !edit.isChanged { return }
-            if try replace(table, with: edit.content, unless: stamp) { return }
+            guard edit.isChanged, let content = table.file(edit.content) else { return }
+            if try replace(table, with: content, unless: stamp) { return }
         }
         throw beingSaved
     }

@@ -17,14 +17,23 @@ package struct CardDAVApp: App {
         package var addressBook: String?
         package var caFile: String?
         package var timeoutSeconds: Int
+        /// The only way in which the password may be shown; `nil` for what the server offers.
+        package var auth: Auth?
+
+        /// How a password is shown (RFC 7617, RFC 7616).
+        package enum Auth: String, Hashable, Sendable, CaseIterable {
+            case basic, digest
+        }
 
         package init(
             url: String, username: String? = nil, password: String? = nil,
-            addressBook: String? = nil, caFile: String? = nil, timeoutSeconds: Int = 60
+            addressBook: String? = nil, caFile: String? = nil, timeoutSeconds: Int = 60,
+            auth: Auth? = nil
         ) {
             self.url = url
             self.username = username
             self.password = password
+            self.auth = auth
             self.addressBook = addressBook
             self.caFile = caFile
             self.timeoutSeconds = timeoutSeconds
@@ -45,6 +54,8 @@ package struct CardDAVApp: App {
         var good: AppRecordID?
         /// Cards that break the answer for others; they are read alone.
         var broken: Set<AppRecordID> = []
+        /// The server takes one write at a time.
+        var isSerial = false
     }
 
     private final class Memory: Sendable {
@@ -66,7 +77,16 @@ package struct CardDAVApp: App {
             putsBackOriginals: true)
     }
 
+    package func resume(_ account: String) async throws(AppError) -> Bool {
+        discovery.recall(account)
+        return try await book().url == account
+    }
+
     func book() async throws(AppError) -> AddressBook { try await discovery.book() }
+
+    var writesInFlight: Int { memory.withLock(\.isSerial) ? 1 : Self.inFlight }
+
+    func writesOneByOne() { memory.withLock { $0.isSerial = true } }
 
     package func profile() async throws(AppError) -> AppProfile {
         let book = try await book()
@@ -118,8 +138,11 @@ package struct CardDAVApp: App {
         }
     }
 
-    /// Fetches cards, a hundred a request and several requests at a time.
-    func cards(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: Card] {
+    /// Fetches cards, a hundred a request and several requests at a time; in a version of vCard that is asked
+    /// for, or as the server shows them unasked.
+    func cards(_ ids: [AppRecordID], version: String? = nil) async throws(AppError)
+        -> [AppRecordID: Card]
+    {
         let book = try await book()
         let broken = memory.withLock(\.broken)
         let whole = ids.filter { !broken.contains($0) }
@@ -129,7 +152,7 @@ package struct CardDAVApp: App {
         let results = await chunks.mapped(atMost: Self.inFlight) {
             chunk async -> Result<[AppRecordID: Card], AppError> in
             do throws(AppError) {
-                return .success(try await read(chunk, in: book))
+                return .success(try await read(chunk, version, in: book))
             } catch { return .failure(error) }
         }
         var cards: [AppRecordID: Card] = [:]
@@ -138,14 +161,19 @@ package struct CardDAVApp: App {
         // silence is no proof.
         // So are cards that broke the answer for others.
         let silent = ids.filter { cards[$0] == nil }
-        let alone = await silent.mapped(atMost: Self.inFlight) { await self.card($0, in: book) }
+        let alone = await silent.mapped(atMost: Self.inFlight) {
+            await self.card($0, version, in: book)
+        }
         for (id, card) in zip(silent, alone) { cards[id] = card }
         return cards
     }
 
     /// Fetches one card by itself; `nil` if the server does not say whether it is there.
-    private func card(_ id: AppRecordID, in book: AddressBook) async -> Card? {
-        guard let response = try? await connection.send(HTTPRequest("GET", book.address(of: id)))
+    private func card(_ id: AppRecordID, _ version: String?, in book: AddressBook) async -> Card? {
+        let kind = version.map { [(name: "Accept", value: "text/vcard; version=\($0)")] } ?? []
+        guard
+            let response = try? await connection.send(
+                HTTPRequest("GET", book.address(of: id), headers: kind))
         else { return nil }
         switch response.status {
         case 200:
@@ -157,12 +185,14 @@ package struct CardDAVApp: App {
     }
 
     /// Fetches cards in one request, or in more where one of them breaks the answer.
-    private func read(_ ids: [AppRecordID], in book: AddressBook) async throws(AppError)
-        -> [AppRecordID: Card]
+    private func read(_ ids: [AppRecordID], _ version: String?, in book: AddressBook)
+        async throws(AppError) -> [AppRecordID: Card]
     {
         let split = BatchSplit<AppRecordID, Card, MultigetFailure>(
             mayBeContent: { if case .content = $0 { true } else { false } },
-            fetch: { ids async throws(MultigetFailure) in try await multiget(ids, in: book) })
+            fetch: { ids async throws(MultigetFailure) in
+                try await multiget(ids, version, in: book)
+            })
         do throws(MultigetFailure) {
             let outcome = try await split.read(ids, known: memory.withLock(\.good))
             memory.withLock { memory in
@@ -186,10 +216,10 @@ package struct CardDAVApp: App {
         }
     }
 
-    private func multiget(_ ids: [AppRecordID], in book: AddressBook)
+    private func multiget(_ ids: [AppRecordID], _ version: String?, in book: AddressBook)
         async throws(MultigetFailure) -> [AppRecordID: Card]
     {
-        let body = DAVBody.multiget(ids.map(\.text))
+        let body = DAVBody.multiget(ids.map(\.text), version)
         let response: HTTPResponse
         do throws(AppError) {
             response = try await connection.report(book.url, body, passing: [500])

@@ -11,22 +11,48 @@ extension CardDAVApp {
         let updated = writes.compactMap { write in
             if case .update(let id, _) = write.kind { id } else { nil as AppRecordID? }
         }
-        let present = updated.isEmpty ? [:] : try await cards(updated)
-        let sendings = await writes.mapped(atMost: Self.inFlight) { write in
+        let present = try await forms(of: updated, in: book)
+        @Sendable func send(_ write: AppWrite) async -> Sending {
             switch write.kind {
             case .create(let key): await create(key, write, book)
             case .update(let id, let version):
                 await update(id, version, write.values, present[id], book)
-            case .delete(let id, let version): Sending.done(await delete(id, version, book))
+            case .delete(let id, let version): await delete(id, version, book)
             }
         }
-        return await judged(sendings)
+        var sendings = await writes.mapped(atMost: writesInFlight) { await send($0) }
+        // Some servers lock the whole book for a write, and refuse the next one meanwhile.
+        for (index, write) in writes.enumerated() where sendings[index].isLocked {
+            writesOneByOne()
+            sendings[index] = await send(write)
+        }
+        return await judged(sendings, in: book)
+    }
+
+    /// Reads cards in each form that the server has of them.
+    private func forms(of ids: [AppRecordID], in book: AddressBook) async throws(AppError)
+        -> [AppRecordID: CardForms]
+    {
+        if ids.isEmpty { return [:] }
+        var forms = try await cards(ids).mapValues { CardForms(plain: $0) }
+        guard book.versions.isSuperset(of: ["3.0", "4.0"]) else { return forms }
+        for version in ["3.0", "4.0"] {
+            for (id, card) in try await cards(ids, version: version)
+            where card.etag == forms[id]?.plain.etag {
+                forms[id]?.asked[version] = card
+            }
+        }
+        return forms
     }
 
     /// What came of one write before it was looked at.
     private enum Sending: Sendable {
         case done(WriteOutcome)
+        /// Not done, because the server was busy with another write (RFC 4918 §11.3).
+        case locked(WriteOutcome)
         case put(Put)
+
+        var isLocked: Bool { if case .locked = self { true } else { false } }
     }
 
     /// A card that the server took.
@@ -35,35 +61,49 @@ extension CardDAVApp {
         /// What the server says that the card's version is now; `nil` if it does not say.
         let etag: String?
         let card: VCard
+        /// What the server showed before.
+        let before: CardForms?
     }
 
     /// Reads back what was written: what a server keeps may be another thing than it was sent, and it says so
     /// by nothing else.
-    private func judged(_ sendings: [Sending]) async -> [WriteOutcome] {
+    private func judged(_ sendings: [Sending], in book: AddressBook) async -> [WriteOutcome] {
         let ids = sendings.compactMap { sending in
             if case .put(let put) = sending { put.id } else { nil as AppRecordID? }
         }
         // The writes themselves have happened; what cannot be read now is read later.
-        let found = ids.isEmpty ? [:] : (try? await cards(ids)) ?? [:]
+        let found = (try? await forms(of: ids, in: book)) ?? [:]
         return sendings.map { sending in
             switch sending {
-            case .done(let outcome): outcome
+            case .done(let outcome), .locked(let outcome): outcome
             case .put(let put): outcome(of: put, found: found[put.id])
             }
         }
     }
 
-    private func outcome(of put: Put, found: Card?) -> WriteOutcome {
-        guard let found, let text = found.text, let card = try? VCard(text),
-            put.etag == nil || put.etag == found.etag
+    private func outcome(of put: Put, found: CardForms?) -> WriteOutcome {
+        guard let found, let text = found.plain.text,
+            put.etag == nil || put.etag == found.plain.etag
         else { return .accepted(put.id, version: put.etag) }
-        let record = AppRecord(id: put.id, version: found.etag, values: card.values)
-        let lost = put.card.unmappedNames.subtracting(card.unmappedNames).sorted()
-        if lost.isEmpty && record.values == put.card.values { return .written(record) }
+        let form = found.asked[put.card.isVersion4 ? "4.0" : "3.0"]?.text ?? text
+        guard let shown = try? VCard(text), let kept = try? VCard(form) else {
+            return .refused(
+                Refusal(
+                    .changedByServer,
+                    "the server took the card \(put.id), and what it keeps is none: `\(text.prefix(40))`"
+                ))
+        }
+        let record = AppRecord(id: put.id, version: found.plain.etag, values: shown.values)
+        let lost = put.card.unmappedNames.subtracting(kept.unmappedNames)
+            .union(put.before.map(found.lost) ?? []).sorted()
+        let sent = put.card.values
+        if lost.isEmpty && kept.values == sent { return .written(record) }
+        // Another form of what was kept as it was sent is no difference.
+        let unlike = sent.filter { kept.values[$0.key] != $0.value }
         return .rewritten(
             record,
             Rewriting(
-                sent: put.card.values, isOurs: put.etag != nil,
+                sent: shown.values.merging(unlike) { $1 }, isOurs: put.etag != nil,
                 lost: lost.isEmpty ? nil : "the lines \(lost.joined(separator: ", "))"))
     }
 
@@ -72,7 +112,7 @@ extension CardDAVApp {
         // One that was deleted keeps its UID, by which groups name it.
         var card = write.original.flatMap { try? VCard($0) } ?? VCard(uid: key)
         card.apply(write.values)
-        let sending = await put(&card, id, [("If-None-Match", "*")], book)
+        let sending = await put(&card, id, [("If-None-Match", "*")], nil, book)
         guard case .done(.conflict) = sending else { return sending }
         // An earlier sending of this create has arrived after all.
         guard let known = try? await cards([id])[id], case .present(let record) = known.reading(id)
@@ -83,7 +123,7 @@ extension CardDAVApp {
     }
 
     private func update(
-        _ id: AppRecordID, _ version: String?, _ values: [AppField: String], _ present: Card?,
+        _ id: AppRecordID, _ version: String?, _ values: [AppField: String], _ present: CardForms?,
         _ book: AddressBook
     ) async -> Sending {
         guard let present else {
@@ -91,22 +131,24 @@ extension CardDAVApp {
                 .notNow(
                     .appUnavailable, "the server gave no answer for \(id)", afterSeconds: nil))
         }
-        guard let text = present.text else { return .done(.gone) }
-        guard version == nil || present.etag == version else { return .done(.conflict) }
+        guard version == nil || present.plain.etag == version || present.plain.text == nil else {
+            return .done(.conflict)
+        }
         do {
-            var card = try VCard(text)
+            guard var card = try present.whole() else { return .done(.gone) }
             card.apply(values)
-            let condition = present.etag.map { [("If-Match", $0)] } ?? []
-            return await put(&card, id, condition, book)
+            let condition = present.plain.etag.map { [("If-Match", $0)] } ?? []
+            return await put(&card, id, condition, present, book)
         } catch {
             return .done(
-                .refused(Refusal(.invalidValue, "the card \(id) is not read: \(error.reason)")))
+                .refused(
+                    Refusal(.invalidValue, "the card \(id) is not written: \(error.reason)")))
         }
     }
 
     private func put(
         _ card: inout VCard, _ id: AppRecordID, _ condition: [(name: String, value: String)],
-        _ book: AddressBook
+        _ before: CardForms?, _ book: AddressBook
     ) async -> Sending {
         card.stamp(Date.now)
         let request = HTTPRequest(
@@ -116,29 +158,33 @@ extension CardDAVApp {
         let response: HTTPResponse
         switch await answer(to: request) {
         case .success(let answer): response = answer
-        case .failure(let failure): return .done(failure.outcome)
+        case .failure(let failure): return failure.sending
         }
         let etag = response.header("ETag").flatMap { $0.hasPrefix("W/") ? nil : $0 }
         // Some servers give a new card a name of their own.
         let place = response.header("Location").map { book.id(of: $0) }
         let isMoved = response.status == 201 && place.map { book.holds($0) } ?? false
-        return .put(Put(id: isMoved ? place ?? id : id, etag: etag, card: card))
+        return .put(Put(id: isMoved ? place ?? id : id, etag: etag, card: card, before: before))
     }
 
     private func delete(_ id: AppRecordID, _ version: String?, _ book: AddressBook) async
-        -> WriteOutcome
+        -> Sending
     {
         let condition = version.map { [(name: "If-Match", value: $0)] } ?? []
         let request = HTTPRequest("DELETE", book.address(of: id), headers: condition)
         switch await answer(to: request) {
-        case .success: return .deleted
-        case .failure(let failure): return failure.outcome == .gone ? .deleted : failure.outcome
+        case .success: return .done(.deleted)
+        case .failure(let failure):
+            return failure.outcome == .gone ? .done(.deleted) : failure.sending
         }
     }
 
     /// A write that was not done, or of which that is not known.
     private struct NotDone: Error {
         let outcome: WriteOutcome
+        var isLocked = false
+
+        var sending: Sending { isLocked ? .locked(outcome) : .done(outcome) }
     }
 
     /// Sends one write and names what came of it, if it was not done.
@@ -157,7 +203,10 @@ extension CardDAVApp {
             return .failure(NotDone(outcome: outcome))
         }
         return (200..<300).contains(response.status)
-            ? .success(response) : .failure(NotDone(outcome: refusal(of: request, response)))
+            ? .success(response)
+            : .failure(
+                NotDone(
+                    outcome: refusal(of: request, response), isLocked: response.status == 423))
     }
 
     private func refusal(of request: HTTPRequest, _ response: HTTPResponse) -> WriteOutcome {

@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import TandemHTTP
 import TandemModel
@@ -10,7 +11,15 @@ final class DAVConnection: Sendable {
     private let start: String
     private let username: String?
     private let password: String?
-    private let scheme = Mutex<HTTPCredentials.Scheme?>(nil)
+    private let auth: CardDAVApp.Settings.Auth?
+    private let signIn = Mutex(SignIn())
+
+    private struct SignIn {
+        /// The way in which the server took the password.
+        var scheme: HTTPCredentials.Scheme?
+        /// What the last refusal was about, in words.
+        var tried = ""
+    }
 
     init(_ settings: CardDAVApp.Settings) {
         client = HTTPClient(
@@ -20,6 +29,7 @@ final class DAVConnection: Sendable {
         isSecure = !settings.url.lowercased().hasPrefix("http://")
         username = settings.username
         password = settings.password
+        auth = settings.auth
     }
 
     /// Sends a request whose failure ends the whole call.
@@ -36,9 +46,17 @@ final class DAVConnection: Sendable {
         do { response = try await send(request) } catch { throw error.appError(request) }
         switch response.status {
         case let status where passing.contains(status): return response
-        case 401:
+        case 401 where !mayShowPassword(to: response.url):
+            let host = URL(string: response.url)?.host ?? response.url
             throw .askOperator(
-                .authentication, "\(request.url) refuses the user name or password",
+                .notFound,
+                "\(request.url) leads to \(response.url), on another host, to which the password is not shown",
+                remedy: "If \(host) is right, write its address in `url`.")
+        case 401:
+            let tried = signIn.withLock(\.tried)
+            throw .askOperator(
+                .authentication,
+                "\(request.url) refuses the user name or password\(tried.isEmpty ? "" : " (\(tried))")",
                 remedy: "Correct `username` and `password` of the connection.")
         case 403 where DAVReply(response.body)?.errors.contains("valid-sync-token") != true:
             throw .askOperator(
@@ -59,16 +77,55 @@ final class DAVConnection: Sendable {
     /// Sends a request and gives whatever is answered.
     ///
     /// The first refusal tells how the server wants to be shown the password; until then it is
-    /// shown to nobody, so that a server that asks for a digest never sees it.
+    /// shown to nobody, so that a server that asks for a digest never sees it. Where it offers several ways
+    /// and does not take the password in one, the next is tried.
     func send(_ request: HTTPRequest) async throws(HTTPFailure) -> HTTPResponse {
-        let shown = credentials(for: request)
-        let response = try await client.send(request, credentials: shown)
-        guard response.status == 401, shown == nil, username != nil, mayShowPassword(to: request)
-        else { return response }
-        let offers = response.headers("WWW-Authenticate").map { $0.lowercased() }
-        let isDigest = offers.contains { $0.contains("digest") }
-        scheme.withLock { $0 = isDigest ? .digest : .basic }
-        return try await client.send(request, credentials: credentials(for: request))
+        let known = signIn.withLock(\.scheme)
+        let shown = mayShowPassword(to: request.url) ? known : nil
+        var response = try await client.send(request, credentials: credentials(shown))
+        guard response.status == 401, username != nil, mayShowPassword(to: response.url) else {
+            return response
+        }
+        let offers = response.headers("WWW-Authenticate")
+        var tried = shown.map { [$0] } ?? []
+        for scheme in ways(of: offers) where scheme != shown {
+            response = try await client.send(request, credentials: credentials(scheme))
+            tried.append(scheme)
+            if response.status != 401 {
+                signIn.withLock { $0.scheme = scheme }
+                return response
+            }
+        }
+        let names = tried.map { $0 == .digest ? "digest" : "basic" }.joined(separator: ", then ")
+        let offered = Set(offers.compactMap { $0.split(separator: " ").first }).sorted()
+        let text =
+            tried.isEmpty
+            ? "it offers \(offered.isEmpty ? "no way to sign in" : offered.joined(separator: ", "))"
+            : "tried by \(names)"
+        signIn.withLock { $0.tried = text }
+        return response
+    }
+
+    /// The ways in which the password may be shown, of those that the server offers: first the one that does
+    /// not give it away, and then the plain one only where nobody can listen.
+    private func ways(of offers: [String]) -> [HTTPCredentials.Scheme] {
+        let names = offers.map { $0.lowercased() }
+        let hasDigest = names.contains { $0.contains("digest") }
+        // Who says nothing of it takes what everybody knows.
+        let hasBasic = names.isEmpty || names.contains { $0.contains("basic") }
+        switch auth {
+        case .basic: return hasBasic ? [.basic] : []
+        case .digest: return hasDigest ? [.digest] : []
+        case nil where hasDigest && hasBasic: return isPrivate ? [.digest, .basic] : [.digest]
+        case nil: return hasDigest ? [.digest] : hasBasic ? [.basic] : []
+        }
+    }
+
+    /// Nobody on the way can read what is sent.
+    private var isPrivate: Bool {
+        let host = URL(string: start)?.host ?? ""
+        return isSecure || host == "localhost" || host == "[::1]" || host == "::1"
+            || host.hasPrefix("127.")
     }
 
     /// Whether the password is for this address.
@@ -76,16 +133,13 @@ final class DAVConnection: Sendable {
     /// It is for the server that the user named, and for hosts of the same domain that show by their
     /// certificate that they are: big services have one for each user. An answer that names any
     /// other address is not followed with it.
-    private func mayShowPassword(to request: HTTPRequest) -> Bool {
-        if HTTPClient.isSameOrigin(request.url, start) { return true }
-        return isSecure && HTTPClient.isOfOneDomain(request.url, start)
+    private func mayShowPassword(to url: String) -> Bool {
+        if HTTPClient.isSameOrigin(url, start) { return true }
+        return isSecure && HTTPClient.isOfOneDomain(url, start)
     }
 
-    private func credentials(for request: HTTPRequest) -> HTTPCredentials? {
-        guard let username, mayShowPassword(to: request), let scheme = scheme.withLock({ $0 })
-        else {
-            return nil
-        }
+    private func credentials(_ scheme: HTTPCredentials.Scheme?) -> HTTPCredentials? {
+        guard let username, let scheme else { return nil }
         return HTTPCredentials(username: username, password: password ?? "", scheme: scheme)
     }
 

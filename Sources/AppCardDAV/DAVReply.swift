@@ -161,12 +161,13 @@ enum DAVBody {
             """.utf8)
     }
 
-    /// RFC 6352 §8.7.
-    static func multiget(_ hrefs: [String]) -> [UInt8] {
+    /// RFC 6352 §8.7; the version is one of those that the server names (§10.4).
+    static func multiget(_ hrefs: [String], _ version: String?) -> [UInt8] {
+        let kind = version.map { #" content-type="text/vcard" version="\#($0)""# } ?? ""
         let list = hrefs.map { "<D:href>\(escaped($0))</D:href>" }.joined()
         return Array(
             """
-            \(head)<C:addressbook-multiget \(spaces)><D:prop><D:getetag/><C:address-data/></D:prop>\
+            \(head)<C:addressbook-multiget \(spaces)><D:prop><D:getetag/><C:address-data\(kind)/></D:prop>\
             \(list)</C:addressbook-multiget>
             """.utf8)
     }

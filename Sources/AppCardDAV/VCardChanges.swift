@@ -2,8 +2,10 @@ import TandemModel
 
 /// A card as fields: how it is changed.
 extension VCard {
-    /// Changes fields and leaves every other line as it is.
-    mutating func apply(_ changes: [AppField: String]) {
+    /// Changes fields and leaves every other line as it is; a value with a character that no card may have
+    /// is not taken, so the card shows what it had.
+    mutating func apply(_ given: [AppField: String]) {
+        let changes = given.filter { Self.control(in: $0.value) == nil }
         let old = (name: name, company: self["company"])
         if changes["email"] != nil || changes["other_emails"] != nil {
             setEmails(

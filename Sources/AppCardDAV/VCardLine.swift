@@ -30,7 +30,8 @@ struct VCardLine {
         self.raw = raw
         head = String(unfolded[..<colon])
         parts.removeFirst()
-        group = path.count == 2 ? String(path[0]) : nil
+        // In upper or lower case, it is the same.
+        group = path.count == 2 ? path[0].lowercased() : nil
         name = last.uppercased()
         parameters = parts.map { part in
             let sides = part.split(separator: "=", maxSplits: 1)

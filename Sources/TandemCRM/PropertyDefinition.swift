@@ -101,6 +101,7 @@ package struct PropertyDefinition: Hashable, Sendable {
         if name == "email" && !value.isEmailAddress {
             throw .invalidValue(name, value, expected: "an address such as ann@example.com")
         }
+        let type = name == "email" ? .email : type
         guard let canonical = type.canonical(value) else {
             throw .invalidValue(name, value, expected: type.example)
         }

@@ -31,7 +31,9 @@ package struct CSVParser: Sendable {
         package var description: String {
             switch self {
             case .openQuote(let line): "the quote opened on line \(line) is never closed"
-            case .notUTF8(let line): "line \(line) is not UTF-8; save the file as \"CSV UTF-8\""
+            case .notUTF8(let line):
+                "line \(line) is no text in UTF-8; say in which encoding the file is (`windows-1252`, "
+                    + "`utf-16le`), or save it as \"CSV UTF-8\""
             case .tooLong(let line):
                 "the row on line \(line) is longer than a megabyte; is a quote missing?"
             }
@@ -42,6 +44,8 @@ package struct CSVParser: Sendable {
     package static let limit = 1 << 20
 
     private let delimiter: UInt8
+    /// Lines end with CR alone.
+    private let endsWithReturn: Bool
     private var cells: [String] = []
     private var cell: [UInt8] = []
     private var isQuoted = false
@@ -53,11 +57,15 @@ package struct CSVParser: Sendable {
     private var rowStart: Int
     private var isAfterReturn = false
 
-    /// The first row begins behind `start` bytes (a byte order mark).
-    package init(delimiter: UInt8, start: Int = 0) {
-        self.delimiter = delimiter
-        place = start
-        rowStart = start
+    /// The first row begins behind the format's preamble, which is not given to ``take(_:row:)``.
+    package init(_ format: CSVFormat) {
+        delimiter = format.delimiter
+        endsWithReturn = format.lineEnd == .return
+        place = format.preamble
+        rowStart = format.preamble
+        // A line that says what separates the cells is one, too.
+        line = format.preamble == 0 ? 1 : 2
+        rowLine = line
     }
 
     /// Takes in more bytes and hands out the rows that they complete; empty lines are skipped.
@@ -102,6 +110,11 @@ package struct CSVParser: Sendable {
             isQuoted = true
             quoteLine = line
         case delimiter: try endCell()
+        case UInt8(ascii: "\r") where endsWithReturn:
+            try endRow(at: place, row)
+            line += 1
+            rowLine = line
+            rowStart = place + 1
         case UInt8(ascii: "\n"):
             try endRow(at: isAfterReturn ? place - 1 : place, row)
             line += 1
@@ -114,7 +127,8 @@ package struct CSVParser: Sendable {
     }
 
     private mutating func endCell() throws {
-        guard let text = String(validating: cell, as: UTF8.self) else {
+        // UTF-16 without a mark looks like text with a NUL beside each letter.
+        guard let text = String(validating: cell, as: UTF8.self), !cell.contains(0) else {
             throw Problem.notUTF8(line: rowLine)
         }
         cells.append(text)

@@ -318,6 +318,13 @@ package protocol App: Sendable {
     /// - Throws: ``AppError`` if the app cannot be reached.
     func prepare() async throws(AppError)
 
+    /// Goes on with the account that earlier readings found, as ``profile()`` gave it: an app that has the choice
+    /// between several takes that one.
+    ///
+    /// - Returns: Whether it is that one; `true` also if only ``profile()`` can tell.
+    /// - Throws: ``AppError`` if the app cannot be reached, or does not have it any more.
+    func resume(_ account: String) async throws(AppError) -> Bool
+
     /// Connects and tells who is there. Changes nothing.
     func profile() async throws(AppError) -> AppProfile
 
@@ -397,6 +404,7 @@ extension App {
     }
 
     package func confirm(_ cursor: Cursor) async throws(AppError) {}
+    package func resume(_ account: String) async throws(AppError) -> Bool { true }
     package func prepare() async throws(AppError) {}
     package func hasNews() async -> Bool { false }
 }

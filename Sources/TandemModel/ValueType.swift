@@ -72,7 +72,9 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         let text = raw.trimmed
         if text.isEmpty { return raw.isEmpty || self != .string ? "" : raw }
         switch self {
-        case .string, .phone, .url, .enumeration, .email: return raw
+        case .string, .phone, .url, .enumeration: return raw
+        // Blanks around an address are none of it.
+        case .email: return text
         case .number: return Decimal(canonical: text).map { "\($0)" }
         case .bool: return Self.bools[text.lowercased()]
         case .date: return Self.date(text)

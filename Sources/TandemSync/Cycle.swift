@@ -65,7 +65,8 @@ package struct Cycle: Sendable {
     private func work(_ run: inout CycleRun, isFull: Bool) async throws {
         try await app.prepare()
         let listing = isFull ? .everything : dueListing(run)
-        if listing != .changes { try await askApp(&run) }
+        let isKnown = try await isKnownAccount(run)
+        if listing != .changes || !isKnown { try await askApp(&run) }
         let cycle = respecting(readOnly: run.state.readOnly)
         try cycle.followSettings(&run)
         try await cycle.observeApp(&run, listing)

@@ -108,7 +108,9 @@ struct MergeFollower {
     /// feed.
     func followMissed(_ pair: Pair, feedReadTo sequence: Int64) throws {
         guard let record = pair.crmID, let merge = try tx.crm.merge(from: record),
-            merge.sequence <= sequence
+            merge.sequence <= sequence,
+            // The other one of the two may have taken this one along in the same batch.
+            try tx.pairs.pair(pair.id)?.crmID == record
         else { return }
         try follow(merge)
     }

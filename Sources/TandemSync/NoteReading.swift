@@ -148,6 +148,9 @@ extension Cycle {
             try tx.pairs.removeKeys(of: &pair)
             pair.appKeys = keys
         }
+        if isListed && isNews && run.state.cursor != nil {
+            pair.isUnlisted = !tuning.defects.has(.forgetsHalfListings)
+        }
         pair.appID = record.id
         pair.appPresence = .present
         pair.isForeign = false

@@ -103,6 +103,11 @@ extension Cycle {
         return surroundings.now() >= sweepAt ? .sweep : .changes
     }
 
+    func isKnownAccount(_ run: CycleRun) async throws -> Bool {
+        guard let account = run.state.account else { return true }
+        return try await app.resume(account)
+    }
+
     /// Asks the app whose account it is, and what it lets be written.
     ///
     /// - Throws: ``AppError`` if it does not say; ``RailStop`` if it is another account.
@@ -156,6 +161,7 @@ extension Cycle {
                     try tx.syncs.set("cursor", .text(end.text), of: tx.syncID)
                 }
             }
+            try tx.pairs.concludeListing(run.generation)
             if !tuning.defects.has(.trustsStateCursors) {
                 try tx.pairs.recheckUnlisted(before: run.generation, now: startedAt)
             }

@@ -108,7 +108,8 @@ package struct Pair: Hashable, Sendable {
     /// Fields whose difference a person has accepted, each with both sides' values at that time as
     /// ``acceptance(of:)`` gives them; blank before the next plan.
     package var accepted: Values = [:]
-    /// No listing has named the record since we last wrote to it.
+    /// No listing has named the record since we last wrote to it, or the one that did was not brought to its
+    /// end.
     package var isUnlisted = false
     /// The keys stand in the index by which CRM records find app records without counterpart.
     package var isFindable = false

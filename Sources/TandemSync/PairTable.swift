@@ -187,8 +187,16 @@ package struct PairTable {
             """, [.integer(syncID), .text("%\(Self.written(property))%")])
     }
 
-    /// Has the records read by themselves that we wrote since a listing, and that the listing after it
-    /// did not name: what we wrote is a change, so somebody may have put them back.
+    /// What a listing named is listed once the listing is at its end, and what it showed is before its cursor.
+    func concludeListing(_ generation: Int64) throws {
+        try connection.run(
+            "UPDATE pair SET unlisted = 0 WHERE sync_id = ? AND unlisted = 1 AND generation = ?",
+            [.integer(syncID), .integer(generation)])
+    }
+
+    /// Has the records read by themselves that we wrote since a listing, or that one showed which was not
+    /// brought to its end, and that the listing after it did not name: both were changes, so somebody may
+    /// have put them back to what the cursor stands for.
     func recheckUnlisted(before generation: Int64, now: Timestamp) throws {
         try connection.run(
             """

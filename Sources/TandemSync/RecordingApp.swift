@@ -10,6 +10,10 @@ package struct RecordingApp: App {
 
     package func prepare() async throws(AppError) { try await base.prepare() }
 
+    package func resume(_ account: String) async throws(AppError) -> Bool {
+        try await base.resume(account)
+    }
+
     package func profile() async throws(AppError) -> AppProfile { try await base.profile() }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

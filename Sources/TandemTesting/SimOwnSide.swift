@@ -53,8 +53,10 @@ extension SimWorld {
         watch.reused = []
     }
 
-    /// What the store calls the syncs, in order.
-    var storedNames: [SyncName] { settings.indices.map { configured[$0] ?? settings[$0].name } }
+    /// What the store may call the syncs: one that has a new name goes by that where the old one had no pairs.
+    var storedNames: [SyncName] {
+        settings.indices.flatMap { [configured[$0], settings[$0].name].compactMap(\.self) }
+    }
 
     private var copy: String { path + ".copy" }
 

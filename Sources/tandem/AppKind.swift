@@ -9,8 +9,8 @@ enum AppKind: String, CaseIterable {
     var connectionKeys: [String] {
         switch self {
         case .carddav:
-            ["url", "username", "password", "address-book", "ca-file", "timeout"]
-        case .csv: ["folder", "id-column", "rest"]
+            ["url", "username", "password", "address-book", "auth", "ca-file", "timeout"]
+        case .csv: ["folder", "id-column", "encoding", "rest"]
         case .postgres: ["url", "username", "password", "tables", "ca-file", "timeout"]
         case .process: ["command", "folder", "settings", "timeout", "memory"]
         case .singer:

@@ -22,6 +22,13 @@ struct CRMImport: AsyncParsableCommand {
     @Option(help: "Update records found by email or id instead of making new ones.") var updateBy:
         String?
 
+    @Option(
+        name: .customLong("map"), parsing: .singleValue,
+        help: "What a column stands for: Header=property; may be repeated.")
+    var maps: [String] = []
+    @Flag(help: "Leave out columns that are no property.") var skipUnknown = false
+    @Option(help: "How the files are written, if they have no byte order mark.") var encoding:
+        String?
     @Flag(help: "The contacts become marketing contacts.") var marketing = false
     @Option(help: "How many rows the file has, with --marketing.") var confirmCount: Int?
 
@@ -32,16 +39,19 @@ struct CRMImport: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let key = try word(updateBy, "--update-by", Key.self)
+            let encoding = try word(encoding, "--encoding", CSVEncoding.self) ?? .utf8
+            let columns = try Columns(maps: maps, skipsUnknown: skipUnknown)
             let world = try shared.world()
             let object = try world.object(object)
-            if marketing { try confirmMarketing(object) }
+            if marketing { try confirmMarketing(object, encoding) }
             if confirmCount != nil && !marketing {
                 throw CommandFailure.usage("--confirm-count goes with --marketing")
             }
             var result = Importer.Result()
             for file in files {
                 let importer = try Importer(
-                    world: world, object: object, file: file, key: key, isMarketing: marketing)
+                    world: world, object: object, source: CSVSource(file: file, encoding: encoding),
+                    key: key, columns: columns, isMarketing: marketing)
                 result.add(try importer.run())
             }
             if shared.json {
@@ -59,11 +69,11 @@ struct CRMImport: AsyncParsableCommand {
     }
 
     /// - Throws: ``CommandFailure`` unless the one file of contacts has as many rows as was typed.
-    private func confirmMarketing(_ object: ObjectName) throws {
+    private func confirmMarketing(_ object: ObjectName, _ encoding: CSVEncoding) throws {
         guard object == .contacts, files.count == 1 else {
             throw CommandFailure.usage("--marketing takes one file of contacts")
         }
-        let rows = try CSVSource(files[0]).count()
+        let rows = try CSVSource(file: files[0], encoding: encoding).count()
         guard confirmCount == rows else {
             throw CommandFailure.failed(
                 "\(files[0]) has \(rows) rows; repeat it with --confirm-count \(rows)")
@@ -71,11 +81,30 @@ struct CRMImport: AsyncParsableCommand {
     }
 }
 
-/// A CSV file, read piece by piece.
-private struct CSVSource {
-    let file: String
+/// What the user said of the columns of a file.
+struct Columns {
+    /// Properties by headers in lower case.
+    var named: [String: PropertyName] = [:]
+    let skipsUnknown: Bool
 
-    init(_ file: String) { self.file = file }
+    /// - Throws: ``CommandFailure`` for anything but `Header=property`.
+    init(maps: [String], skipsUnknown: Bool) throws {
+        self.skipsUnknown = skipsUnknown
+        for map in maps {
+            // A header may have an equals sign in it, a property has none.
+            guard let mark = map.lastIndex(of: "="), mark != map.startIndex,
+                map.index(after: mark) != map.endIndex
+            else { throw CommandFailure.usage("--map \(map): expected Header=property") }
+            named[String(map[..<mark]).trimmed.lowercased()] =
+                PropertyName(String(map[map.index(after: mark)...]).trimmed)
+        }
+    }
+}
+
+/// A CSV file, read piece by piece.
+struct CSVSource {
+    let file: String
+    let encoding: CSVEncoding
 
     /// Hands every row to `take`, the header first.
     ///
@@ -86,17 +115,22 @@ private struct CSVSource {
             throw CommandFailure.failed("cannot read \(file): \(String(cString: strerror(errno)))")
         }
         defer { close(descriptor) }
-        var chunk = try read(descriptor)
-        let format = CSVFormat(guessing: chunk)
-        let start = format.hasMark ? CSVFormat.mark.count : 0
-        var parser = CSVParser(delimiter: format.delimiter, start: start)
-        var skip = start
-        while !chunk.isEmpty {
-            try parser.take(chunk[skip...]) { try take($0) }
-            skip = 0
-            chunk = try read(descriptor)
+        var decoder = CSVDecoder(encoding)
+        var parser: CSVParser?
+        while case let chunk = try read(descriptor), !chunk.isEmpty {
+            let text = decoder.take(chunk)
+            if parser == nil {
+                let format = CSVFormat(guessing: text)
+                parser = CSVParser(format)
+                try parser?.take(text.dropFirst(format.preamble), row: take)
+            } else {
+                try parser?.take(text, row: take)
+            }
         }
-        try parser.finish { try take($0) }
+        if decoder.isCut {
+            throw CommandFailure.failed("\(file) ends in the middle of a character")
+        }
+        try parser?.finish(row: take)
     }
 
     /// How many rows there are besides the header and those that are empty.
@@ -148,8 +182,9 @@ final class Importer {
     private static let batch = 500
     private let world: World
     private let object: ObjectName
-    private let file: String
+    private let source: CSVSource
     private let key: CRMImport.Key?
+    private let said: Columns
     private let isMarketing: Bool
     private var columns: [PropertyName?] = []
     private var idColumn: Int?
@@ -159,29 +194,31 @@ final class Importer {
     private var header: [String] = []
 
     init(
-        world: World, object: ObjectName, file: String, key: CRMImport.Key?, isMarketing: Bool
+        world: World, object: ObjectName, source: CSVSource, key: CRMImport.Key?, columns: Columns,
+        isMarketing: Bool
     ) throws {
         if key == .email && object != .contacts {
             throw CommandFailure.usage("--update-by email is for contacts; use --update-by id")
         }
         self.world = world
         self.object = object
-        self.file = file
+        self.source = source
         self.key = key
+        said = columns
         self.isMarketing = isMarketing
     }
 
+    private var file: String { source.file }
+
     func run() throws -> Result {
-        do { try CSVSource(file).each { try take($0) } } catch let problem as CSVParser.Problem {
+        do { try source.each { try take($0) } } catch let problem as CSVParser.Problem {
             try flush()
             try rejects?.commit()
             throw CommandFailure.failed(
                 "\(file): \(problem); \(result.created + result.updated) rows before it are imported"
             )
         }
-        if header.isEmpty {
-            throw CommandFailure.failed("\(file) is empty; expected a line of headers")
-        }
+        if header.isEmpty { Terminal.complain("\(file) is empty.") }
         try flush()
         try rejects?.commit()
         Terminal.progress("")
@@ -197,27 +234,51 @@ final class Importer {
     }
 
     private func takeHeader(_ row: CSVParser.Row) throws {
-        header = row.cells.map(\.trimmed)
+        let cells = row.cells.map(\.trimmed)
+        header = Array(cells.prefix((cells.lastIndex { !$0.isEmpty } ?? -1) + 1))
+        if header.isEmpty {
+            throw CommandFailure.failed("\(file): the first line is blank; expected headers")
+        }
         let properties = try world.store.schema.properties(of: object)
         let byLabel = Dictionary(
             properties.values.map { ($0.label.lowercased(), $0.name) },
             uniquingKeysWith: { first, _ in first })
+        let known = properties.keys.map(\.text) + properties.values.map(\.label)
+        var unknown: [String] = []
         for (index, name) in header.enumerated() {
             let word = name.lowercased()
-            if word == "id" || word == "record id" {
+            let mapped = said.named[word]
+            if let mapped, properties[mapped] == nil {
+                throw CommandFailure.failed(
+                    "--map \(name)=\(mapped): there is no property `\(mapped)`"
+                        + suggestion(for: mapped.text, in: known))
+            }
+            if mapped == nil, word == "id" || word == "record id" {
                 idColumn = index
                 columns.append(nil)
-            } else if let property = properties[PropertyName(word)]?.name ?? byLabel[word] {
+            } else if let property = mapped ?? properties[PropertyName(word)]?.name ?? byLabel[word]
+            {
                 if columns.contains(property) {
                     throw CommandFailure.failed("\(file): two columns stand for `\(property)`")
                 }
                 columns.append(property)
             } else {
-                let known = properties.keys.map(\.text) + properties.values.map(\.label)
-                throw CommandFailure.failed(
-                    "\(file): no property is called `\(name)`\(suggestion(for: name, in: known)); "
-                        + "`tandem crm properties \(object)` lists them")
+                if !name.isEmpty {
+                    unknown.append("`\(name)`\(suggestion(for: name, in: known))")
+                }
+                columns.append(nil)
             }
+        }
+        if let strange = said.named.keys.filter({ name in
+            !header.contains { $0.lowercased() == name }
+        }).min() {
+            throw CommandFailure.failed("\(file) has no column `\(strange)`, which --map names")
+        }
+        if !unknown.isEmpty && (!said.skipsUnknown || columns.allSatisfy { $0 == nil }) {
+            throw CommandFailure.failed(
+                "\(file): no property is called \(unknown.joined(separator: ", ")); "
+                    + "`tandem crm properties \(object)` lists them. --map \"Header=property\" says what a "
+                    + "column stands for, --skip-unknown leaves out the rest")
         }
         if key != .id && idColumn != nil {
             Terminal.complain(
@@ -259,7 +320,7 @@ final class Importer {
     }
 
     private func put(_ row: CSVParser.Row, _ reader: CRMReader, _ writer: CRMWriter) throws {
-        guard row.cells.count == header.count else {
+        guard row.cells.dropFirst(header.count).allSatisfy({ $0.trimmed.isEmpty }) else {
             throw CommandFailure.failed(
                 "it has \(row.cells.count) cells, the header \(header.count); quote commas inside cells"
             )
@@ -284,7 +345,7 @@ final class Importer {
         switch key {
         case .none: return nil
         case .id:
-            let text = idColumn.map { row.cells[$0].trimmed } ?? ""
+            let text = idColumn.flatMap { $0 < row.cells.count ? row.cells[$0].trimmed : nil } ?? ""
             return text.isEmpty ? nil : try reader.resolve(text, in: object).id
         case .email:
             let email = values["email"]?.trimmed ?? ""

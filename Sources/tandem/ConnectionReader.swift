@@ -2,13 +2,14 @@ import AppCardDAV
 import AppProcess
 import AppREST
 import FoundationEssentials
+import TandemCSV
 import TandemModel
 import Yams
 
 /// How the app of a connection is reached, as far as the configuration says it.
 enum AppReach: Sendable {
     case carddav(CardDAVApp.Settings)
-    case csv(folder: String, idColumn: String?, restSeconds: Int64)
+    case csv(folder: String, idColumn: String?, encoding: CSVEncoding, restSeconds: Int64)
     case rest(RESTDescription, variables: [String: String], caFile: String?, timeoutSeconds: Int)
     case postgres(PostgresConnection)
     case process(ProgramSettings, parameters: [String: String])
@@ -53,10 +54,12 @@ struct ConnectionReader {
                 .init(
                     url: said.text("url") ?? "", username: said.text("username"),
                     password: said.text("password"), addressBook: said.text("address-book"),
-                    caFile: said.path("ca-file"), timeoutSeconds: said.timeout(60)))
+                    caFile: said.path("ca-file"), timeoutSeconds: said.timeout(60),
+                    auth: keys.word("auth", as: CardDAVApp.Settings.Auth.self)))
         case .csv:
             return .csv(
                 folder: said.path("folder") ?? ".", idColumn: said.text("id-column"),
+                encoding: keys.word("encoding", as: CSVEncoding.self) ?? .utf8,
                 restSeconds: keys.seconds("rest", in: 0...3_600) ?? 30)
         case .postgres: return postgres(said).map { .postgres($0) }
         case .process:

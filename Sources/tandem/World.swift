@@ -7,6 +7,7 @@ import FoundationEssentials
 import Glibc
 import Synchronization
 import TandemCRM
+import TandemCSV
 import TandemCore
 import TandemDatabase
 import TandemHTTP
@@ -161,7 +162,8 @@ struct World {
         let fields = types.keys.sorted()
         switch reach {
         case .carddav(let settings): return try CardDAVApp(settings)
-        case .csv(let folder, let idColumn, let rest): return csv(folder, idColumn, rest, sync)
+        case .csv(let folder, let idColumn, let encoding, let rest):
+            return csv(folder, idColumn, encoding, rest, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
             let options = HTTPClient.Options(
                 timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile)
@@ -245,7 +247,8 @@ struct World {
     }
 
     private func csv(
-        _ folder: String, _ idColumn: String?, _ restSeconds: Int64, _ sync: SyncSettings
+        _ folder: String, _ idColumn: String?, _ encoding: CSVEncoding, _ restSeconds: Int64,
+        _ sync: SyncSettings
     ) -> CSVApp {
         let fields = sync.mapping.fields
         let properties = store.schema.objects[sync.object] ?? [:]
@@ -258,7 +261,7 @@ struct World {
         return CSVApp(
             path: "\(folder)/\(sync.mapping.appObject).csv", idColumn: idColumn,
             naturalKey: naturalKey, newColumns: [idColumn ?? "id"] + fields.map(\.app.text),
-            labels: labels, restSeconds: restSeconds)
+            labels: labels, restSeconds: restSeconds, encoding: encoding)
     }
 
     func surroundings(

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct `CSV text` {
     private func rows(_ text: String, delimiter: String = ",") throws -> [[String]] {
-        var parser = CSVParser(delimiter: delimiter.utf8.first ?? 44)
+        var parser = CSVParser(CSVFormat(delimiter: delimiter.utf8.first ?? 44))
         var rows: [[String]] = []
         try parser.take(Array(text.utf8)) { rows.append($0.cells) }
         try parser.finish { rows.append($0.cells) }
@@ -34,8 +34,51 @@ import Testing
     }
 
     @Test func `is known by its first line`() {
-        let format = CSVFormat(guessing: Array("\u{FEFF}a;\"b,c,d\";e\r\n".utf8))
-        #expect(format == CSVFormat(delimiter: 59, hasCarriageReturns: true, hasMark: true))
+        let format = CSVFormat(guessing: Array("a;\"b,c,d\";e\r\n".utf8))
+        #expect(format == CSVFormat(delimiter: 59, lineEnd: .both))
+        #expect(
+            CSVFormat(guessing: Array("a\tb,c\td\re\r".utf8))
+                == CSVFormat(delimiter: 9, lineEnd: .return))
+        var said = CSVFormat(delimiter: UInt8(ascii: "|"), lineEnd: .both)
+        said.preamble = 7
+        #expect(CSVFormat(guessing: Array("sep=|\r\na,b|c\r\n".utf8)) == said)
+    }
+
+    @Test func `of very old programs has lines that end with CR`() throws {
+        var parser = CSVParser(CSVFormat(lineEnd: .return))
+        var rows: [CSVParser.Row] = []
+        try parser.take(Array("a,b\r1,\"x\ry\"\r".utf8)) { rows.append($0) }
+        try parser.finish { rows.append($0) }
+        #expect(rows.map(\.cells) == [["a", "b"], ["1", "x\ry"]] && rows[1].range == 4..<11)
+    }
+
+    private static let text = "Åsa,日本,😀\r\n"
+
+    /// However a file is cut into pieces, its characters come whole.
+    @Test(arguments: CSVEncoding.allCases)
+    func `is read from any encoding, piece by piece`(_ encoding: CSVEncoding) throws {
+        let text = encoding == .windows1252 ? "Åsa,€ “x”\r\n" : Self.text
+        let bytes = try #require(encoding.bytes(of: text.utf8))
+        for size in 1...5 {
+            var decoder = CSVDecoder(encoding)
+            var read: [UInt8] = []
+            for start in stride(from: 0, to: bytes.count, by: size) {
+                read += decoder.take(Array(bytes[start..<min(start + size, bytes.count)]))
+            }
+            #expect(String(decoding: read, as: UTF8.self) == text && !decoder.isCut)
+        }
+    }
+
+    @Test func `says its encoding by its mark`() {
+        for (mark, encoding) in [
+            ([0xEF, 0xBB, 0xBF], CSVEncoding.utf8), ([0xFF, 0xFE], .utf16LittleEndian),
+            ([0xFE, 0xFF], .utf16BigEndian),
+        ] as [([UInt8], CSVEncoding)] {
+            var decoder = CSVDecoder(.windows1252)
+            let text = decoder.take(mark + (encoding.bytes(of: Self.text.utf8) ?? []))
+            #expect(decoder.encoding == encoding && decoder.mark == mark.count)
+            #expect(String(decoding: text, as: UTF8.self) == Self.text)
+        }
     }
 }
 
@@ -51,10 +94,51 @@ import Testing
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    private func app() -> CSVApp {
+    private func app(_ encoding: CSVEncoding = .utf8) -> CSVApp {
         CSVApp(
             path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
-            labels: ["phone": "Phone Number"], restSeconds: 0)
+            labels: ["phone": "Phone Number"], restSeconds: 0, encoding: encoding)
+    }
+
+    /// A file that is not UTF-8 stays what it is, and every row that is not changed keeps its bytes.
+    @Test(arguments: CSVEncoding.allCases)
+    func `is written in the encoding that it has`(_ encoding: CSVEncoding) async throws {
+        let text = "sep=;\r\nid;email;phone;Årsak;;\r\n1;a@x.example;1;é\r\n2;b@x.example;2;ü;;\r\n"
+        try Data(try #require(encoding.bytes(of: text.utf8))).write(to: file)
+        let app = app(encoding)
+        let listing = try await app.changes(since: nil)
+        let page = try #require(try await listing.next())
+        #expect(page.records.map { $0.values["Årsak"] } == ["é", "ü"])
+        let write = AppWrite(
+            .update("1", version: page.records[0].version), values: ["phone": "+4€"])
+        guard case .written = try await app.apply([write])[0] else {
+            return _ = Issue.record("it was not written")
+        }
+        let expected = text.replacing("a@x.example;1;é", with: "a@x.example;+4€;é")
+        #expect(try Array(Data(contentsOf: file)) == encoding.bytes(of: expected.utf8))
+        let foreign = AppWrite(.update("2", version: nil), values: ["phone": "日"])
+        let outcome = try await app.apply([foreign])[0]
+        if encoding == .windows1252 {
+            guard case .refused(let refusal) = outcome else {
+                return _ = Issue.record("\(outcome)")
+            }
+            #expect(refusal.message.contains("windows-1252"))
+        } else {
+            guard case .written = outcome else { return _ = Issue.record("\(outcome)") }
+        }
+    }
+
+    /// What a column is, the mapping says; a label stands for a field only where no column has its name.
+    @Test func `takes a column for what the mapping says`() async throws {
+        try Data("Notes,Comments,E-mail 1 - Value\nx,y,a@x.example\n".utf8).write(to: file)
+        let app = CSVApp(
+            path: file.path(), naturalKey: ["E-mail 1 - Value"],
+            newColumns: ["id", "E-mail 1 - Value", "Comments"],
+            labels: ["Comments": "Notes", "E-mail 1 - Value": "Email"], restSeconds: 0)
+        let page = try #require(try await app.changes(since: nil).next())
+        #expect(page.records.first?.id == "E-mail 1 - Value:a@x.example")
+        #expect(page.records.first?.values["Comments"] == "y")
+        #expect(page.records.first?.values["Notes"] == "x")
     }
 
     @Test func `fails a row with too many cells alone, and takes emptied rows for none`()

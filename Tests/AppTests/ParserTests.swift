@@ -55,8 +55,8 @@ import Testing
         ) { bytes in _ = DAVReply(bytes) },
         Parser(name: "CSV", corpus: ["id,\"na\"\"me\"\r\n1,\"a\nb\"\n;\u{FEFF},x\"y\n"]) { bytes in
             let format = CSVFormat(guessing: bytes)
-            var parser = CSVParser(delimiter: format.delimiter)
-            try? parser.take(bytes) { _ in }
+            var parser = CSVParser(format)
+            try? parser.take(bytes.dropFirst(format.preamble)) { _ in }
             try? parser.finish { _ in }
         },
         Parser(
