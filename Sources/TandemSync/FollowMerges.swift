@@ -106,13 +106,15 @@ struct MergeFollower {
     /// Follows the merge of a pair's record that the feed told of before the pair was there: a first
     /// walk over all records that was broken off leaves pairs, and the next one begins later in the
     /// feed.
-    func followMissed(_ pair: Pair, feedReadTo sequence: Int64) throws {
+    ///
+    /// - Returns: The pairs that took part in it, which are not what they were.
+    func followMissed(_ pair: Pair, feedReadTo sequence: Int64) throws -> Set<Int64> {
         guard let record = pair.crmID, let merge = try tx.crm.merge(from: record),
-            merge.sequence <= sequence,
-            // The other one of the two may have taken this one along in the same batch.
-            try tx.pairs.pair(pair.id)?.crmID == record
-        else { return }
+            merge.sequence <= sequence
+        else { return [] }
+        let pairs = try tx.pairs.pairs(crm: [merge.primary, merge.secondary, merge.result])
         try follow(merge)
+        return Set(pairs.values.map(\.id))
     }
 
     private func move(_ pair: Pair, to merge: Merge) throws {

@@ -40,7 +40,9 @@ extension Cycle {
                     switch standing {
                     case .ordinary: try step.carryOut(pair, record: record)
                     case .waits:
-                        try merges.followMissed(pair, feedReadTo: run.state.crmSequence ?? 0)
+                        let moved = try merges.followMissed(
+                            pair, feedReadTo: run.state.crmSequence ?? 0)
+                        step.done.formUnion(moved)
                     case .outside: try step.keepOut(pair, .merged)
                     }
                 }

@@ -363,10 +363,13 @@ extension SimServer.State {
         for (id, record) in backup.sorted(by: { $0.key < $1.key }) where !record.isDeleted {
             // One that was made again meanwhile under its own id is what it was before, too.
             let isAnew = records[id]?.isDeleted == false
-            // What a create sent first, of which no answer came, is nobody's edit when it is back.
-            for (field, value) in isAnew && !unanswered.contains(id) ? record.values : [:] {
+            for (field, value) in isAnew ? record.values : [:] {
                 let old = records[id]?.values[field] ?? ""
-                if old != value { edits.append(.init(id: id, field: field, old: old, new: value)) }
+                if old == value { continue }
+                // What a create sent first, of which no answer came, is nobody's edit when it is back; what
+                // it takes away is gone all the same.
+                let new = unanswered.contains(id) ? "" : value
+                edits.append(.init(id: id, field: field, old: old, new: new))
             }
             records[id]?.isDeleted = false
             records[id]?.isOurs = false
