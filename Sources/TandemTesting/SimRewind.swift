@@ -51,7 +51,10 @@ extension SimServer.State {
         }
         self.backup = nil
         let values = records.values.flatMap(\.values.values)
+        let deleted = records.filter(\.value.isDeleted).keys
         records = backup.records
+        // What had been deleted and is back, somebody has put there.
+        for id in deleted { records[id]?.isOurs = false }
         log = backup.log
         nextID = backup.nextID
         lives += 1

@@ -139,11 +139,12 @@ final class AddressBookServer {
         try curl(["-o", "/dev/null", "-X", "DELETE", book + name])
     }
 
-    /// The last parts of the addresses of all cards.
-    func names() throws -> [String] {
+    /// The last parts of the addresses of all cards, each once: SOGo lists them twice.
+    func names() throws -> Set<String> {
         let answer = try curl(["-X", "PROPFIND", "-H", "Depth: 1", book]).out
-        return answer.matches(of: #/href[^>]*>([^<]+\.vcf)</#).map {
-            String($0.1.split(separator: "/").last ?? "").removingPercentEncoding ?? ""
-        }
+        return Set(
+            answer.matches(of: #/href[^>]*>([^<]+\.vcf)</#).map {
+                String($0.1.split(separator: "/").last ?? "").removingPercentEncoding ?? ""
+            })
     }
 }
