@@ -82,8 +82,23 @@ extension RESTConnection {
         let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
             !$0.isEmpty
         }
+        let byField = errorsByField(body).sorted { $0.key < $1.key }.map {
+            "\($0.key): \($0.value)"
+        }
+        let said =
+            text ?? (byField.isEmpty ? nil : byField.joined(separator: "; "))
+            ?? body.flatMap { $0 == .null ? nil : String(decoding: $0.bytes, as: UTF8.self) }
+            .map { "status \(status): \($0.prefix(200))" }
         // Some servers give back what they were told, credentials and all.
-        return text.map { RESTTrace.masked(String($0.prefix(500)), secrets) } ?? "status \(status)"
+        return said.map { RESTTrace.masked(String($0.prefix(500)), secrets) } ?? "status \(status)"
+    }
+
+    /// What an answer that says no says of each field: `{"email": ["…"]}`, as many frameworks do.
+    func errorsByField(_ body: JSON?) -> [String: String] {
+        (body?.members ?? [:]).compactMapValues { said in
+            let texts = said.elements?.compactMap(\.field)
+            return texts.flatMap { $0.isEmpty ? nil : $0.joined(separator: " ") }
+        }
     }
 
     func failure(_ answer: Answer, _ path: String) -> AppError {

@@ -52,7 +52,8 @@ package struct RESTApp: App {
             readBatch: object.read?.size ?? 100,
             // A batch is what goes out at once, so that none waits for others.
             writeBatch: max(width, batches.compactMap { $0?.size }.max() ?? 0),
-            readLagSeconds: object.readLagSeconds, reportsDeletions: reportsDeletions,
+            readLagSeconds: object.readLagSeconds, canDelete: object.delete != nil,
+            reportsDeletions: reportsDeletions,
             listsWholeRecords: true, canSearch: canBeSearched,
             putsBackOriginals: object.schema != nil || object.shape.restores != .members([]))
     }
@@ -61,15 +62,16 @@ package struct RESTApp: App {
     /// have calls of their own.
     private var isConditional: Bool {
         fields.allSatisfy { object.shape.associations[$0] == nil }
-            && (!object.condition.isEmpty || object.update.mentions("version"))
+            && (!object.condition.isEmpty || object.update?.mentions("version") ?? false)
     }
 
     private var createSafety: CreateSafety {
         guard let find = object.find else { return .clientID }
         if isFoundByKey { return .lookupByKey }
+        let changesLag = object.changes?.lagSeconds ?? RESTDescription.Changes.usualLagSeconds
         // A create may be carried out as late as its request times out, and be found by a search
         // when the index has it.
-        return .search(lagSeconds: (find.lagSeconds ?? object.changes.lagSeconds) + timeoutSeconds)
+        return .search(lagSeconds: (find.lagSeconds ?? changesLag) + timeoutSeconds)
     }
 
     /// Whether `find` asks for a value, and not for whatever is new.
@@ -82,7 +84,8 @@ package struct RESTApp: App {
     }
 
     private var reportsDeletions: Bool {
-        switch object.deletions {
+        if object.changes == nil { return true }
+        return switch object.deletions {
         case .sweep: false
         case .feed: true
         case .none: object.shape.deleted != nil
@@ -105,13 +108,15 @@ package struct RESTApp: App {
         let known = try await schema()
         let place = connection.variables["url"] ?? description.title
         let count = object.schema == nil ? "any fields" : "\(known.count) fields"
+        let way = object.changes == nil ? "; each poll lists everything" : ""
         return AppProfile(
-            account: "\(place) \(id)", summary: "\(description.title), account \(id), \(count)",
+            account: "\(place) \(id)",
+            summary: "\(description.title), account \(id), \(count)\(way)",
             fields: object.schema == nil ? [] : schema(of: known))
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        guard let cursor else { return RESTListing(app: self, since: nil) }
+        guard let cursor, object.changes != nil else { return RESTListing(app: self, since: nil) }
         guard let known = RESTCursor(cursor) else {
             throw .cursorExpired("the cursor is none of this app's")
         }

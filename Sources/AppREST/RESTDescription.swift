@@ -165,6 +165,8 @@ package struct RESTDescription: Hashable, Sendable {
         package var record = ""
         /// Where the id is in it, of a create; where it is in every record if `nil`.
         package var id: String?
+        /// The header that names the new record's address, of a create whose answer may have no record.
+        package var idHeader: String?
         /// How many points of the limits one request uses.
         package var cost = 1
 

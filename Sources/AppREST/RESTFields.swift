@@ -9,6 +9,9 @@ extension RESTApp {
         FieldPath(shape.fields[field]?.place ?? field.text)
     }
 
+    /// The member of a record's values that a field is in.
+    func member(of field: AppField) -> String { path(of: field).member }
+
     /// A record as the app shows it; `nil` for something without id.
     func record(_ json: JSON) -> AppRecord? {
         guard let id = json.at(shape.id)?.field, !id.isEmpty else { return nil }
@@ -105,11 +108,16 @@ extension RESTApp {
     ///   - written: The fields and their new values.
     ///   - current: The record as it is; `nil` for a new one.
     /// - Returns: The members by name.
-    func members(_ written: [AppField: String], current: JSON?) -> [String: JSON] {
+    func members(_ written: [AppField: String], current: JSON?, isNew: Bool = false) -> [String:
+        JSON]
+    {
         let held = current?.at(shape.values)
         var members = JSON.object([:])
         for (field, value) in written.sorted(by: { $0.key < $1.key }) {
-            let path = path(of: field)
+            let form = shape.fields[field]
+            if form?.isCreateOnly == true && !isNew { continue }
+            let path =
+                isNew ? form?.createPlace.map(FieldPath.init) ?? path(of: field) : path(of: field)
             if isPartOfWhole(field), members[path.member] == nil, let whole = held?[path.member] {
                 members = FieldPath(path.member).setting(whole, in: members)
             }
@@ -178,7 +186,8 @@ extension RESTApp {
             shape.fields.filter { !named.contains($0.key) || $0.value.isReadOnly }.map {
                 FieldSchema(
                     $0.key, type: $0.value.type, isWritable: !$0.value.isReadOnly,
-                    isRequired: $0.value.isRequired)
+                    isRequired: $0.value.isRequired, options: $0.value.options,
+                    maximumLength: $0.value.maximumLength)
             } + shape.associations.keys.filter { !named.contains($0) }.map { FieldSchema($0) }
         let overridden = Set(own.map(\.field))
         return known.filter { !overridden.contains($0.field) }

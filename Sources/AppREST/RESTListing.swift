@@ -52,14 +52,14 @@ final class RESTListing: ChangeListing {
     init(app: RESTApp, since: RESTCursor?) {
         self.app = app
         self.since = since
-        var parts = (since == nil ? app.object.list : app.object.changes.listings).map {
+        var parts = (since == nil ? app.object.list : app.object.changes?.listings ?? []).map {
             Part(listing: $0, goneID: nil)
         }
         if since != nil, case .feed(let listings, let id, _)? = app.object.deletions {
             parts += listings.map { Part(listing: $0, goneID: id) }
         }
         self.parts = parts
-        if let since, case .link = app.object.changes.signpost {
+        if let since, case .link? = app.object.changes?.signpost {
             state.withLock { $0.place = .address(since.value) }
         }
     }
@@ -122,10 +122,10 @@ final class RESTListing: ChangeListing {
 
     /// `{since}` of a listing of everything.
     private var beginning: String {
-        switch app.object.changes.signpost {
-        case .date(let form): form.text(Timestamp(milliseconds: 0))
-        case .header: "0"
-        case .token, .link: ""
+        switch app.object.changes?.signpost {
+        case .date(let form)?: form.text(Timestamp(milliseconds: 0))
+        case .header?: "0"
+        case .token?, .link?, nil: ""
         }
     }
 
@@ -190,7 +190,7 @@ final class RESTListing: ChangeListing {
     private func page(_ found: [JSON], _ part: Part, from start: Int) -> ChangePage {
         var page = ChangePage()
         // What tells of changes may be an index that is behind; the records themselves are read.
-        let isIndex = since != nil && app.object.changes.isIndex
+        let isIndex = since != nil && app.object.changes?.isIndex ?? false
         for (offset, json) in found.enumerated() {
             let location = AppLocation("element \(start + offset + 1) of \(part.listing.call.path)")
             if let pointer = part.goneID {
@@ -251,7 +251,7 @@ final class RESTListing: ChangeListing {
         _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON], _ cap: Int
     ) throws(AppError) -> Bool {
         let modified = app.object.shape.modified ?? ""
-        guard case .date(let form) = app.object.changes.signpost,
+        guard case .date(let form)? = app.object.changes?.signpost,
             let last = found.last?.at(modified)?.field.flatMap({ Timestamp(loose: $0) })
         else { throw app.unexpected(listing.call) }
         let start = form.text(last)
@@ -281,6 +281,7 @@ final class RESTListing: ChangeListing {
             guard let link, !link.isEmpty else { return nil }
             return .address(try app.connection.page(link, of: listing.call, at: answer.root))
         }
+        if let more = listing.more, !more.isOn(answer.body) { return nil }
         switch listing.paging {
         case .token(let place): return after(answer.body.at(place)?.field)
         case .link(let place): return try address(answer.body.at(place)?.field)
@@ -344,7 +345,7 @@ final class RESTListing: ChangeListing {
     private func signpost(_ answer: RESTConnection.Success, _ known: String?) throws(AppError)
         -> String?
     {
-        let changes = app.object.changes
+        guard let changes = app.object.changes else { return "" }
         switch changes.signpost {
         case .date(let form):
             return known

@@ -59,6 +59,8 @@ extension RESTDescription {
         /// The app gives no more records than these to one question, the ones that changed first
         /// before the others: the listing then starts anew with the last one's time as `{since}`.
         package var cap: Int?
+        /// What an answer has that is not the last one; others end the listing, whatever they lead to.
+        package var more: Mark?
         /// Every record that is there all along is on one of the pages, whatever moves meanwhile.
         package var isStable = false
 
@@ -83,7 +85,8 @@ extension RESTDescription {
         package let listings: [Listing]
         package let signpost: Signpost
         /// How long a change may stay invisible.
-        package var lagSeconds: Int64 = 30
+        package var lagSeconds = usualLagSeconds
+        package static let usualLagSeconds: Int64 = 30
         /// It is an index that may be behind the records themselves, which are then read.
         package var isIndex = false
 
@@ -221,6 +224,13 @@ extension RESTDescription {
         package var type: ValueType?
         package var isReadOnly = false
         package var isRequired = false
+        /// Where its value is written in a new record, if that is another place.
+        package var createPlace: String?
+        /// It is written with a new record only.
+        package var isCreateOnly = false
+        /// The values that the app takes, and how many characters; none for any.
+        package var options: [String] = []
+        package var maximumLength: Int?
 
         package init() {}
     }
@@ -312,7 +322,8 @@ extension RESTDescription {
         package var schema: Schema?
         /// Everything there is, one listing after the other.
         package let list: [Listing]
-        package let changes: Changes
+        /// `nil` for an app that cannot tell what changed: each listing is one of everything.
+        package var changes: Changes?
         package var deletions: Deletions?
         package var read: BatchRead?
         /// Asks for one record; only its 404 or 410, or what the errors say, proves that it is
@@ -320,28 +331,22 @@ extension RESTDescription {
         package let single: Call
         /// `nil` if the id of a new record follows from our key, `{key-id}`.
         package var find: Lookup?
-        package let create: Call
+        /// `nil` for what cannot be done to records of the app.
+        package var create: Call?
         package var createBatch: BatchWrite?
-        package let update: Call
+        package var update: Call?
         package var updateBatch: BatchWrite?
-        package let delete: Call
+        package var delete: Call?
         package var deleteBatch: BatchWrite?
         /// Headers of updates and deletions that make them depend on `{version}`.
         package var condition: [String: String] = [:]
         /// For how long after a write a read may still show what was there before.
         package var readLagSeconds: Int64 = 0
 
-        package init(
-            shape: Shape, list: [Listing], changes: Changes, single: Call, create: Call,
-            update: Call, delete: Call
-        ) {
+        package init(shape: Shape, list: [Listing], single: Call) {
             self.shape = shape
             self.list = list
-            self.changes = changes
             self.single = single
-            self.create = create
-            self.update = update
-            self.delete = delete
         }
     }
 }

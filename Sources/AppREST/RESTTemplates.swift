@@ -104,8 +104,7 @@ extension RESTConnection {
         case .list(let list): .list(list.flatMap { elements($0, arguments) })
         case .object(let object, let spread):
             spread.reduce(.object(object.mapValues { json($0, arguments) })) { object, more in
-                .object(
-                    (object.members ?? [:]).merging(json(more, arguments).members ?? [:]) { $1 })
+                object.merging(json(more, arguments))
             }
         case .elements(let list): json(list, arguments)
         case .eachID(let element):
@@ -225,5 +224,14 @@ package struct CallPlace: Hashable, Sendable {
         let parts = text.dropFirst(isKept ? 1 : 0).split(separator: ":", maxSplits: 1)
         name = parts.first.map { String($0) } ?? ""
         form = parts.count == 2 ? String(parts[1]) : nil
+    }
+}
+
+extension JSON {
+    /// The members of both; of a member that is an object in both, again the members of both, else that of
+    /// the other one.
+    fileprivate func merging(_ other: JSON) -> JSON {
+        guard let own = members, let more = other.members else { return other }
+        return .object(own.merging(more) { $0.merging($1) })
     }
 }

@@ -159,10 +159,10 @@ extension RESTApp {
     private var now: Cursor? {
         // The year 2100: no app has changed anything later.
         let future = Timestamp(milliseconds: 4_102_444_800_000)
-        switch object.changes.signpost {
+        switch object.changes?.signpost {
         case .date(let form): return RESTCursor(form.text(future), at: nil).cursor
         case .header: return RESTCursor("\(future.milliseconds)", at: nil).cursor
-        case .token, .link: return nil
+        case .token, .link, nil: return nil
         }
     }
 }

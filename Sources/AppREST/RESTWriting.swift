@@ -1,3 +1,4 @@
+import Foundation
 import TandemHTTP
 package import TandemModel
 import TandemTasks
@@ -42,12 +43,15 @@ extension RESTApp {
 
     /// `open` are the fields that the app says can be written, where a deleted record is put back.
     private func apply(_ write: AppWrite, open: Set<String> = []) async -> WriteOutcome {
-        let call =
+        let (said, name) =
             switch write.kind {
-            case .create: object.create
-            case .update: object.update
-            case .delete: object.delete
+            case .create: (object.create, "create")
+            case .update: (object.update, "update")
+            case .delete: (object.delete, "delete")
             }
+        guard let call = said else {
+            return .refused(Refusal(.permission, "the app's description has no `\(name)`"))
+        }
         var arguments = arguments(for: write)
         if let original = write.original, let held = JSON(parsing: Array(original.utf8)) {
             arguments = restoring(held, arguments, write, open: open)
@@ -71,7 +75,11 @@ extension RESTApp {
             if case .update(let id, _) = write.kind, arguments.values.isEmpty {
                 return await associated(.accepted(id), write)
             }
-            let outcome = await judged(try await connection.send(call, arguments), write)
+            let answer = try await connection.send(call, arguments)
+            if let partly = try await withoutRefused(answer, call, arguments, write) {
+                return partly
+            }
+            let outcome = await judged(answer, write)
             if case .refused = outcome, write.original != nil {
                 // Better without what the app does not take back than not at all.
                 let filled = write.values.filter { !$0.value.isEmpty }
@@ -79,6 +87,31 @@ extension RESTApp {
             }
             return await associated(outcome, write)
         } catch { return Self.outcome(of: error) }
+    }
+
+    /// Sends an update once more without the fields that the app refuses by name, so that the others are
+    /// written.
+    ///
+    /// - Returns: `nil` if the answer names none, or nothing else is to be written.
+    private func withoutRefused(
+        _ answer: RESTConnection.Answer, _ call: RESTDescription.Call, _ arguments: Arguments,
+        _ write: AppWrite
+    ) async throws(RESTConnection.Failure) -> WriteOutcome? {
+        guard case .update = write.kind, case .no(let category) = answer.verdict,
+            (400..<500).contains(answer.response.status), !call.mentions("record")
+        else { return nil }
+        let named = connection.errorsByField(answer.body)
+        let refused = write.values.keys.reduce(into: [AppField: Refusal]()) { refused, field in
+            refused[field] = named[member(of: field)].map {
+                Refusal(category ?? .invalidValue, "\(field): \($0)")
+            }
+        }
+        var rest = arguments
+        for field in refused.keys { rest.values[member(of: field)] = nil }
+        guard !refused.isEmpty, !rest.values.isEmpty else { return nil }
+        let second = try await connection.send(call, rest)
+        guard case .accepted(let id, let version) = await judged(second, write) else { return nil }
+        return .acceptedPartly(id, version: version, refused: refused)
     }
 
     /// Whether the record must be read first: to be written whole, or for its version.
@@ -119,7 +152,9 @@ extension RESTApp {
     private func arguments(for write: AppWrite, current: JSON? = nil) -> Arguments {
         var arguments = Arguments()
         arguments.fields = askedFields
-        arguments.values = members(ownValues(write.values), current: current)
+        var isNew = false
+        if case .create = write.kind { isNew = true }
+        arguments.values = members(ownValues(write.values), current: current, isNew: isNew)
         arguments.record = merged(arguments.values, into: current ?? .object([:]))
         switch write.kind {
         case .create(let key):
@@ -140,14 +175,16 @@ extension RESTApp {
         case (.yes, .delete): return .deleted
         // The answer may show only what was written; the whole record is read back.
         case (.yes, .update(let id, _)):
-            let shown = RESTDescription.Records(list: object.update.record).first(in: answer.body)
+            let shown = RESTDescription.Records(list: object.update?.record ?? "").first(
+                in: answer.body)
             return .accepted(id, version: shown.flatMap { version(in: $0, of: id) })
         case (.yes, .create):
-            let made = RESTDescription.Records(list: object.create.record).first(in: answer.body)
-            guard let made, let id = newID(in: made) else {
+            let made = RESTDescription.Records(list: object.create?.record ?? "")
+                .first(in: answer.body)
+            guard let id = made.flatMap(newID) ?? newID(in: answer.response) else {
                 return .madeUnnamed("the answer to the create has no record")
             }
-            return .accepted(id, version: version(in: made, of: id))
+            return .accepted(id, version: made.flatMap { version(in: $0, of: id) })
         case (.known(.conflict), .update(let id, _)), (.known(.conflict), .delete(let id, _)):
             // A condition fails for a record that is not there, too (RFC 9110 §13.1.1).
             return await read(id) == .gone ? .gone : .conflict
@@ -170,8 +207,18 @@ extension RESTApp {
 
     /// The id of a new record: in the record itself, else where `create` says that it is.
     private func newID(in made: JSON) -> AppRecordID? {
-        let place = object.create.id ?? object.shape.id
+        let place = object.create?.id ?? object.shape.id
         return made.at(place)?.field.flatMap { $0.isEmpty ? nil : AppRecordID($0) }
+    }
+
+    /// The id of a new record in a header: it is the last part of the address there.
+    private func newID(in response: HTTPResponse) -> AppRecordID? {
+        guard let name = object.create?.idHeader, let place = response.header(name) else {
+            return nil
+        }
+        let path = place.prefix { !["?", "#"].contains($0) }
+        let last = path.split(separator: "/").last.map(String.init) ?? ""
+        return last.isEmpty ? nil : AppRecordID(last.removingPercentEncoding ?? last)
     }
 
     /// The version of a record in an answer that shows it.

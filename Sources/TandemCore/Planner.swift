@@ -79,7 +79,8 @@ package struct Planner: Sendable {
     }
 
     private func create(on side: Side, from values: Values) -> Plan {
-        guard settings.direction.allows(writingTo: side) else {
+        guard settings.direction.allows(writingTo: side), side == .crm || settings.createsInApp
+        else {
             return Plan(state: .excluded(.direction))
         }
         if settings.requiresEmail && !hasEmail(values) { return Plan(state: .excluded(.noEmail)) }

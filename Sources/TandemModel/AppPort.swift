@@ -156,6 +156,8 @@ package enum WriteOutcome: Hashable, Sendable {
     /// Done; what the app made of it must be read back. The record has this version by the write,
     /// if the answer says so: a read that shows it shows our own write and nobody's edit.
     case accepted(AppRecordID, version: String? = nil)
+    /// Done but for some fields, which the app refused; the rest must be read back.
+    case acceptedPartly(AppRecordID, version: String?, refused: [AppField: Refusal])
     case deleted
     /// The record has changed since the version given; nothing was written.
     case conflict

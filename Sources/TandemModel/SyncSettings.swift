@@ -38,6 +38,8 @@ package struct SyncSettings: Hashable, Sendable {
     package var onLeavingFilter: LeavingRule
     package var deletions: DeletionRule
     package var blanks: BlankRule
+    /// Whether the app lets records be made; else new ones of the CRM stay outside.
+    package var createsInApp = true
     /// Contacts that this sync makes in the CRM become marketing contacts under these rules.
     package var marketing: MarketingRules?
     /// The syncs of other objects of the same connection: what association fields go through.

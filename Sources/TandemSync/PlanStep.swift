@@ -8,7 +8,7 @@ struct OutboxItem {
     let pair: Pair
     let write: AppWrite
     /// What is written, in CRM names.
-    let sent: Values
+    var sent: Values
     let reason: String
     /// A create that may have been sent before under the same key.
     var isRepeat = false

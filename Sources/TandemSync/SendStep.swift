@@ -134,7 +134,10 @@ extension Cycle {
             return [:]
         }
         let ids = outcomes.compactMap { outcome -> AppRecordID? in
-            if case .accepted(let id, _) = outcome { id } else { nil }
+            switch outcome {
+            case .accepted(let id, _), .acceptedPartly(let id, _, _): id
+            default: nil
+            }
         }
         var readings: [AppRecordID: AppReading] = [:]
         for chunk in ids.chunks(of: app.capabilities.readBatch) {
@@ -173,6 +176,17 @@ struct RecordStep {
             } else {
                 try acceptedUnseen(id, version, item, &pair)
             }
+        case .acceptedPartly(let id, let version, let refusals):
+            var item = item
+            for field in cycle.sync.mapping.fields {
+                guard let refusal = refusals[field.app],
+                    let sent = item.sent.removeValue(forKey: field.crm)
+                else { continue }
+                pair.ignored[field.crm] = sent
+                pair.refused[field.crm] = refusal
+            }
+            try tx.pairs.save(pair)
+            try record(.accepted(id, version: version), of: item, readBack: readBack)
         case .madeUnnamed(let message):
             pair.intent?.status = .made
             pair.putOff(from: tx.now)

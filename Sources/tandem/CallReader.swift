@@ -166,7 +166,7 @@ struct CallReader {
         "next", "next-link", "next-header", "next-page", "next-offset",
     ]
     private static let listingKeys =
-        callKeys + pagingKeys + ["records", "start", "overlap", "cap", "stable", "also"]
+        callKeys + pagingKeys + ["records", "start", "overlap", "cap", "stable", "more", "also"]
 
     /// A listing, and those that are said to belong to it.
     func listings(_ reader: YAMLReader, _ name: String, more: [String] = [])
@@ -199,6 +199,7 @@ struct CallReader {
             call: call, records: records(reader), paging: paging)
         listing.start = reader.text("start") ?? ""
         listing.isStable = reader.flag("stable") ?? false
+        listing.more = mark(reader, "more")
         listing.cap = reader.number("cap", in: 1...1_000_000)
         if listing.cap != nil && !call.mentions("since") {
             problems.add(reader["cap"], "`\(name)`: `cap` needs `{since}` in the call")

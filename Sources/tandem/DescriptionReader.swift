@@ -21,15 +21,20 @@ struct DescriptionReader {
     func description(_ root: Node) -> RESTDescription? {
         guard
             let reader = YAMLReader(
-                root, what: "app", known: Self.keys, problems: problems),
-            let (account, said) = calls.call(reader, "account", more: ["id"])
+                root, what: "app", known: Self.keys, problems: problems)
         else { return nil }
+        let called = calls.call(reader, "account", more: ["id"])
+        // Read all the same, so that everything else that is wrong with it is said, too.
+        let account =
+            called?.call ?? RESTDescription.Call(method: "GET", path: "", headers: [:], body: nil)
+        let said = called?.said ?? reader
         if reader["message"] == nil { problems.add(root, "`message` is missing") }
         var description = RESTDescription(
             title: reader.requiredText("title", example: "HubSpot"),
             summary: reader.requiredText("summary", example: "HubSpot's CRM"),
             evidence: reader.word("tested", as: RESTDescription.Evidence.self) ?? .documents,
-            account: account, accountID: said.requiredText("id", example: "/id"),
+            account: account,
+            accountID: called == nil ? "" : said.requiredText("id", example: "/id"),
             messages: reader.texts("message") ?? [])
         description.root = reader.text("root") ?? description.root
         description.variables = connection(reader)

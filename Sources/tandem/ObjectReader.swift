@@ -14,17 +14,17 @@ struct ObjectReader {
     ]
 
     func object(_ list: YAMLReader, _ name: String) -> RESTDescription.Object? {
-        guard let keys = calls.mapping(list, name, known: Self.keys), let shape = shape(keys),
-            let all = calls.listings(keys, "list"), let changes = changes(keys, all.listings),
-            let single = single(keys), let create = write(keys, "create"),
-            let update = write(keys, "update"), let delete = write(keys, "delete")
-        else { return nil }
-        var object = RESTDescription.Object(
-            shape: shape, list: all.listings, changes: changes, single: single,
-            create: create.call, update: update.call, delete: delete.call)
-        object.createBatch = create.batch
-        object.updateBatch = update.batch
-        object.deleteBatch = delete.batch
+        guard let keys = calls.mapping(list, name, known: Self.keys) else { return nil }
+        // All is read before anything is missed, so that all that is wrong is said at once.
+        let (shape, all, single) = (shape(keys), calls.listings(keys, "list"), single(keys))
+        let writes = ["create", "update", "delete"].map { keys[$0] == nil ? nil : write(keys, $0) }
+        let changes = keys["changes"] == nil ? nil : changes(keys, all?.listings ?? [])
+        guard let shape, let all, let single else { return nil }
+        var object = RESTDescription.Object(shape: shape, list: all.listings, single: single)
+        object.changes = changes
+        (object.create, object.createBatch) = (writes[0]?.call, writes[0]?.batch)
+        (object.update, object.updateBatch) = (writes[1]?.call, writes[1]?.batch)
+        (object.delete, object.deleteBatch) = (writes[2]?.call, writes[2]?.batch)
         object.schema = keys["schema"] == nil ? nil : schema(keys)
         object.deletions = deletions(keys)
         object.read = keys["read"] == nil ? nil : batchRead(keys)
@@ -37,19 +37,24 @@ struct ObjectReader {
 
     /// What must go together.
     private func check(_ object: RESTDescription.Object, _ keys: YAMLReader, _ name: String) {
-        let (create, shape) = (object.create, object.shape)
-        if object.find == nil && !create.makesID {
+        let shape = object.shape
+        if keys["create"] != nil && keys["update"] == nil {
+            problems.add(
+                keys["create"],
+                "`\(name)`: `create` needs `update`; without both, records are only read")
+        }
+        if let create = object.create, object.find == nil && !create.makesID {
             problems.add(
                 keys.node,
                 "`\(name)`: `find` is missing; without it `create` must give `{key-id}` to the new "
                     + "record")
         }
-        let needsVersion = !object.condition.isEmpty || object.update.mentions("version")
+        let needsVersion = !object.condition.isEmpty || object.update?.mentions("version") ?? false
         if needsVersion && shape.version == nil && shape.modified == nil {
             problems.add(
                 keys["condition"] ?? keys["update"], "`\(name)` needs a `version` of the record")
         }
-        let listings = object.list + object.changes.listings
+        let listings = object.list + (object.changes?.listings ?? [])
         if listings.contains(where: { $0.cap != nil }) && shape.modified == nil {
             problems.add(keys["record"], "`record`: `cap` needs `modified`")
         }
@@ -67,12 +72,16 @@ struct ObjectReader {
     private func write(_ keys: YAMLReader, _ name: String)
         -> (call: RESTDescription.Call, batch: RESTDescription.BatchWrite?)?
     {
-        guard let (found, said) = calls.call(keys, name, more: ["record", "id", "batch"]) else {
+        guard
+            let (found, said) = calls.call(
+                keys, name, more: ["record", "id", "id-header", "batch"])
+        else {
             return nil
         }
         var call = found
         call.record = said.text("record") ?? ""
         call.id = said.text("id")
+        call.idHeader = said.text("id-header")
         guard said["batch"] != nil,
             let batch = calls.call(said, "batch", more: Self.batchKeys)
         else { return (call, nil) }
@@ -250,7 +259,11 @@ struct ObjectReader {
     private func form(_ fields: YAMLReader, _ name: String) -> RESTDescription.FieldForm? {
         guard
             let said = calls.mapping(
-                fields, name, known: ["at", "as", "blank", "type", "read-only", "required"])
+                fields, name,
+                known: [
+                    "at", "as", "blank", "type", "read-only", "required", "create-at",
+                    "create-only", "options", "length",
+                ])
         else { return nil }
         var form = RESTDescription.FieldForm()
         form.place = said.text("at")
@@ -259,6 +272,10 @@ struct ObjectReader {
         form.type = said.word("type", as: ValueType.self)
         form.isReadOnly = said.flag("read-only") ?? false
         form.isRequired = said.flag("required") ?? false
+        form.createPlace = said.text("create-at")
+        form.isCreateOnly = said.flag("create-only") ?? false
+        form.options = said.texts("options") ?? []
+        form.maximumLength = said.number("length", in: 1...1_000_000)
         return form
     }
 

@@ -1,3 +1,4 @@
+import AppREST
 import TandemModel
 import Yams
 
@@ -34,12 +35,23 @@ struct SyncReader {
             return nil
         }
         guard var mapping = mapping(place.app, object, reader) else { return nil }
+        let described = described(place, mapping)
+        let isReadOnly = place.isReadOnly || described.map { $0.update == nil } ?? false
         let direction =
-            reader.word("direction", as: Direction.self) ?? (place.isReadOnly ? .toCRM : .both)
-        if place.isReadOnly && direction != .toCRM {
+            reader.word("direction", as: Direction.self) ?? (isReadOnly ? .toCRM : .both)
+        if isReadOnly && direction != .toCRM {
             problems.add(
                 reader["direction"],
                 "`direction`: \(place.app) is only read; expected `direction: to-crm`")
+        }
+        let deletions = reader.word("deletions", as: DeletionRule.self) ?? .track
+        if let described, described.delete == nil, deletions != .track,
+            direction.allows(writingTo: .app)
+        {
+            problems.add(
+                reader["deletions"],
+                "`deletions: \(deletions.rawValue)`: \(place.app) deletes no \(mapping.appObject) "
+                    + "(its description has no `delete`); expected `deletions: track`")
         }
         override(&mapping, reader)
         // A one-way sync follows its source unless the user says otherwise.
@@ -48,16 +60,26 @@ struct SyncReader {
             YAMLReader($0, what: "filter", known: ["to-app", "to-crm"], problems: problems)
         }
         let filterReader = FilterReader(object: object, problems: problems)
-        return SyncSettings(
+        var settings = SyncSettings(
             name: SyncName(name), connection: connection, app: place.app, mapping: mapping,
             direction: direction, winner: reader.word("default", as: Side.self) ?? source,
             requiresEmail: reader.flag("require-email"), match: match(reader, object),
             filterToApp: filters?["to-app"].flatMap(filterReader.filter),
             filterToCRM: filters?["to-crm"].flatMap(filterReader.filter),
             onLeavingFilter: reader.word("on-leaving-filter", as: LeavingRule.self) ?? .keep,
-            deletions: reader.word("deletions", as: DeletionRule.self) ?? .track,
+            deletions: deletions,
             blanks: reader.word("blanks", as: BlankRule.self) ?? .keep,
             marketing: place.isMarketing ? marketing : nil)
+        settings.createsInApp = described.map { $0.create != nil } ?? true
+        return settings
+    }
+
+    /// What the description of a described app says of the sync's object.
+    private func described(_ place: Configuration.Connection, _ mapping: ObjectMapping)
+        -> RESTDescription.Object?
+    {
+        guard case .rest(let description, _, _, _) = place.reach else { return nil }
+        return description.objects[mapping.appObject] ?? description.objects["*"]
     }
 
     private func mapping(_ app: String, _ object: ObjectName, _ reader: YAMLReader)
