@@ -73,7 +73,8 @@ extension SimWorld {
             let kept = values.filter { ["mail", "first", "last", "org"].contains($0.key) }
             return state.make(kept, now: now)
         }
-        collectEdits()
+        // Who makes again what was there says nothing that was answered meanwhile.
+        collectEdits(sayingNothingNew: id != nil)
         if let id { say("\(server.name) user: makes a deleted record anew as \(id)") }
     }
 

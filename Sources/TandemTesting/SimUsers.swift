@@ -296,7 +296,13 @@ extension SimWorld {
     }
 
     /// Tells the oracle what was edited inside the apps.
-    func collectEdits() {
+    func collectEdits(sayingNothingNew: Bool = false) {
+        let open = Set(oracle.open.keys)
+        defer {
+            if sayingNothingNew {
+                for token in oracle.open.keys where !open.contains(token) { oracle.lose(token) }
+            }
+        }
         for server in servers {
             let edits = server.with { state, _ in
                 defer { state.edits = [] }
