@@ -112,7 +112,12 @@ package struct RESTApp: App {
         return AppProfile(
             account: "\(place) \(id)",
             summary: "\(description.title), account \(id), \(count)\(way)",
-            fields: object.schema == nil ? [] : schema(of: known))
+            // An app that does not tell its fields takes those that are mapped.
+            fields: schema(of: object.schema == nil ? undescribed : known))
+    }
+
+    private var undescribed: [FieldSchema] {
+        fields.filter { object.shape.fields[$0] == nil }.map { FieldSchema($0) }
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {

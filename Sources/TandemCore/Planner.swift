@@ -65,6 +65,7 @@ package struct Planner: Sendable {
     }
 
     private func exclusion(of pair: PairView, crm: Values, app: Values) -> ExclusionReason? {
+        if !pair.hasMet && TestRecord.isOne(app) { return .test }
         if pair.hasMet && settings.onLeavingFilter == .keep { return nil }
         if settings.requiresEmail && !pair.hasMet && ![crm, app].contains(where: hasEmail) {
             return .noEmail
@@ -83,6 +84,7 @@ package struct Planner: Sendable {
         else {
             return Plan(state: .excluded(.direction))
         }
+        if TestRecord.isOne(values) { return Plan(state: .excluded(.test)) }
         if settings.requiresEmail && !hasEmail(values) { return Plan(state: .excluded(.noEmail)) }
         guard admits(side == .app ? settings.filterToApp : settings.filterToCRM, values) else {
             return Plan(state: .excluded(.filter))

@@ -6,6 +6,8 @@ package enum ExclusionReason: String, Hashable, Sendable, CaseIterable, Codable 
     /// The app's record is a distribution list, not a person.
     case group
     case noEmail = "no-email"
+    /// It is one of the records with which an app is held to the adapter laws.
+    case test = "test-record"
     case direction, merged, privacy, paused
 }
 

@@ -61,9 +61,28 @@ final class LawBench: Sendable {
             return AppWrite(.create(key: key()), values: values)
         }
         for chunk in writes.chunks(of: app.capabilities.writeBatch) {
-            ids += try await apply(Array(chunk)).map(written)
+            for (write, outcome) in zip(chunk, try await apply(Array(chunk))) {
+                ids.append(try await made(outcome, by: write))
+            }
         }
         return ids
+    }
+
+    /// The record that a create left behind; where the answer does not say which one that is, the app is
+    /// asked for it as a sync does.
+    func made(_ outcome: WriteOutcome, by write: AppWrite) async throws -> AppRecordID {
+        guard case .madeUnnamed = outcome, case .create(let key) = write.kind else {
+            return try written(outcome)
+        }
+        let since = subject.now() - .seconds(60)
+        var found: AppRecordID?
+        try await eventually("a create is accepted, and its record is not found") {
+            found = try await app.find(key: key, values: write.values, since: since).records.first?
+                .id
+            return found != nil
+        }
+        guard let found else { throw broken("a create is accepted, and its record is not found") }
+        return try written(.accepted(found))
     }
 
     /// The outcomes of a batch, one for each write.
@@ -81,7 +100,16 @@ final class LawBench: Sendable {
         switch outcome {
         case .written(let record), .exists(let record): id = record.id
         case .accepted(let accepted, _): id = accepted
-        default: throw broken("a write that should succeed gave \(outcome)")
+        case .refused(let refusal): throw broken("a write was refused: \(refusal.message)")
+        case .notNow(_, let message, _): throw broken("a write was put off: \(message)")
+        case .unknown(let message): throw broken("the answer to a write was lost: \(message)")
+        case .madeUnnamed(let message): throw broken("a record was made, and \(message)")
+        case .acceptedPartly(_, _, let refused):
+            let texts = refused.values.map(\.message).sorted()
+            throw broken("fields were refused: \(texts.joined(separator: "; "))")
+        case .rewritten(let record, _): id = record.id
+        case .deleted, .gone: throw broken("a record that was written is not there")
+        case .conflict: throw broken("somebody else changed a record that is the laws' own")
         }
         made.withLock { if !$0.contains(id) { $0.append(id) } }
         return id

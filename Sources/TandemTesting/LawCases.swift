@@ -163,7 +163,8 @@ extension LawBench {
 
     func findsWhatACreateMade() async throws {
         let (key, values, since) = (key(), fresh(), subject.now())
-        let id = try await written(apply([AppWrite(.create(key: key), values: values)])[0])
+        let write = AppWrite(.create(key: key), values: values)
+        let id = try await made(apply([write])[0], by: write)
         try await eventually("a record that was made is not found again") {
             try await app.find(key: key, values: values, since: since).records.contains {
                 $0.id == id
@@ -180,8 +181,8 @@ extension LawBench {
             return .notClaimed("it is asked before a create is sent again")
         }
         let write = AppWrite(.create(key: key()), values: fresh())
-        let first = try await written(apply([write])[0])
-        let second = try await written(apply([write])[0])
+        let first = try await made(apply([write])[0], by: write)
+        let second = try await made(apply([write])[0], by: write)
         guard first == second else { throw broken("a create that was sent twice made two records") }
         return .kept
     }
@@ -201,8 +202,10 @@ extension LawBench {
         if app.capabilities.canDelete, try await !isGone(outcomes[0], ids[0]) {
             throw broken("changing a deleted record among others gave \(outcomes[0])")
         }
-        let (made, changed) = (try written(outcomes[1]), try written(outcomes[2]))
-        guard changed == ids[1], !ids.contains(made) else {
+        let (new, changed) = (
+            try await made(outcomes[1], by: writes[1]), try written(outcomes[2])
+        )
+        guard changed == ids[1], !ids.contains(new) else {
             throw broken("the outcomes of a batch stand in another order than its writes")
         }
         try await eventually("a write beside one that failed was not made") {

@@ -6,6 +6,9 @@ struct LawsCheck {
     let sync: SyncSettings
     let app: any App
 
+    /// A field that takes no more characters than this is not one for the laws of text.
+    private static let shortest = 20
+
     struct Row: Encodable {
         let law: String
         let verdict: String
@@ -42,12 +45,21 @@ struct LawsCheck {
             $0.direction.allows(writingTo: .app) && $0.template == nil && $0.options.isEmpty
                 && $0.association == nil
         }
-        let texts = writable.filter { $0.type == .string && $0.namePart == nil }
-        let free = texts.filter { !$0.isRequired && $0.crm != "name" && $0.crm != "lastname" }
-        guard let first = free.first, let last = free.last, first.app != last.app else {
+        let said = Dictionary(schema.map { ($0.field, $0) }, uniquingKeysWith: { $1 })
+        // What takes a few words only, or very short texts, shows nothing of how texts are kept.
+        let texts = writable.filter { field in
+            field.type == .string && field.namePart == nil
+                && said[field.app]?.options.isEmpty ?? true
+                && said[field.app]?.maximumLength ?? 100 >= Self.shortest
+        }
+        let free = texts.filter {
+            !$0.isRequired && said[$0.app]?.isRequired != true && $0.crm != "name"
+                && $0.crm != "lastname"
+        }
+        guard let first = free.first ?? texts.first, let last = free.last ?? texts.last else {
             throw CommandFailure.failed(
-                "the laws need two text fields that the mapping of \(sync.name) writes and the app "
-                    + "does not require; add lines for two, such as `{crm: city, app: …}`")
+                "the laws need a field of text that the mapping of \(sync.name) writes and that takes "
+                    + "any text; add a line for one, such as `{crm: city, app: …}`")
         }
         let limits = schema.filter { [first.app, last.app].contains($0.field) }
             .compactMap(\.maximumLength)
@@ -57,12 +69,16 @@ struct LawsCheck {
             values: { number in
                 writable.reduce(into: [:]) { values, field in
                     switch field.type {
-                    case .string: values[field.app] = "Law \(number)"
-                    case .email: values[field.app] = "law-\(number)-\(mark)@example.invalid"
+                    case .string:
+                        values[field.app] = said[field.app]?.options.first ?? "Law \(number)"
+                    case .email: values[field.app] = TestRecord.address("\(number)-\(mark)")
                     default: break
                     }
                     if field.crm == "domain" {
-                        values[field.app] = "law-\(number)-\(mark).example.invalid"
+                        values[field.app] = TestRecord.domain("\(number)-\(mark)")
+                    }
+                    if let length = said[field.app]?.maximumLength {
+                        values[field.app] = values[field.app].map { String($0.prefix(length)) }
                     }
                 }
             }, now: { World.now }, wait: { try? await Task.sleep(for: .seconds($0)) })

@@ -75,6 +75,9 @@ struct CheckCommand: AsyncParsableCommand {
     @Flag(help: "Write test records without asking.")
     var yes = false
 
+    @Flag(help: "Write them also where the app does not let them be deleted.")
+    var keepRecords = false
+
     private struct Field: Encodable {
         let crm: String
         let app: String
@@ -172,13 +175,25 @@ struct CheckCommand: AsyncParsableCommand {
                 "this makes, changes and deletes test records in `\(sync.connection)`; "
                     + "add --yes if you mean it")
         }
-        let rows = try await LawsCheck(sync: sync, app: world.app(for: sync)).rows()
+        let app = try world.app(for: sync)
+        try await app.prepare()
+        if !app.capabilities.canDelete && !keepRecords {
+            throw CommandFailure.usage(
+                "`\(sync.connection)` deletes nothing, so some twenty test records would stay there "
+                    + "(their addresses are law-…@example.invalid, and no sync takes them in); add "
+                    + "--keep-records if you mean it")
+        }
+        let rows = try await LawsCheck(sync: sync, app: app).rows()
         if shared.json {
             try Terminal.printJSON(["laws": rows])
         } else {
             var table = TextTable(["LAW", "VERDICT", "DETAIL"])
             for row in rows { table.add([row.law, row.verdict, row.detail]) }
             Terminal.write(table.text)
+        }
+        if !app.capabilities.canDelete {
+            Terminal.complain(
+                "The test records stay in the app: their addresses are law-…@example.invalid.")
         }
         if rows.contains(where: { $0.verdict == "BROKEN" }) { throw ExitCode(1) }
     }
