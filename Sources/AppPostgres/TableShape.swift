@@ -56,8 +56,7 @@ struct TableShape: Hashable, Sendable {
                 WHERE c.oid = to_regclass($1) AND d.datname = current_database()
                 """,
                 [
-                    settings.table.split(separator: ".").map { String($0).sqlName }
-                        .joined(separator: ".")
+                    Self.names(in: settings.table).map(\.sqlName).joined(separator: ".")
                 ])
             guard let row = table.first?.map({ $0 ?? "" }) else {
                 throw AppError.askOperator(
@@ -80,6 +79,22 @@ struct TableShape: Hashable, Sendable {
             return try TableShape(
                 settings, row, columns, primaryKey: primary.compactMap { $0[0] })
         }
+    }
+
+    /// The names in `public.people` or `public."my.people"`: a dot in quotes is one of the name's own.
+    static func names(in text: String) -> [String] {
+        var names = [""]
+        var isQuoted = false
+        for character in text {
+            if character == "\"" {
+                isQuoted.toggle()
+            } else if character == "." && !isQuoted {
+                names.append("")
+            } else {
+                names[names.count - 1].append(character)
+            }
+        }
+        return names
     }
 
     private static let columnsSQL = """

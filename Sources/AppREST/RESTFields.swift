@@ -106,10 +106,11 @@ extension RESTApp {
     ///
     /// - Parameters:
     ///   - written: The fields and their new values.
-    ///   - current: The record as it is; `nil` for a new one.
+    ///   - current: The record as it is; `nil` for a new one, or if it was not read.
+    ///   - isNew: Whether they are a new record's.
     /// - Returns: The members by name.
-    func members(_ written: [AppField: String], current: JSON?, isNew: Bool = false) -> [String:
-        JSON]
+    func members(_ written: [AppField: String], current: JSON?, isNew: Bool = false)
+        -> [String: JSON]
     {
         let held = current?.at(shape.values)
         var members = JSON.object([:])
