@@ -54,7 +54,9 @@ final class CardListing: ChangeListing {
                 // RFC 6578 §3.5.2 has the status beside the address; some say it of the property.
                 page.gone.append(id)
             } else if let etag = item.texts["getetag"] {
-                page.sightings.append(.init(id: id, version: etag))
+                // Who is named in a report has changed, also where a card that was made again has the ETag
+                // of the one before it.
+                page.sightings.append(.init(id: id, version: isFull ? etag : nil))
             }
         }
         guard let next = reply.syncToken, !next.isEmpty else {

@@ -88,7 +88,7 @@ extension ChangePage {
         for (place, sighting) in (said["seen"]?.elements ?? []).enumerated() {
             if let id = sighting["id"]?.field, !id.isEmpty {
                 sightings.append(
-                    .init(id: AppRecordID(id), version: sighting["version"]?.field ?? ""))
+                    .init(id: AppRecordID(id), version: sighting["version"]?.field))
             } else {
                 addNameless("seen", place)
             }

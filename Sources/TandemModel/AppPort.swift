@@ -63,8 +63,9 @@ package struct ChangePage: Hashable, Sendable {
 
     package struct Sighting: Hashable, Sendable {
         package let id: AppRecordID
-        package let version: String
-        package init(id: AppRecordID, version: String) {
+        /// `nil` for a change of which the version tells nothing: the record is read in any case.
+        package let version: String?
+        package init(id: AppRecordID, version: String?) {
             self.id = id
             self.version = version
         }

@@ -148,9 +148,7 @@ extension Cycle {
             try tx.pairs.removeKeys(of: &pair)
             pair.appKeys = keys
         }
-        if isListed && isNews && run.state.cursor != nil {
-            pair.isUnlisted = !tuning.defects.has(.forgetsHalfListings)
-        }
+        if isListed && isNews && run.state.cursor != nil { pair.isUnlisted = true }
         pair.appID = record.id
         pair.appPresence = .present
         pair.isForeign = false

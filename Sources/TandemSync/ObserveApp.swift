@@ -119,6 +119,8 @@ extension Cycle {
             if let known = run.state.account, known != profile.account {
                 try letThrough(
                     .otherAccount, records: 0, of: 0, detail: "\(known) -> \(profile.account)", tx)
+                // What changed since a moment of the other one says nothing of this one.
+                try tx.syncs.set("cursor", .null, of: tx.syncID)
             }
             try tx.syncs.set("account", .text(profile.account), of: tx.syncID)
             try tx.syncs.set(
@@ -331,7 +333,8 @@ extension Cycle {
             let known = try tx.pairs.pairs(app: chunk.map(\.id))
             var same: [Pair] = []
             for sighting in chunk {
-                if let pair = known[sighting.id], pair.appVersion == sighting.version,
+                if let pair = known[sighting.id], let version = sighting.version,
+                    pair.appVersion == version,
                     pair.appPresence == .present, !pair.isSuspect,
                     !isFirstSight(of: pair, run) || tuning.defects.has(.trustsRewoundVersions)
                 {

@@ -77,7 +77,8 @@ extension PlanStep {
             pair.appRefusals[name] = refusals[name]
         }
         try links.remember(incoming.waits, of: pair)
-        if accepted.isEmpty && incoming.links.isEmpty { return true }
+        // What the CRM had already, or does not keep, is no change of it.
+        if changed.isEmpty && incoming.links.isEmpty { return true }
         report.updatedInCRM += 1
         try tx.journal.note(
             .update, on: .crm, of: pair, reason: "changed in the app",

@@ -135,8 +135,6 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let takenHoldsRecord = Defects(rawValue: 1 << 37)
     /// P61: what is still being saved counts as all there is.
     package static let trustsHalfSaved = Defects(rawValue: 1 << 36)
-    /// I12: what a listing showed that was cut off is never looked at again, once the app is as it was before.
-    package static let forgetsHalfListings = Defects(rawValue: 1 << 38)
 
     package func has(_ defect: Defects) -> Bool {
         #if DEFECTS

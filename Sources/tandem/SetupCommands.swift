@@ -2,6 +2,7 @@ import AppREST
 import ArgumentParser
 import FoundationEssentials
 import TandemCRM
+import TandemDatabase
 import TandemModel
 import TandemSync
 
@@ -202,6 +203,8 @@ struct CheckCommand: AsyncParsableCommand {
         var calls: [RESTTrial] = []
         do {
             let app = try world.app(for: sync)
+            let known = try world.database.read { try SyncTable($0).state(sync.name)?.account }
+            if let known { _ = try await app.resume(known) }
             let profile: AppProfile
             if let described = app as? RESTApp {
                 let tried = await described.trials()

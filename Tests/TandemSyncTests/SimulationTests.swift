@@ -79,9 +79,6 @@ func scratchFolder() throws -> URL {
             Mistake(.givesIDsAgain, "I11", Emphasis([.storePutBack])),
             Mistake(.takenHoldsRecord, "I3", Emphasis([.sharedMail])),
             Mistake(.trustsHalfSaved, "P61", Emphasis([.beingWritten], style: .listing)),
-            Mistake(
-                .forgetsHalfListings, "I12",
-                Emphasis([.stateCursor, .crashInStore, .wiped, .undelete], style: .listing)),
             Mistake(.dropsSpellings, "P37", Emphasis([.respelled])),
             Mistake(
                 .absenceIsNoCreate, "P42",

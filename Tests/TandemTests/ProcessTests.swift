@@ -39,6 +39,47 @@ import Testing
         #expect(try program.lawsKept(by: "notes") == 15)
     }
 
+    /// Its cursor is the state of all that it holds, which comes back when what was added is taken away.
+    @Test func `that ends in the middle of a listing is asked again for what it had shown`() throws
+    {
+        try program.write(
+            "state.py",
+            """
+            import json, os, sys
+            for line in sys.stdin:
+                asked = json.loads(line)
+                method, said = asked["method"], asked.get("params") or {}
+                people = json.load(open("people.json"))
+                state = json.dumps(people, sort_keys=True)
+                record = lambda id: {"id": id, "version": "1", "values": people[id]}
+                if method == "hello":
+                    result = {"protocol": 1, "account": "x", "summary": "people",
+                              "capabilities": {"create-safety": "client-id", "lists-whole-records": True,
+                                               "reports-deletions": True}}
+                elif method == "schema": result = {"fields": [{"name": "email"}, {"name": "firstname"}]}
+                elif method == "changes":
+                    if said.get("since") == state: result = {"records": []}
+                    elif said.get("page") is None: result = {"records": list(map(record, people)), "next": "2"}
+                    elif os.path.exists("cut"): os._exit(3)
+                    else: result = {"records": [], "cursor": state, "complete": True}
+                elif method == "read":
+                    result = {"records": [record(id) for id in said["ids"] if id in people],
+                              "gone": [id for id in said["ids"] if id not in people]}
+                else: result = {"records": [], "outcomes": [{"deleted": True} for _ in said.get("writes", [])]}
+                print(json.dumps({"id": asked["id"], "result": result}), flush=True)
+            """)
+        try configure("python3, state.py")
+        try program.write("people.json", "{}")
+        try program.must("sync")
+        try program.write("people.json", #"{"1": {"email": "ann@x.example", "firstname": "Ann"}}"#)
+        try program.write("cut", "")
+        #expect(try program.run(["sync"]).code == 1)
+        try program.write("people.json", "{}")
+        try FileManager.default.removeItem(at: program.file("cut"))
+        try program.must("sync")
+        #expect(try program.contacts().isEmpty)
+    }
+
     @Test func `is the same as the CRM, though it dies again and again`() throws {
         // The program ends before or after it did what it was asked, every few requests.
         try program.write(

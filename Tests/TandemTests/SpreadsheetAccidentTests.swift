@@ -36,6 +36,25 @@ import Testing
         }
     }
 
+    /// Whose rows they are, only a person knows.
+    @Test func `that is another one is taken when somebody says that it is right`() throws {
+        try configure()
+        try file("First Name,Email", rows(1...3))
+        try program.must("sync")
+        try program.write(
+            "others/contacts.csv", "First Name,Email\n" + rows(1...4).joined(separator: "\n") + "\n"
+        )
+        let text = try program.read("tandem.yaml").replacing(
+            "folder: sheets", with: "folder: others")
+        try program.write("tandem.yaml", text)
+        let stopped = try program.run(["sync", "--full"])
+        #expect(stopped.code == 1 && stopped.err.contains("another account"))
+        #expect(try ids().count == 3)
+        try program.must("acknowledge", "people")
+        try program.must("sync", "--full")
+        #expect(try ids().count == 4)
+    }
+
     /// Ids of rows are given again by many a database.
     @Test func `in which a deleted person's id is another person's keeps the two apart`() throws {
         try configure()
