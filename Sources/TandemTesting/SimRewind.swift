@@ -24,7 +24,9 @@ extension SimWorld {
                 of: object, after: RecordID(0), limit: 10_000)
         }.flatMap(\.properties.values).flatMap(Oracle.tokens)
         let elsewhere = servers.filter { $0 !== server }.flatMap { other in
-            other.with { state, _ in state.records.values.flatMap(\.values.values) }
+            other.with { state, _ in
+                state.records.values.filter { !$0.isDeleted }.flatMap(\.values.values)
+            }
         }.flatMap(Oracle.tokens)
         for token in Set(rewound).subtracting(kept).subtracting(elsewhere) { oracle.lose(token) }
     }
