@@ -29,6 +29,9 @@ extension SimWorld {
             }
         }.flatMap(Oracle.tokens)
         for token in Set(rewound).subtracting(kept).subtracting(elsewhere) { oracle.lose(token) }
+        // What the app held before it went back, a store that was put back itself does not know; so its older
+        // values are edits to it.
+        if wasPutBack { for token in kept { oracle.lose(token) } }
     }
 
     /// A person looks at what went back with an app, and keeps the CRM's side.

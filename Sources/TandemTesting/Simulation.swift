@@ -140,6 +140,8 @@ extension SimWorld {
     private func restore(_ backup: [AppRecordID: SimServer.Record], on server: SimServer) {
         watch.shared.formUnion(backup.values.flatMap(\.values.values).flatMap(Oracle.tokens))
         server.with { state, now in state.restore(backup, now: now) }
+        // A backup says nothing that somebody has answered since.
+        collectEdits(sayingNothingNew: true)
     }
 
     private func acknowledge(_ index: Int, _ finding: String) throws {
