@@ -257,10 +257,16 @@ extension SimServer.State {
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
         let maker = Self.maker(key)
-        // Its id may be another one's by now.
+        // Its id may be another one's by now; and since the app went back in time, who has another address
+        // than was ever sent cannot be told.
         let isThere =
             made[maker].flatMap { records[$0] }.map { record in
-                !record.isDeleted && record.isOurs && record.key?.hasPrefix("\(maker)-") == true
+                let mail = record.values["mail"]?.lowercased() ?? ""
+                let isKnown = makers.contains { face, makers in
+                    makers.contains(maker) && face[0] == mail
+                }
+                return !record.isDeleted && record.isOurs
+                    && record.key?.hasPrefix("\(maker)-") == true && (lives == 0 || isKnown)
             } ?? false
         // Of two that nothing tells apart, a search may have found the other one.
         let hasTwin = makers[Self.face(values), default: []].count > 1

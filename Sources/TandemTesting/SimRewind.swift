@@ -67,11 +67,6 @@ extension SimServer.State {
             records[id]?.stale = nil
             records[id]?.undo = nil
         }
-        // Of one that has another address than it was made with, who it is cannot be told any more.
-        made = made.filter { maker, id in
-            let mail = records[id]?.values["mail"]?.lowercased() ?? ""
-            return makers.contains { face, makers in makers.contains(maker) && face[0] == mail }
-        }
         return values.flatMap(Oracle.tokens)
     }
 
