@@ -268,8 +268,8 @@ extension SimServer.State {
                 return !record.isDeleted && record.isOurs
                     && record.key?.hasPrefix("\(maker)-") == true && (lives == 0 || isKnown)
             } ?? false
-        // Of two that nothing tells apart, a search may have found the other one.
-        let hasTwin = makers[Self.face(values), default: []].count > 1
+        // Of two that nothing told apart when they were sent, a search may have found the other one.
+        let hasTwin = makers.values.contains { $0.contains(maker) && $0.count > 1 }
         if unnamedMakers.contains(maker) || isThere && !hasTwin { repeatedCreates.append(key) }
         let own = profile.safety == .clientID ? AppRecordID(key) : nil
         var taken = values
