@@ -100,22 +100,9 @@ final class AddressBookServer {
     /// Another client of the server.
     @discardableResult
     func curl(_ arguments: [String], input: String? = nil) throws -> (code: Int32, out: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
         let user = username.isEmpty ? [] : ["-u", "\(username):\(password)"]
-        process.arguments = ["curl", "-sS", "--anyauth"] + user + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        if let input {
-            let file = folder.appending(path: "input-\(UUID().uuidString)")
-            try Data(input.utf8).write(to: file)
-            process.standardInput = try FileHandle(forReadingFrom: file)
-        }
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        return try TandemTests.curl(
+            ["--anyauth"] + user + arguments, input: input, scratch: folder)
     }
 
     func put(_ name: String, _ card: String) throws {

@@ -210,6 +210,27 @@ func browser(_ arguments: String...) throws -> String {
     return String(decoding: data, as: UTF8.self)
 }
 
+/// What another HTTP client does, and how it ends; `input` goes through a file of the scratch folder.
+func curl(_ arguments: [String], input: String?, scratch: URL) throws -> (code: Int32, out: String)
+{
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["curl", "-sS"] + arguments
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    if let input {
+        let file = scratch.appending(path: "input-\(UUID().uuidString)")
+        try Data(input.utf8).write(to: file)
+        process.standardInput = try FileHandle(forReadingFrom: file)
+        try FileManager.default.removeItem(at: file)
+    }
+    try process.run()
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+}
+
 /// A port of loopback that nobody has, below those that the kernel gives to outgoing connections
 /// (ip(7), `ip_local_port_range`): a server that is stopped finds its own again.
 func freePort() throws -> Int {

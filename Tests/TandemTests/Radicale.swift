@@ -71,26 +71,11 @@ final class Radicale {
         process = nil
     }
 
-    /// Another client of the server: curl.
+    /// Another client of the server.
     @discardableResult
     func curl(_ arguments: [String], input: String? = nil) throws -> (code: Int32, out: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments =
-            ["curl", "-sS", "-u", "\(Self.user):\(Self.password)"] + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        if let input {
-            let file = folder.appending(path: "input-\(UUID().uuidString)")
-            try Data(input.utf8).write(to: file)
-            process.standardInput = try FileHandle(forReadingFrom: file)
-            try FileManager.default.removeItem(at: file)
-        }
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        let user = ["-u", "\(Self.user):\(Self.password)"]
+        return try TandemTests.curl(user + arguments, input: input, scratch: folder)
     }
 
     /// Puts a card on the disk, before the server starts.
