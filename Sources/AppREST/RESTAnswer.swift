@@ -6,8 +6,9 @@ extension RESTConnection {
     /// What was answered to a call.
     struct Answer: Sendable {
         let response: HTTPResponse
-        /// `nil` for what is no JSON, or nested too deeply to be a record; null for nothing at all.
-        let body: JSON?
+        /// Null for nothing at all; what is no JSON, or nested too deeply to be a record, as a text.
+        let body: JSON
+        let isJSON: Bool
         /// What paths follow on; pages are there, too.
         let root: String
         let verdict: Verdict
@@ -19,8 +20,8 @@ extension RESTConnection {
     /// An answer that says yes.
     struct Success: Sendable {
         let answer: Answer
-        let body: JSON
 
+        var body: JSON { answer.body }
         var response: HTTPResponse { answer.response }
         var root: String { answer.root }
 
@@ -38,14 +39,14 @@ extension RESTConnection {
 
     /// Whether an answer says yes, and else what it means: by the first rule of the description that
     /// fits, else by its status.
-    func verdict(on body: JSON?, _ status: Int) -> Verdict {
+    func verdict(on body: JSON, _ status: Int) -> Verdict {
         let isYes = (200..<300).contains(status) || status == 304
-        let saysNo = description.failure?.isOn(body ?? .null) ?? false
+        let saysNo = description.failure?.isOn(body) ?? false
         return isYes && !saysNo ? .yes : meaning(of: body, status)
     }
 
     /// What something means that says no: an answer, or one result of a batch.
-    func meaning(of body: JSON?, _ status: Int) -> Verdict {
+    func meaning(of body: JSON, _ status: Int) -> Verdict {
         if let rule = rule(for: body, status) {
             return switch rule.meaning {
             case .category(let category): .no(category)
@@ -64,12 +65,12 @@ extension RESTConnection {
         }
     }
 
-    func rule(for body: JSON?, _ status: Int) -> RESTDescription.ErrorRule? {
+    func rule(for body: JSON, _ status: Int) -> RESTDescription.ErrorRule? {
         let text = message(body, status).lowercased()
         return description.errors.first { rule in
             let hasCode = rule.code.map { code in
                 code.places.contains { place in
-                    (body?.at(place)?.field).map(code.values.contains) ?? false
+                    (body.at(place)?.field).map(code.values.contains) ?? false
                 }
             }
             return (rule.status.map { $0 == status } ?? true) && hasCode ?? true
@@ -78,8 +79,8 @@ extension RESTConnection {
     }
 
     /// What the app says went wrong.
-    func message(_ body: JSON?, _ status: Int) -> String {
-        let text = description.messages.lazy.compactMap { body?.at($0)?.field }.first {
+    func message(_ body: JSON, _ status: Int) -> String {
+        let text = description.messages.lazy.compactMap { body.at($0)?.field }.first {
             !$0.isEmpty
         }
         let byField = errorsByField(body).sorted { $0.key < $1.key }.map {
@@ -87,15 +88,26 @@ extension RESTConnection {
         }
         let said =
             text ?? (byField.isEmpty ? nil : byField.joined(separator: "; "))
-            ?? body.flatMap { $0 == .null ? nil : String(decoding: $0.bytes, as: UTF8.self) }
-            .map { "status \(status): \($0.prefix(200))" }
+            ?? beginning(of: body).map { "status \(status): \($0)" }
         // Some servers give back what they were told, credentials and all.
         return said.map { RESTTrace.masked(String($0.prefix(500)), secrets) } ?? "status \(status)"
     }
 
+    /// How an answer begins that has no text for people; `nil` if there is nothing to show.
+    private func beginning(of body: JSON) -> String? {
+        let text =
+            switch body {
+            case .null: ""
+            // A page for browsers: its blanks and lines tell nothing.
+            case .text(let text): text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+            default: String(decoding: body.bytes, as: UTF8.self)
+            }
+        return text.isEmpty ? nil : String(text.prefix(200))
+    }
+
     /// What an answer that says no says of each field: `{"email": ["…"]}`, as many frameworks do.
-    func errorsByField(_ body: JSON?) -> [String: String] {
-        (body?.members ?? [:]).compactMapValues { said in
+    func errorsByField(_ body: JSON) -> [String: String] {
+        (body.members ?? [:]).compactMapValues { said in
             let texts = said.elements?.compactMap(\.field)
             return texts.flatMap { $0.isEmpty ? nil : $0.joined(separator: " ") }
         }

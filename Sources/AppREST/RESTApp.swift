@@ -213,7 +213,7 @@ package struct RESTApp: App {
                 return isDeleted(json) || record.id != id ? .gone : .here(record, json)
             }
             // Nothing at all is a no where the description says so; a list of none is one.
-            let isNone = answer.body?.at(object.single.record)?.elements?.isEmpty ?? false
+            let isNone = answer.body.at(object.single.record)?.elements?.isEmpty ?? false
             let isNo = connection.meaning(of: answer.body, status) == .known(.gone)
             return isNone || isNo ? .gone : .silent
         }

@@ -72,12 +72,14 @@ struct RESTConnection: Sendable {
     /// - Throws: ``AppError`` for an answer that is no success.
     func success(_ answer: Answer, _ call: RESTDescription.Call) throws(AppError) -> Success {
         guard answer.verdict == .yes else { throw failure(answer, call.path) }
-        guard let body = answer.body else {
+        guard answer.isJSON else {
             throw .tryLater(
-                .appUnavailable, "\(call.path) answers with something that is no JSON",
+                .appUnavailable,
+                "\(call.path) answers with something that is no JSON: "
+                    + message(answer.body, answer.response.status),
                 afterSeconds: nil)
         }
-        return Success(answer: answer, body: body)
+        return Success(answer: answer)
     }
 
     /// Why a call has no answer.
@@ -150,15 +152,18 @@ struct RESTConnection: Sendable {
         }
         trace?.note(request, response, hiding: access?.token.field)
         await heed(response)
-        var bytes = response.body
         // A token that comes back is nobody's data.
-        if let token = access?.token.field, token.count >= 8, response.status >= 400 {
-            bytes = Array(
-                RESTTrace.masked(String(decoding: bytes, as: UTF8.self), [token]).utf8)
+        let token = [access?.token.field].compactMap(\.self).filter { $0.count >= 8 }
+        func masked(_ bytes: [UInt8]) -> String {
+            RESTTrace.masked(String(decoding: bytes, as: UTF8.self), token)
         }
-        let body = bytes.isEmpty ? .null : JSON(parsing: bytes)
+        let bytes =
+            response.status >= 400 ? Array(masked(response.body).utf8) : response.body
+        let json = bytes.isEmpty ? .null : JSON(parsing: bytes)
+        let body = json ?? .text(masked(bytes))
         return Answer(
-            response: response, body: body, root: root, verdict: verdict(on: body, response.status))
+            response: response, body: body, isJSON: json != nil, root: root,
+            verdict: verdict(on: body, response.status))
     }
 
     private func request(_ call: RESTDescription.Call, _ arguments: Arguments, _ root: String)

@@ -247,7 +247,7 @@ extension RESTApp {
 
     /// What something means that says no.
     private func refused(
-        _ verdict: RESTConnection.Verdict, _ body: JSON?, _ status: Int, _ wait: Int64?
+        _ verdict: RESTConnection.Verdict, _ body: JSON, _ status: Int, _ wait: Int64?
     ) -> WriteOutcome {
         let text = connection.message(body, status)
         switch verdict {
@@ -268,8 +268,8 @@ extension RESTApp {
 
     /// The record in the way: at a place of the answer, or the last word of its text, as in
     /// `Contact already exists. Existing ID: 17`.
-    private static func other(at place: String, _ body: JSON?, _ text: String) -> String? {
-        if place != RESTDescription.ErrorRule.lastWord { return body?.at(place)?.field }
+    private static func other(at place: String, _ body: JSON, _ text: String) -> String? {
+        if place != RESTDescription.ErrorRule.lastWord { return body.at(place)?.field }
         return text.split(separator: " ").last?.filter { $0.isLetter || $0.isNumber }
     }
 
@@ -299,7 +299,7 @@ extension RESTApp {
         }
         let status = answer.response.status
         let verdict = answer.verdict
-        let results = answer.body?.at(batch.results)?.elements ?? []
+        let results = answer.body.at(batch.results)?.elements ?? []
         if results.count == writes.count {
             return zip(results, writes).map { outcome(of: $0, $1, batch, status) }
         }
