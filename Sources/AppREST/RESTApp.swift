@@ -108,7 +108,9 @@ package struct RESTApp: App {
         let known = try await schema()
         let place = connection.variables["url"] ?? description.title
         let count = object.schema == nil ? "any fields" : "\(known.count) fields"
-        let way = object.changes == nil ? "; each poll lists everything" : ""
+        let way =
+            object.changes == nil
+            ? "; each poll lists everything, as often as the limits allow" : ""
         return AppProfile(
             account: "\(place) \(id)",
             summary: "\(description.title), account \(id), \(count)\(way)",
@@ -121,11 +123,42 @@ package struct RESTApp: App {
     }
 
     package func changes(since cursor: Cursor?) async throws(AppError) -> any ChangeListing {
-        guard let cursor, object.changes != nil else { return RESTListing(app: self, since: nil) }
+        guard let cursor, object.changes != nil else {
+            if let cursor { try await reserve(asMuchAs: cursor) }
+            return RESTListing(app: self, since: nil)
+        }
         guard let known = RESTCursor(cursor) else {
             throw .cursorExpired("the cursor is none of this app's")
         }
         return RESTListing(app: self, since: known)
+    }
+
+    /// Makes sure that a listing of everything can end before it is begun: half a one would have used the
+    /// account's limits for nothing, again with each poll.
+    ///
+    /// - Parameter cursor: Of the last listing; its value is how many requests that took.
+    /// - Throws: ``AppError`` if there is no room for them now, or never.
+    private func reserve(asMuchAs cursor: Cursor) async throws(AppError) {
+        guard let requests = RESTCursor(cursor).flatMap({ Int($0.value) }) else { return }
+        let cost = object.list.map(\.call.cost).max() ?? 1
+        let room = await Urgency.$current.withValue(.later) {
+            await connection.budget.reserve(requests: requests, cost: cost)
+        }
+        let needs = "a listing of everything takes \(requests) requests"
+        switch room {
+        case .now: return
+        case .later(let seconds):
+            throw .tryLater(
+                .rateLimit,
+                "\(needs), and the account's limits leave no room for it now (`tandem status` shows them)",
+                afterSeconds: seconds)
+        case .never(let window):
+            throw .askOperator(
+                .rateLimit,
+                "\(needs), and the account allows \(window.limit) \(window.counts.rawValue) in "
+                    + "\(window.seconds) s",
+                remedy: "Ask for larger pages, or describe `changes`, in the app's description.")
+        }
     }
 
     package func read(_ ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: AppReading] {

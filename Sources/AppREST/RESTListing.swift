@@ -26,6 +26,8 @@ final class RESTListing: ChangeListing {
         /// Records and pages of this part since it began anew, and the most that a page had.
         var seenInRange = 0
         var pages = 0
+        /// Of the whole listing.
+        var requests = 0
         var pageSize = 0
         /// `{since}` of a part that began anew.
         var rangeStart: String?
@@ -87,6 +89,7 @@ final class RESTListing: ChangeListing {
         after.signpost = try signpost(answer, before.signpost)
         after.seenInRange += fresh.count
         after.pages += 1
+        after.requests += 1
         after.pageSize = max(before.pageSize, found.count)
         after.ids = ids
         after.asked.insert(before.place)
@@ -102,7 +105,9 @@ final class RESTListing: ChangeListing {
         page.records = try await app.associated(page.records)
         if end.part == parts.count {
             try requireFields(end)
-            page.cursor = end.signpost.map { RESTCursor($0, at: end.moment).cursor }
+            // Without changes there is nothing to start from; what a listing costs is kept instead.
+            let next = app.object.changes == nil ? "\(end.requests)" : end.signpost
+            page.cursor = next.map { RESTCursor($0, at: end.moment).cursor }
             page.mayHaveDrifted = end.mayHaveDrifted
             page.provesAbsence = since == nil
         }
@@ -237,6 +242,7 @@ final class RESTListing: ChangeListing {
         state = State(part: before.part + 1, signpost: before.signpost, moment: before.moment)
         (state.records, state.hasFields) = (before.records, before.hasFields)
         state.mayHaveDrifted = before.mayHaveDrifted
+        state.requests = before.requests
     }
 
     /// Behind how many records the next page would begin; pages with a number may not be full.
@@ -345,7 +351,7 @@ final class RESTListing: ChangeListing {
     private func signpost(_ answer: RESTConnection.Success, _ known: String?) throws(AppError)
         -> String?
     {
-        guard let changes = app.object.changes else { return "" }
+        guard let changes = app.object.changes else { return nil }
         switch changes.signpost {
         case .date(let form):
             return known

@@ -33,9 +33,8 @@ package actor RateBudget {
     ///   - patienceSeconds: For how long it may wait.
     /// - Returns: `nil`, or for how many seconds there will be none, and then none was taken.
     package func take(cost: Int, patienceSeconds: Int64) async -> Int64? {
-        if !isLoaded { count(nil) }
-        isLoaded = true
-        while let end = nextRoom(for: cost) {
+        load()
+        while let end = nextRoom(for: tallies.map { $0.unreserved(of: cost) }) {
             let wait = end - now()
             let seconds = wait.milliseconds / 1_000 + 1
             if wait > .seconds(patienceSeconds) { return seconds }
@@ -43,8 +42,47 @@ package actor RateBudget {
                 return seconds
             }
         }
-        count(cost)
+        let amounts = tallies.map { $0.unreserved(of: cost) }
+        for (index, amount) in amounts.enumerated() {
+            tallies[index].reserved -= tallies[index].window.count(of: cost) - amount
+        }
+        count(amounts)
         return nil
+    }
+
+    /// Whether many requests have room now.
+    package enum Room: Hashable, Sendable {
+        case now
+        case later(seconds: Int64)
+        /// One window is too small for all of them.
+        case never(RESTDescription.Window)
+    }
+
+    /// Takes room in the long windows for all requests of something that is of no use in parts, so that it
+    /// is not begun where it could not end; the requests that follow use it.
+    ///
+    /// - Parameters:
+    ///   - requests: How many there will be.
+    ///   - cost: The points of each.
+    /// - Returns: Whether there was room, and then it was taken.
+    package func reserve(requests: Int, cost: Int) -> Room {
+        load()
+        let needed = tallies.map { tally in
+            tally.window.isLong
+                ? Int(
+                    clamping: Int64(tally.window.count(of: cost)).saturating(times: Int64(requests))
+                ) : 0
+        }
+        for (tally, needed) in zip(tallies, needed) where needed > tally.window.limit {
+            return .never(tally.window)
+        }
+        let amounts = zip(tallies, needed).map { max(0, $1 - $0.reserved) }
+        if let end = nextRoom(for: amounts) {
+            return .later(seconds: (end - now()).milliseconds / 1_000 + 1)
+        }
+        count(amounts)
+        for (index, amount) in amounts.enumerated() { tallies[index].reserved += amount }
+        return .now
     }
 
     /// Holds everything back for as long as the app asked.
@@ -53,21 +91,25 @@ package actor RateBudget {
         pause = (from, max(pause?.until ?? until, until))
     }
 
-    /// When a request has room; `nil` for now.
-    private func nextRoom(for cost: Int) -> Timestamp? {
+    private func load() {
+        if !isLoaded { count(tallies.map { _ in 0 }) }
+        isLoaded = true
+    }
+
+    /// When so much of each window has room; `nil` for now.
+    private func nextRoom(for amounts: [Int]) -> Timestamp? {
         let now = now()
         // A clock that was set back must not make the pause longer.
         if let pause, pause.from <= now, now < pause.until { return pause.until }
-        return tallies.compactMap { tally in
-            tally.nextRoom(for: tally.window.count(of: cost), Urgency.current, at: now)
+        return zip(tallies, amounts).compactMap { tally, amount in
+            amount == 0 ? nil : tally.nextRoom(for: amount, Urgency.current, at: now)
         }.max()
     }
 
-    /// Counts a request, and takes over what others used of long windows.
-    private func count(_ cost: Int?) {
+    /// Counts what is used now of each window, and takes over what others used of long ones.
+    private func count(_ amounts: [Int]) {
         let now = now()
-        for index in tallies.indices {
-            let used = cost.map { tallies[index].window.count(of: $0) } ?? 0
+        for (index, used) in amounts.enumerated() {
             tallies[index].add(used, at: now)
             guard tallies[index].window.isLong else { continue }
             let tally = tallies[index]
@@ -104,6 +146,8 @@ package struct WindowTally: Sendable {
     var used: [Int64: Int]
     /// What the ledger does not know yet.
     var uncounted = 0
+    /// What is counted as used, and yet to be used.
+    var reserved = 0
 
     private static let slots: Int64 = 24
 
@@ -117,6 +161,9 @@ package struct WindowTally: Sendable {
 
     /// Rounded up, so that a slot never leaves its window early.
     private var slotMilliseconds: Int64 { (window.seconds * 1_000 + Self.slots - 1) / Self.slots }
+
+    /// What a request uses of the window beyond what was reserved.
+    func unreserved(of cost: Int) -> Int { max(0, window.count(of: cost) - reserved) }
 
     func slot(at moment: Timestamp) -> Int64 { moment.milliseconds / slotMilliseconds }
 

@@ -59,6 +59,29 @@ import Testing
         }
     }
 
+    /// Half a listing of everything is of no use: it is begun where it can end, and leaves a quarter.
+    @Test func `takes room for something whole, or none`() async {
+        await Urgency.$current.withValue(.later) {
+            let day: Int64 = 86_400
+            let budget = budget([.init(100, seconds: day), .init(5, seconds: 60)])
+            #expect(
+                await budget.reserve(requests: 101, cost: 1) == .never(.init(100, seconds: day)))
+            #expect(await budget.reserve(requests: 60, cost: 1) == .now)
+            // Only half of it is used, at the pace of the short window: the other half is there still.
+            for _ in 0..<6 {
+                #expect(await room(in: budget, for: .fresh) == 5)
+                clock.pass(seconds: 65)
+            }
+            #expect(await budget.reserve(requests: 30, cost: 1) == .now)
+            guard case .later(let wait) = await budget.reserve(requests: 60, cost: 1) else {
+                Issue.record("there is no room for sixty more")
+                return
+            }
+            clock.pass(seconds: wait)
+            #expect(await budget.reserve(requests: 60, cost: 1) == .now)
+        }
+    }
+
     @Test func `counts requests or what they cost, in all windows at once`() async {
         let budget = budget([.init(3, seconds: 60), .init(20, .points, seconds: 60)])
         #expect(await room(in: budget, cost: 7) == 2)
