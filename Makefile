@@ -17,7 +17,7 @@ XANDIKOS := .build/xandikos/bin/xandikos
 CARDDAV_SERVERS := cyrus-caldav cyrus-imapd sasl2-bin esmtp-run davical nginx php8.2-fpm sogo memcached postgresql-15
 
 .NOTPARALLEL:
-.PHONY: build demo test test-servers lint simulate fuzz bench libraries tools install
+.PHONY: build demo docs test test-servers lint simulate fuzz bench libraries tools install
 
 build: libraries
 	swift build $(CHECK)
@@ -52,6 +52,11 @@ lint:
 simulate: libraries
 	swift build -c release $(CHECK) --product tandem
 	.build/release/tandem simulate --seeds 20000
+
+# The table of all keys of a description, made of what its reader knows.
+docs: build
+	sed -i '/^## All keys$$/,$$d' Docs/rest.md
+	{ echo "## All keys"; echo; .build/debug/tandem apps --keys; } >> Docs/rest.md
 
 fuzz: libraries
 	FUZZ_SECONDS=300 swift test $(CHECK) --filter "Parsers take any bytes"

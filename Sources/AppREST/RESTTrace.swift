@@ -79,14 +79,20 @@ package struct RESTTrial: Encodable, Hashable, Sendable {
 }
 
 extension RESTApp {
+    /// The same app, with all that it sends and is answered noted.
+    package var traced: (app: RESTApp, trace: RESTTrace) {
+        let trace = RESTTrace(secrets: connection.secrets)
+        var app = self
+        app.connection.trace = trace
+        return (app, trace)
+    }
+
     /// Tries every call that only reads; a first record of the app is what is asked for.
     ///
     /// - Returns: What the app says of itself, and a trial for each call of the description, in the
     ///   order in which a sync makes them; those that need a record are left out if it has none.
     package func trials() async -> (profile: Result<AppProfile, AppError>, trials: [RESTTrial]) {
-        let trace = RESTTrace(secrets: connection.secrets)
-        var app = self
-        app.connection.trace = trace
+        let (app, trace) = traced
         var trials: [RESTTrial] = []
         var profile = Result<AppProfile, AppError>.failure(
             unexpected(connection.description.account))

@@ -57,21 +57,17 @@ package enum AppLaw: String, CaseIterable, Sendable {
 
     /// Holds an app to the law.
     ///
-    /// Records that were made for it are deleted again, also if the law is broken, as far as the
-    /// app can delete.
+    /// Records that were made for it are deleted again, also if the law is broken; the subject is told
+    /// which ones stay.
     ///
     /// - Throws: ``Broken`` if the app does not keep it; ``AppError`` if it cannot be reached.
     package func check(_ subject: LawSubject) async throws -> Verdict {
         if writes && subject.app.capabilities.isReadOnly { return .notClaimed("it is read only") }
         let bench = LawBench(self, subject)
-        do {
-            let verdict = try await verdict(bench)
-            try await bench.clean()
-            return verdict
-        } catch {
-            try? await bench.clean()
-            throw error
-        }
+        let result: Result<Verdict, any Error>
+        do { result = .success(try await verdict(bench)) } catch { result = .failure(error) }
+        await bench.clean()
+        return try result.get()
     }
 
     private func verdict(_ bench: LawBench) async throws -> Verdict {
@@ -110,6 +106,8 @@ package struct LawSubject: Sendable {
     package let now: @Sendable () -> Timestamp
     /// Lets so many seconds pass.
     package let wait: @Sendable (_ seconds: Int64) async -> Void
+    /// Told of each record that could not be taken away again, and why.
+    package let leave: @Sendable (_ id: AppRecordID, _ reason: String) -> Void
     /// Has somebody begin to save what the app holds, and end when `work` is done; `nil` where a person
     /// cannot.
     package let save: Save?
@@ -120,7 +118,9 @@ package struct LawSubject: Sendable {
         _ app: any App, texts: (AppField, AppField), textLimit: Int = 100,
         values: @escaping @Sendable (_ number: Int) -> [AppField: String],
         now: @escaping @Sendable () -> Timestamp,
-        wait: @escaping @Sendable (_ seconds: Int64) async -> Void, save: Save? = nil
+        wait: @escaping @Sendable (_ seconds: Int64) async -> Void,
+        leave: @escaping @Sendable (_ id: AppRecordID, _ reason: String) -> Void = { _, _ in },
+        save: Save? = nil
     ) {
         self.app = app
         self.values = values
@@ -128,6 +128,7 @@ package struct LawSubject: Sendable {
         self.textLimit = textLimit
         self.now = now
         self.wait = wait
+        self.leave = leave
         self.save = save
     }
 }

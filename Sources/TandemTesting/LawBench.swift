@@ -31,10 +31,23 @@ final class LawBench: Sendable {
 
     func broken(_ what: String) -> AppLaw.Broken { AppLaw.Broken(law: law, what: what) }
 
-    func clean() async throws {
+    /// Takes away what the law made; what cannot be taken away is left, with the reason.
+    func clean() async {
         let ids = made.withLock { $0 }
-        for chunk in ids.chunks(of: app.capabilities.writeBatch) where app.capabilities.canDelete {
-            _ = try await app.apply(chunk.map { AppWrite(.delete($0, version: nil)) })
+        guard app.capabilities.canDelete else {
+            for id in ids { subject.leave(id, "the app deletes nothing") }
+            return
+        }
+        for chunk in ids.chunks(of: app.capabilities.writeBatch) {
+            let writes = chunk.map { AppWrite(.delete($0, version: nil)) }
+            do {
+                for (id, outcome) in zip(chunk, try await apply(writes)) {
+                    if let reason = outcome.reasonToStay { subject.leave(id, reason) }
+                }
+            } catch {
+                let reason = (error as? AppError)?.message ?? "\(error)"
+                for id in chunk { subject.leave(id, reason) }
+            }
         }
     }
 
@@ -82,12 +95,17 @@ final class LawBench: Sendable {
             return found != nil
         }
         guard let found else { throw broken("a create is accepted, and its record is not found") }
-        return try written(.accepted(found))
+        made.withLock { $0.append(found) }
+        return found
     }
 
     /// The outcomes of a batch, one for each write.
     func apply(_ writes: [AppWrite]) async throws -> [WriteOutcome] {
         let outcomes = try await app.apply(writes)
+        // Whatever becomes of the law, what was made is taken away again.
+        made.withLock { made in
+            for id in outcomes.compactMap(\.madeID) where !made.contains(id) { made.append(id) }
+        }
         guard outcomes.count == writes.count else {
             throw broken("\(writes.count) writes gave \(outcomes.count) outcomes")
         }
@@ -96,10 +114,9 @@ final class LawBench: Sendable {
 
     /// The record that a write left behind.
     func written(_ outcome: WriteOutcome) throws -> AppRecordID {
-        let id: AppRecordID
         switch outcome {
-        case .written(let record), .exists(let record): id = record.id
-        case .accepted(let accepted, _): id = accepted
+        case .written(let record), .exists(let record), .rewritten(let record, _): return record.id
+        case .accepted(let id, _): return id
         case .refused(let refusal): throw broken("a write was refused: \(refusal.message)")
         case .notNow(_, let message, _): throw broken("a write was put off: \(message)")
         case .unknown(let message): throw broken("the answer to a write was lost: \(message)")
@@ -107,12 +124,9 @@ final class LawBench: Sendable {
         case .acceptedPartly(_, _, let refused):
             let texts = refused.values.map(\.message).sorted()
             throw broken("fields were refused: \(texts.joined(separator: "; "))")
-        case .rewritten(let record, _): id = record.id
         case .deleted, .gone: throw broken("a record that was written is not there")
         case .conflict: throw broken("somebody else changed a record that is the laws' own")
         }
-        made.withLock { if !$0.contains(id) { $0.append(id) } }
-        return id
     }
 
     func update(
@@ -164,6 +178,29 @@ final class LawBench: Sendable {
 
     func same(_ left: String?, _ right: String?) -> Bool {
         ValueType.string.equal(left ?? "", right ?? "")
+    }
+}
+
+extension WriteOutcome {
+    /// The record that a write left in the app, if the outcome names it.
+    fileprivate var madeID: AppRecordID? {
+        switch self {
+        case .written(let record), .exists(let record), .rewritten(let record, _): record.id
+        case .accepted(let id, _), .acceptedPartly(let id, _, _): id
+        case .madeUnnamed, .deleted, .conflict, .gone, .refused, .unknown, .notNow: nil
+        }
+    }
+
+    /// Why a record may still be there after its deletion; `nil` if it is not.
+    fileprivate var reasonToStay: String? {
+        switch self {
+        case .deleted, .gone: nil
+        case .refused(let refusal): refusal.message
+        case .notNow(_, let message, _), .unknown(let message): message
+        case .conflict: "somebody else changed it"
+        case .written, .exists, .accepted, .madeUnnamed, .acceptedPartly, .rewritten:
+            "the app answered as if it had been written"
+        }
     }
 }
 

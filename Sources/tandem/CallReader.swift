@@ -8,9 +8,6 @@ struct CallReader {
     /// What a connection says.
     let variables: Set<String>
 
-    private static let methods = ["get", "post", "put", "patch", "delete"]
-    private static let callKeys = methods + ["body", "headers", "cost"]
-
     /// A call such as `{post: /search, body: {…}}`.
     ///
     /// - Parameters:
@@ -18,20 +15,20 @@ struct CallReader {
     ///   - name: The key that it is said under.
     ///   - more: What else may be said with the call.
     /// - Returns: The call, and everything that is said with it.
-    func call(_ reader: YAMLReader, _ name: String, more: [String] = [])
+    func call(_ reader: YAMLReader, _ name: String, more: DescriptionKeys? = nil)
         -> (call: RESTDescription.Call, said: YAMLReader)?
     {
-        guard let keys = mapping(reader, name, known: Self.callKeys + more) else { return nil }
+        guard let keys = mapping(reader, name, known: .call, more: more) else { return nil }
         return call(keys, name).map { ($0, keys) }
     }
 
     private func call(_ keys: YAMLReader, _ name: String) -> RESTDescription.Call? {
         check(keys.node, name)
-        let named = Self.methods.filter { keys[$0] != nil }
+        let named = DescriptionKeys.methods.filter { keys[$0] != nil }
         guard named.count == 1, let path = keys.text(named[0]) else {
             problems.add(
                 keys.node,
-                "`\(name)`: expected one of \(Self.methods.joined(separator: ", ")) with a path"
+                "`\(name)`: expected one of \(DescriptionKeys.methods.joined(separator: ", ")) with a path"
             )
             return nil
         }
@@ -137,7 +134,7 @@ struct CallReader {
         guard reader["records"]?.mapping != nil else {
             return .init(list: reader.requiredText("records", example: "/results"))
         }
-        guard let keys = mapping(reader, "records", known: ["at", "item", "optional"]) else {
+        guard let keys = mapping(reader, "records", known: .records) else {
             return .init(list: "")
         }
         var records = RESTDescription.Records(
@@ -154,27 +151,27 @@ struct CallReader {
 
     func mark(_ node: Node, _ name: String) -> RESTDescription.Mark? {
         if let place = node.scalar?.string { return .init(place: place, values: []) }
-        return YAMLReader(node, what: name, known: ["at", "is"], problems: problems).map {
-            .init(
-                place: $0.requiredText("at", example: "/status"), values: $0.texts("is") ?? [])
-        }
+        return YAMLReader(node, what: name, known: DescriptionKeys.mark.names, problems: problems)
+            .map {
+                .init(
+                    place: $0.requiredText("at", example: "/status"), values: $0.texts("is") ?? [])
+            }
     }
 
     // MARK: Listings
 
-    private static let pagingKeys = [
-        "next", "next-link", "next-header", "next-page", "next-offset",
-    ]
-    private static let listingKeys =
-        callKeys + pagingKeys + ["records", "start", "overlap", "cap", "stable", "more", "also"]
+    private static let listingKeys = DescriptionKeys(
+        "", DescriptionKeys.call.keys + DescriptionKeys.listing.keys)
 
     /// A listing, and those that are said to belong to it.
-    func listings(_ reader: YAMLReader, _ name: String, more: [String] = [])
+    func listings(_ reader: YAMLReader, _ name: String, more: DescriptionKeys? = nil)
         -> (listings: [RESTDescription.Listing], said: YAMLReader)?
     {
-        guard let keys = mapping(reader, name, known: Self.listingKeys + more) else { return nil }
+        guard let keys = mapping(reader, name, known: Self.listingKeys, more: more) else {
+            return nil
+        }
         let others = list(keys, "also").compactMap {
-            YAMLReader($0, what: name, known: Self.listingKeys, problems: problems)
+            YAMLReader($0, what: name, known: Self.listingKeys.names, problems: problems)
         }
         let found = ([keys] + others).compactMap { listing($0, name) }
         return found.count == others.count + 1 ? (found, keys) : nil
@@ -182,7 +179,7 @@ struct CallReader {
 
     private func listing(_ reader: YAMLReader, _ name: String) -> RESTDescription.Listing? {
         guard let call = call(reader, name) else { return nil }
-        let said = Self.pagingKeys.filter { reader[$0] != nil }
+        let said = DescriptionKeys.paging.map(\.name).filter { reader[$0] != nil }
         if said.count > 1 {
             problems.add(
                 reader.node, "`\(name)`: only one of \(said.joined(separator: ", ")) can be")
@@ -232,12 +229,15 @@ struct CallReader {
         return Array(sequence)
     }
 
-    /// A mapping that must be there.
-    func mapping(_ reader: YAMLReader, _ name: String, known: [String]?) -> YAMLReader? {
+    /// A mapping that must be there, with these keys; without any, with any.
+    func mapping(
+        _ reader: YAMLReader, _ name: String, known: DescriptionKeys?, more: DescriptionKeys? = nil
+    ) -> YAMLReader? {
         guard let node = reader[name] else {
             problems.add(reader.node, "`\(name)` is missing")
             return nil
         }
-        return YAMLReader(node, what: name, known: known, problems: problems)
+        let names = known.map { $0.names + (more?.names ?? []) }
+        return YAMLReader(node, what: name, known: names, problems: problems)
     }
 }

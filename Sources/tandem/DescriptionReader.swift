@@ -13,17 +13,12 @@ struct DescriptionReader {
         calls = CallReader(problems: problems, variables: Set(said))
     }
 
-    private static let keys = [
-        "title", "summary", "tested", "source", "connection", "root", "headers", "query", "basic",
-        "oauth", "login", "account", "failure", "message", "errors", "limits", "objects",
-    ]
-
     func description(_ root: Node) -> RESTDescription? {
         guard
             let reader = YAMLReader(
-                root, what: "app", known: Self.keys, problems: problems)
+                root, what: "app", known: DescriptionKeys.app.names, problems: problems)
         else { return nil }
-        let called = calls.call(reader, "account", more: ["id"])
+        let called = calls.call(reader, "account", more: .account)
         // Read all the same, so that everything else that is wrong with it is said, too.
         let account =
             called?.call ?? RESTDescription.Call(method: "GET", path: "", headers: [:], body: nil)
@@ -76,7 +71,7 @@ struct DescriptionReader {
 
     private func session(_ reader: YAMLReader) -> RESTDescription.Session? {
         guard reader["login"] != nil,
-            let (call, said) = calls.call(reader, "login", more: ["access"])
+            let (call, said) = calls.call(reader, "login", more: .login)
         else { return nil }
         if reader["oauth"] != nil {
             problems.add(reader["login"], "only one of `login` and `oauth` can be")
@@ -88,7 +83,7 @@ struct DescriptionReader {
     private func connection(_ reader: YAMLReader) -> [RESTDescription.Variable] {
         guard let list = mapping(reader, "connection", known: nil) else { return [] }
         return list.keys.compactMap { name in
-            guard let keys = mapping(list, name, known: ["required", "default", "secret"]) else {
+            guard let keys = mapping(list, name, known: .variable) else {
                 return nil
             }
             if CallReader.filled.contains(name) {
@@ -103,7 +98,7 @@ struct DescriptionReader {
 
     private func basic(_ reader: YAMLReader) -> RESTDescription.Basic? {
         guard reader["basic"] != nil,
-            let keys = mapping(reader, "basic", known: ["username", "password"])
+            let keys = mapping(reader, "basic", known: .basic)
         else { return nil }
         calls.check(keys.node, "basic")
         return RESTDescription.Basic(
@@ -111,14 +106,9 @@ struct DescriptionReader {
             password: keys.requiredText("password", example: "\"{password}\""))
     }
 
-    private static let oauthKeys = [
-        "grant", "authorize", "token", "device", "client-id", "client-secret", "client-auth",
-        "scopes", "scope-separator", "parameters", "claims", "key", "base",
-    ]
-
     private func oauth(_ reader: YAMLReader) -> OAuthDescription? {
         guard reader["oauth"] != nil,
-            let keys = mapping(reader, "oauth", known: Self.oauthKeys)
+            let keys = mapping(reader, "oauth", known: .oauth)
         else { return nil }
         calls.check(keys.node, "oauth")
         let grants =
@@ -155,13 +145,15 @@ struct DescriptionReader {
             guard
                 let keys = YAMLReader(
                     node, what: "errors",
-                    known: ["status", "code", "words", "category", "means", "other"],
+                    known: DescriptionKeys.error.names,
                     problems: problems)
             else { return nil }
             var code: RESTDescription.ErrorRule.Code?
-            if keys["code"] != nil, let said = mapping(keys, "code", known: ["at", "is"]) {
+            if keys["code"] != nil, let said = mapping(keys, "code", known: .code) {
                 code = .init(places: said.texts("at") ?? [], values: said.texts("is") ?? [])
-                if said["at"] == nil { problems.add(said.node, "`code`: `at` is missing") }
+                for name in ["at", "is"] where said[name] == nil {
+                    problems.add(said.node, "`code`: `\(name)` is missing")
+                }
             }
             let status = keys.number("status", in: 200...599)
             if status == nil && code == nil && keys["words"] == nil {
@@ -188,8 +180,7 @@ struct DescriptionReader {
     private func limits(_ reader: YAMLReader) -> RESTDescription.Limits {
         var limits = RESTDescription.Limits()
         guard reader["limits"] != nil,
-            let keys = mapping(
-                reader, "limits", known: ["concurrency", "windows", "remaining", "reset"])
+            let keys = mapping(reader, "limits", known: .limits)
         else { return limits }
         limits.concurrency = keys.number("concurrency", in: 1...64) ?? limits.concurrency
         limits.remaining = keys.text("remaining")
@@ -197,7 +188,7 @@ struct DescriptionReader {
         limits.windows = calls.list(keys, "windows").compactMap { node in
             guard
                 let window = YAMLReader(
-                    node, what: "windows", known: ["requests", "points", "per"],
+                    node, what: "windows", known: DescriptionKeys.window.names,
                     problems: problems)
             else { return nil }
             if window["per"] == nil { problems.add(node, "`windows`: `per` is missing") }
@@ -226,7 +217,9 @@ struct DescriptionReader {
         return (counts, text)
     }
 
-    private func mapping(_ reader: YAMLReader, _ name: String, known: [String]?) -> YAMLReader? {
+    private func mapping(_ reader: YAMLReader, _ name: String, known: DescriptionKeys?)
+        -> YAMLReader?
+    {
         calls.mapping(reader, name, known: known)
     }
 }

@@ -1,3 +1,4 @@
+import Synchronization
 import TandemModel
 import TandemTesting
 
@@ -9,38 +10,61 @@ struct LawsCheck {
     /// A field that takes no more characters than this is not one for the laws of text.
     private static let shortest = 20
 
+    struct Findings: Encodable {
+        let laws: [Row]
+        /// Test records that could not be taken away again.
+        let left: [Left]
+    }
+
     struct Row: Encodable {
         let law: String
         let verdict: String
         let detail: String
     }
 
-    /// - Returns: A row for each law.
+    struct Left: Encodable {
+        let id: String
+        let reason: String
+    }
+
+    /// Holds the app to each law in turn.
+    ///
+    /// - Parameter note: Called after each law with its name.
+    /// - Returns: A row for each law, and what stays in the app.
     /// - Throws: ``CommandFailure`` if the mapping has too few fields to write; ``AppError`` if the
     ///   app cannot be reached at all.
-    func rows() async throws -> [Row] {
-        try await app.prepare()
-        let subject = try subject(await app.profile().fields)
+    func findings(note: (String) throws -> Void) async throws -> Findings {
+        let left = Mutex<[Left]>([])
+        let subject = try subject(await app.profile().fields) { id, reason in
+            left.withLock { $0.append(Left(id: id.text, reason: reason)) }
+        }
         var rows: [Row] = []
         for law in AppLaw.allCases {
-            do {
-                switch try await law.check(subject) {
-                case .kept: rows.append(Row(law: law.rawValue, verdict: "kept", detail: ""))
-                case .notClaimed(let why):
-                    rows.append(Row(law: law.rawValue, verdict: "not claimed", detail: why))
-                }
-            } catch let broken as AppLaw.Broken {
-                rows.append(Row(law: law.rawValue, verdict: "BROKEN", detail: broken.what))
-            } catch let error as AppError {
-                rows.append(Row(law: law.rawValue, verdict: "BROKEN", detail: error.message))
-            }
+            rows.append(try await row(law, subject))
+            try note(law.rawValue)
         }
-        return rows
+        return Findings(laws: rows, left: left.withLock { $0 })
+    }
+
+    private func row(_ law: AppLaw, _ subject: LawSubject) async throws -> Row {
+        do {
+            switch try await law.check(subject) {
+            case .kept: return Row(law: law.rawValue, verdict: "kept", detail: "")
+            case .notClaimed(let why):
+                return Row(law: law.rawValue, verdict: "not claimed", detail: why)
+            }
+        } catch let broken as AppLaw.Broken {
+            return Row(law: law.rawValue, verdict: "BROKEN", detail: broken.what)
+        } catch let error as AppError {
+            return Row(law: law.rawValue, verdict: "BROKEN", detail: error.message)
+        }
     }
 
     /// Records with a text in every field of text that the mapping writes, and an address that
     /// belongs to nobody (RFC 2606).
-    private func subject(_ schema: [FieldSchema]) throws -> LawSubject {
+    private func subject(
+        _ schema: [FieldSchema], leave: @escaping @Sendable (AppRecordID, String) -> Void
+    ) throws -> LawSubject {
         let writable = sync.mapping.fields.filter {
             $0.direction.allows(writingTo: .app) && $0.template == nil && $0.options.isEmpty
                 && $0.association == nil
@@ -81,6 +105,6 @@ struct LawsCheck {
                         values[field.app] = values[field.app].map { String($0.prefix(length)) }
                     }
                 }
-            }, now: { World.now }, wait: { try? await Task.sleep(for: .seconds($0)) })
+            }, now: { World.now }, wait: { try? await Task.sleep(for: .seconds($0)) }, leave: leave)
     }
 }

@@ -8,13 +8,8 @@ struct ObjectReader {
 
     private var problems: Problems { calls.problems }
 
-    private static let keys = [
-        "record", "associations", "schema", "list", "changes", "deletions", "read", "single",
-        "find", "create", "update", "delete", "condition", "read-lag",
-    ]
-
     func object(_ list: YAMLReader, _ name: String) -> RESTDescription.Object? {
-        guard let keys = calls.mapping(list, name, known: Self.keys) else { return nil }
+        guard let keys = calls.mapping(list, name, known: .object) else { return nil }
         // All is read before anything is missed, so that all that is wrong is said at once.
         let (shape, all, single) = (shape(keys), calls.listings(keys, "list"), single(keys))
         let writes = ["create", "update", "delete"].map { keys[$0] == nil ? nil : write(keys, $0) }
@@ -61,20 +56,17 @@ struct ObjectReader {
     }
 
     private func single(_ keys: YAMLReader) -> RESTDescription.Call? {
-        guard let (found, said) = calls.call(keys, "single", more: ["record"]) else { return nil }
+        guard let (found, said) = calls.call(keys, "single", more: .single) else { return nil }
         var call = found
         call.record = said.text("record") ?? ""
         return call
     }
 
-    private static let batchKeys = ["size", "results", "success", "id"]
-
     private func write(_ keys: YAMLReader, _ name: String)
         -> (call: RESTDescription.Call, batch: RESTDescription.BatchWrite?)?
     {
         guard
-            let (found, said) = calls.call(
-                keys, name, more: ["record", "id", "id-header", "batch"])
+            let (found, said) = calls.call(keys, name, more: .write)
         else {
             return nil
         }
@@ -83,7 +75,7 @@ struct ObjectReader {
         call.id = said.text("id")
         call.idHeader = said.text("id-header")
         guard said["batch"] != nil,
-            let batch = calls.call(said, "batch", more: Self.batchKeys)
+            let batch = calls.call(said, "batch", more: .batchWrite)
         else { return (call, nil) }
         return (
             call,
@@ -95,11 +87,7 @@ struct ObjectReader {
     }
 
     private func schema(_ keys: YAMLReader) -> RESTDescription.Schema? {
-        let more = [
-            "fields", "name", "type", "types", "read-only", "required", "options", "option",
-            "length",
-        ]
-        guard let (call, said) = calls.call(keys, "schema", more: more) else { return nil }
+        guard let (call, said) = calls.call(keys, "schema", more: .schema) else { return nil }
         var schema = RESTDescription.Schema(
             call: call, fields: said.requiredText("fields", example: "/results"),
             name: said.text("name") ?? "/name")
@@ -127,7 +115,7 @@ struct ObjectReader {
     }
 
     private func batchRead(_ keys: YAMLReader) -> RESTDescription.BatchRead? {
-        guard let (call, said) = calls.call(keys, "read", more: ["records", "batch", "least"])
+        guard let (call, said) = calls.call(keys, "read", more: .batchRead)
         else { return nil }
         var read = RESTDescription.BatchRead(
             call: call, records: calls.records(said),
@@ -138,9 +126,7 @@ struct ObjectReader {
 
     private func find(_ keys: YAMLReader) -> RESTDescription.Lookup? {
         guard
-            let (call, said) = calls.call(
-                keys, "find",
-                more: ["records", "fields", "escapes", "since", "lag", "index", "newest"])
+            let (call, said) = calls.call(keys, "find", more: .find)
         else { return nil }
         var find = RESTDescription.Lookup(call: call, records: calls.records(said))
         find.fields = (said.texts("fields") ?? []).map { AppField($0) }
@@ -165,22 +151,18 @@ struct ObjectReader {
 
     // MARK: Listings
 
-    private static let signposts = ["since", "since-header", "since-token", "since-link"]
-
     private func changes(_ keys: YAMLReader, _ all: [RESTDescription.Listing])
         -> RESTDescription.Changes?
     {
         // Behind an address that the app gave there is what the listing of everything gives.
         if keys["changes"]?.mapping?["since-link"] != nil {
             guard
-                let said = calls.mapping(
-                    keys, "changes", known: Self.signposts + ["lag", "index"])
+                let said = calls.mapping(keys, "changes", known: .changes)
             else { return nil }
             return changes(said, listings: all)
         }
         guard
-            let (listings, said) = calls.listings(
-                keys, "changes", more: Self.signposts + ["lag", "index"])
+            let (listings, said) = calls.listings(keys, "changes", more: .changes)
         else { return nil }
         if !listings.allSatisfy({ $0.call.mentions("since") }) {
             problems.add(said.node, "`changes`: `{since}` is missing")
@@ -191,7 +173,7 @@ struct ObjectReader {
     private func changes(_ said: YAMLReader, listings: [RESTDescription.Listing])
         -> RESTDescription.Changes
     {
-        let named = Self.signposts.filter { said[$0] != nil }
+        let named = DescriptionKeys.signposts.map(\.name).filter { said[$0] != nil }
         if named.count > 1 {
             problems.add(
                 said.node, "`changes`: only one of \(named.joined(separator: ", ")) can be")
@@ -216,7 +198,7 @@ struct ObjectReader {
             }
             return .sweep
         }
-        guard let (listings, said) = calls.listings(keys, "deletions", more: ["id", "keeps"]) else {
+        guard let (listings, said) = calls.listings(keys, "deletions", more: .deletions) else {
             return nil
         }
         return .feed(
@@ -226,13 +208,8 @@ struct ObjectReader {
 
     // MARK: Records
 
-    private static let shapeKeys = [
-        "id", "values", "created", "modified", "version", "deleted", "typed", "blank", "blanks",
-        "moments", "whole", "restores", "unsent", "fields",
-    ]
-
     private func shape(_ keys: YAMLReader) -> RESTDescription.Shape? {
-        guard let record = calls.mapping(keys, "record", known: Self.shapeKeys) else { return nil }
+        guard let record = calls.mapping(keys, "record", known: .record) else { return nil }
         var shape = RESTDescription.Shape(
             id: record.requiredText("id", example: "/id"), values: record.text("values") ?? "")
         shape.created = record.text("created")
@@ -258,12 +235,7 @@ struct ObjectReader {
 
     private func form(_ fields: YAMLReader, _ name: String) -> RESTDescription.FieldForm? {
         guard
-            let said = calls.mapping(
-                fields, name,
-                known: [
-                    "at", "as", "blank", "type", "read-only", "required", "create-at",
-                    "create-only", "options", "length",
-                ])
+            let said = calls.mapping(fields, name, known: .field)
         else { return nil }
         var form = RESTDescription.FieldForm()
         form.place = said.text("at")
@@ -281,7 +253,7 @@ struct ObjectReader {
 
     private func association(_ list: YAMLReader, _ name: String) -> RESTDescription.Association? {
         guard
-            let said = calls.mapping(list, name, known: ["read", "from", "to", "set", "clear"]),
+            let said = calls.mapping(list, name, known: .association),
             let read = batchRead(said), let (set, _) = calls.call(said, "set"),
             let (clear, _) = calls.call(said, "clear")
         else { return nil }

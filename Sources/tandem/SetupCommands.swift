@@ -12,6 +12,9 @@ struct AppsCommand: AsyncParsableCommand {
 
     @OptionGroup var shared: SharedOptions
 
+    @Flag(help: "Show all keys of an app's description instead.")
+    var keys = false
+
     private struct Row: Encodable {
         let app: String
         let objects: [String]
@@ -20,6 +23,11 @@ struct AppsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
+            if keys {
+                let all = DescriptionKeys.all
+                if shared.json { return try Terminal.printJSON(["keys": all]) }
+                return Terminal.write(all.map(\.markdown).joined(separator: "\n"))
+            }
             // Of use before there is a configuration, too; one that is there adds its mappings.
             var library = MappingLibrary(extra: nil)
             if let found = try? Configuration.find(shared.config) {
@@ -108,7 +116,12 @@ struct CheckCommand: AsyncParsableCommand {
             var rows: [Row] = []
             for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
             let orphans = try world.orphans
-            if let record { try Self.write(rows, into: record) }
+            for row in rows {
+                for trial in row.calls {
+                    guard let record else { continue }
+                    try Self.write(trial.exchanges, of: trial.call, row.sync, into: record)
+                }
+            }
             let isBad =
                 !orphans.isEmpty
                 || rows.contains { row in
@@ -129,20 +142,17 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     /// Writes every exchange as a file of its own: `SYNC-CALL-NUMBER.json`.
-    private static func write(_ rows: [Row], into folder: String) throws {
+    private static func write(
+        _ exchanges: [RESTTrace.Exchange], of call: String, _ sync: String, into folder: String
+    ) throws {
         try FileManager.default.createDirectory(
             atPath: folder, withIntermediateDirectories: true)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        for row in rows {
-            for trial in row.calls {
-                for (number, exchange) in trial.exchanges.enumerated() {
-                    let file = try AtomicFile(
-                        "\(folder)/\(row.sync)-\(trial.call)-\(number + 1).json")
-                    file.write(String(decoding: try encoder.encode(exchange), as: UTF8.self) + "\n")
-                    try file.commit()
-                }
-            }
+        for (number, exchange) in exchanges.enumerated() {
+            let file = try AtomicFile("\(folder)/\(sync)-\(call)-\(number + 1).json")
+            file.write(String(decoding: try encoder.encode(exchange), as: UTF8.self) + "\n")
+            try file.commit()
         }
     }
 
@@ -184,19 +194,39 @@ struct CheckCommand: AsyncParsableCommand {
                     + "(their addresses are law-…@example.invalid, and no sync takes them in); add "
                     + "--keep-records if you mean it")
         }
-        let rows = try await LawsCheck(sync: sync, app: app).rows()
+        let described = (app as? RESTApp).map(\.traced)
+        var seen = 0
+        let found = try await LawsCheck(sync: sync, app: described?.app ?? app).findings { law in
+            guard let record, let trace = described?.trace else { return }
+            let exchanges = Array(trace.all.dropFirst(seen))
+            seen += exchanges.count
+            let call = "law-\(law.replacing(" ", with: "-"))"
+            try Self.write(exchanges, of: call, sync.name.text, into: record)
+        }
         if shared.json {
-            try Terminal.printJSON(["laws": rows])
+            try Terminal.printJSON(found)
         } else {
-            var table = TextTable(["LAW", "VERDICT", "DETAIL"])
-            for row in rows { table.add([row.law, row.verdict, row.detail]) }
-            Terminal.write(table.text)
+            show(found)
         }
-        if !app.capabilities.canDelete {
-            Terminal.complain(
-                "The test records stay in the app: their addresses are law-…@example.invalid.")
+        let isLeftover = app.capabilities.canDelete && !found.left.isEmpty
+        if isLeftover || found.laws.contains(where: { $0.verdict == "BROKEN" }) {
+            throw ExitCode(1)
         }
-        if rows.contains(where: { $0.verdict == "BROKEN" }) { throw ExitCode(1) }
+    }
+
+    private func show(_ found: LawsCheck.Findings) {
+        var table = TextTable(["LAW", "VERDICT", "DETAIL"])
+        for row in found.laws { table.add([row.law, row.verdict, row.detail]) }
+        Terminal.write(table.text)
+        if found.left.isEmpty { return }
+        Terminal.complain(
+            "\(found.left.count) test records stay in the app; no sync takes them in, their addresses "
+                + "are law-…@example.invalid:")
+        for (reason, left) in Dictionary(grouping: found.left, by: \.reason).sorted(by: {
+            $0.key < $1.key
+        }) {
+            Terminal.complain("  \(left.map(\.id).joined(separator: ", ")): \(reason)")
+        }
     }
 
     private func row(_ sync: SyncSettings, _ world: World) async -> Row {

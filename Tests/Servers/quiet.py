@@ -40,6 +40,7 @@ class Quiet(Vendor):
             return 204, None
         one = people.get(rest[0])
         if not one: raise Refused(404, {"error": "no such person"})
+        if ask.method == "DELETE": raise Refused(403, {"error": "nobody is deleted here"})
         if ask.method == "PATCH":
             known_or_odd(ask.json, FIELDS, "the field")
             if wrong := self.wrong(ask.json): raise Refused(400, wrong)

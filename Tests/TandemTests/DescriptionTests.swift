@@ -31,6 +31,10 @@ import Testing
                     if url.path == "/busy" and asked.count(self.path) < 3:
                         return self.answer({"error": "busy"}, 429, Retry_After="1")
                     if url.path == "/full": return self.answer({"error": {"code": "QUOTA"}}, 400)
+                    if url.path == "/html":
+                        data = b"<h1>\\n  No such   host\\n</h1>"
+                        self.send_response(400); self.send_header("Content-Length", str(len(data)))
+                        self.end_headers(); return self.wfile.write(data)
                     if url.path == "/deep":
                         data = b'{"people":' + b"[" * 500 + b"]" * 500 + b"}"
                         self.send_response(200); self.send_header("Content-Length", str(len(data)))
@@ -121,7 +125,9 @@ import Testing
             "gives the same page again"
         ),
         (#"get: "/ring?after={after}", next: /next"#, "gives the same page again"),
-        (#"get: "/deep""#, "no JSON"), (#"get: "/full?after={after}", next: /next"#, "QUOTA"),
+        (#"get: "/deep""#, #"no JSON: status 200: {"people":[["#),
+        (#"get: "/html?after={after}", next: /next"#, "status 400: <h1> No such host </h1>"),
+        (#"get: "/full?after={after}", next: /next"#, "QUOTA"),
     ])
     func `is given up with a reason when a page leads nowhere`(_ list: String, _ words: String)
         throws
@@ -180,6 +186,15 @@ import Testing
         #expect(quotas.first?["used"] as? Int == 31)
         #expect(quotas.first?["limit"] as? Int == 1000)
         #expect(try program.must("status").contains("31 of 1000 points in 24 hours are used"))
+    }
+
+    /// What its reader knows is what its document says (`make docs`).
+    @Test func `has all its keys in the document`() throws {
+        let keys = try program.must("apps", "--keys")
+        let document = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../Docs/rest.md").standardizedFileURL
+        #expect(keys.contains("`read-lag`"))
+        #expect(try String(contentsOf: document, encoding: .utf8).hasSuffix(keys))
     }
 
     @Test func `is refused with all its mistakes, each with its line`() throws {

@@ -24,7 +24,8 @@ import Testing
         try describe()
     }
 
-    private func describe(_ more: String = "") throws {
+    /// `more` is said of the object, `limits` of the app.
+    private func describe(_ more: String = "", limits: String = "{}") throws {
         try program.write(
             "mappings/quiet/app.yaml",
             """
@@ -33,6 +34,7 @@ import Testing
             connection: {url: {required: true}}
             account: {get: /account, id: /id}
             message: /error
+            limits: \(limits)
             errors: [{words: "already exists", category: duplicate-in-app}]
             objects:
               people:
@@ -70,6 +72,46 @@ import Testing
         // Nobody takes the test records for people.
         try program.must("sync")
         #expect(try program.contacts().isEmpty && !server.records("people").isEmpty)
+    }
+
+    /// An app that refuses what its description promises.
+    @Test func `has each test record named that could not be taken away, and each request written`()
+        throws
+    {
+        try describe(#"    delete: {delete: "/people/{id}"}"#)
+        try configure()
+        let laws = try program.run([
+            "check", "--laws", "people", "--yes", "--record", "wire", "--json",
+        ])
+        #expect(laws.code == 1)
+        let found = try #require(
+            try JSONSerialization.jsonObject(with: Data(laws.out.utf8)) as? [String: Any])
+        let left = try #require(found["left"] as? [[String: String]])
+        let there = try server.records("people").map { "\($0["id"] ?? "")" }
+        #expect(Set(left.compactMap { $0["id"] }) == Set(there))
+        #expect(left.allSatisfy { $0["reason"] == "nobody is deleted here" })
+        let wire = try program.read("wire/people-law-lists-what-is-made-1.json")
+        #expect(wire.contains("POST") && wire.contains("law-"))
+    }
+
+    /// Half a listing would use up what the account allows for nothing, again with each poll.
+    @Test(arguments: [(20, "leave no room for it now"), (2, "allows 2 requests in 86400 s")])
+    func `is not listed where the listing could not end`(_ limit: Int, _ words: String) throws {
+        try configure()
+        for number in 0..<45 {
+            try program.must("crm", "create", "contacts", "email=no\(number)@x.example")
+        }
+        for _ in 0..<2 { _ = try program.run(["sync"]) }
+        try describe(limits: "{windows: [{requests: \(limit), per: 1d}]}")
+        // The first one has the hour for itself.
+        if limit > 3 { try program.must("sync") }
+        let before = try #require(try server.people("GET", "calls") as? Int)
+        let result = try program.run(["sync"])
+        #expect(result.code == 1)
+        #expect(
+            result.err.contains("takes 3 requests") && result.err.contains(words), "\(result.err)")
+        // Its account may have been asked for.
+        #expect(try #require(server.people("GET", "calls") as? Int) <= before + 1)
     }
 
     @Test func `is kept the same in both directions`() throws {
