@@ -139,10 +139,12 @@ extension Cycle {
                 values[field.crm] = ""
             }
         }
-        // A field that is left out is no news, or an app that hides one looks like mass change.
+        // A field that is left out is no news, or an app that hides one looks like mass change. A field that was
+        // not understood and is now shows by its value; what the plan refused is no news of any reading.
         let isNews =
             known == nil || values.contains { expected[$0.key] != $0.value }
-            || mapped.refusals != pair.appRefusals || pair.appPresence != .present
+            || mapped.refusals.contains { pair.appRefusals[$0.key] != $0.value }
+            || pair.appRefusals[""] != nil || pair.appPresence != .present
         let keys = keys(of: record, values)
         if keys != pair.appKeys {
             try tx.pairs.removeKeys(of: &pair)
@@ -154,7 +156,7 @@ extension Cycle {
         pair.isForeign = false
         pair.appVersion = record.version
         pair.appValues = values
-        pair.appRefusals = mapped.refusals
+        if isNews { pair.appRefusals = mapped.refusals }
         if let known { try noteRewound(&pair, from: known, run, tx) }
         if let createdAt = record.createdAt {
             (pair.appCreatedAt, pair.hasCreationTime) = (createdAt, true)
