@@ -294,7 +294,9 @@ struct RecordStep {
         pair.refused[""] = rewriting?.lost.map { lost in
             Refusal(.changedByServer, "the app keeps the record without \(lost), which were sent")
         }
-        if let rewriting { take(rewriting, of: &pair, mapped, sent: item.sent) }
+        if let rewriting, !cycle.tuning.defects.has(.rewritingIsEdit) {
+            take(rewriting, of: &pair, mapped, sent: item.sent)
+        }
         expectEcho(of: item, old: old, &pair)
         try journal(item, old: old, pair)
         try replan(&pair)

@@ -133,6 +133,8 @@ package struct Defects: OptionSet, Hashable, Sendable {
     package static let givesIDsAgain = Defects(rawValue: 1 << 35)
     /// I3: a value that another record has keeps out the whole record.
     package static let takenHoldsRecord = Defects(rawValue: 1 << 37)
+    /// P24: what the app makes of a field that was only sent along counts as an edit.
+    package static let rewritingIsEdit = Defects(rawValue: 1 << 38)
     /// P61: what is still being saved counts as all there is.
     package static let trustsHalfSaved = Defects(rawValue: 1 << 36)
 

@@ -37,4 +37,6 @@ package enum Fault: String, Hashable, Sendable, CaseIterable {
     case crashInStore = "crash-in-store", crashInApp = "crash-in-app"
     case editDuringCycle = "edit-during-cycle", settingsChanged = "settings-changed"
     case restart, renamedSync = "renamed-sync", storePutBack = "store-put-back"
+    // What becomes of the fields that are sent along where records are written whole.
+    case mangles
 }

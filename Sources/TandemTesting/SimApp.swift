@@ -290,8 +290,32 @@ extension SimServer.State {
             redundantWrites.append("\(id): \(values)")
         }
         change(id, values, isOurs: true, now: now)
+        if version != nil, let sent = mangle(id, record.values, beside: values) {
+            return held(id).map { .rewritten($0, Rewriting(sent: sent, isOurs: true)) }
+                ?? .accepted(id)
+        }
         return answer(id, now: now)
     }
+
+    /// A write sends the whole record as it was read, and the app keeps something else of a field that was
+    /// not to be changed.
+    ///
+    /// - Returns: Every field as it was sent; `nil` if the app keeps what it is sent.
+    private mutating func mangle(
+        _ id: AppRecordID, _ before: [AppField: String], beside written: [AppField: String]
+    ) -> [AppField: String]? {
+        guard profile.conditional, records[id]?.stale == nil, written["town"] == nil,
+            let town = before["town"], !town.isEmpty
+        else { return nil }
+        let kept = normalised("town", town + Self.mangled)
+        guard kept != town, strikes(.mangles) else { return nil }
+        records[id]?.values["town"] = kept
+        let whole = before.merging(written) { $1 }
+        return whole.filter { Self.fields.contains($0.key) && !(hasLostField && $0.key == "title") }
+    }
+
+    /// What no user types.
+    static let mangled = "~"
 
     private mutating func delete(_ id: AppRecordID, _ version: String?, now: Int64) -> WriteOutcome
     {
@@ -315,16 +339,19 @@ extension SimServer.State {
 
     /// The reply to a write shows what the app made of it, or only that it was done.
     private mutating func answer(_ id: AppRecordID, now: Int64) -> WriteOutcome {
-        guard let record = records[id] else { return .accepted(id) }
+        guard let record = held(id) else { return .accepted(id) }
+        return profile.answersWithRecord
+            ? .written(record) : .accepted(id, version: record.version)
+    }
+
+    /// A record as an answer shows it.
+    private mutating func held(_ id: AppRecordID) -> AppRecord? {
+        guard let record = records[id] else { return nil }
         let isVersionless = profile.faults.contains(.versionless) && !profile.conditional
-        guard profile.answersWithRecord else {
-            return .accepted(id, version: isVersionless ? nil : "\(record.version)")
-        }
-        let values = face(of: record.values)
-        return .written(
-            AppRecord(
-                id: id, version: isVersionless ? nil : "\(record.version)", values: values,
-                createdAt: Timestamp(milliseconds: record.createdAt),
-                modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset)))
+        return AppRecord(
+            id: id, version: isVersionless ? nil : "\(record.version)",
+            values: face(of: record.values),
+            createdAt: Timestamp(milliseconds: record.createdAt),
+            modifiedAt: Timestamp(milliseconds: record.modifiedAt - offset))
     }
 }

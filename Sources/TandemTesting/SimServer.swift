@@ -41,8 +41,9 @@ package struct SimProfile: Hashable, Sendable {
         self.emphasis = emphasis
         let drawn = random.pick(Style.allCases)
         style = emphasis.style ?? drawn
-        faults = Set(Fault.allCases.filter { _ in random.chance(emphasis.share) }).union(
-            emphasis.faults)
+        faults = Set(
+            Fault.allCases.filter { $0 != .mangles && random.chance(emphasis.share) }
+        ).union(emphasis.faults)
         rate = random.pick([0.03, 0.1, 0.25])
         conditional = random.chance(0.6)
         canSearch = random.chance(0.3)
@@ -54,6 +55,9 @@ package struct SimProfile: Hashable, Sendable {
         pageSize = 1 + random.below(5)
         granularity = faults.contains(.coarseTime) ? random.pick([1_000, 60_000]) : 1
         skew = faults.contains(.clockSkew) ? Int64(random.below(600_000)) - 300_000 : 0
+        // Drawn aside, so that the seeds of before go on telling their stories.
+        var aside = random
+        if aside.chance(emphasis.share) { faults.insert(.mangles) }
     }
 
     /// What the app says of its reads; some do not know that they lag.

@@ -69,6 +69,7 @@ extension SimWorld {
                 if !met.contains(change.recordID), canTellForms(index) {
                     watchReturns(change, Set(conflicts))
                 }
+                watchMangled(change)
                 try watchDuplicate(change, index, reader)
                 if change.kind == .create && change.recordID <= watch.given {
                     violations.append("I11: the id \(change.recordID) is given to another one")
@@ -177,6 +178,29 @@ extension SimWorld {
             {
                 violations.append("I10: \(name): `\(value)` came back over `\(last.value)`")
             }
+        }
+    }
+
+    /// I2: what an app made by itself of a field that was only sent along does not come into the CRM.
+    ///
+    /// It may, where somebody takes it for a value of the app's: in a first meeting, or after a write of
+    /// whose outcome nobody knows.
+    private func watchMangled(_ change: CRMChange) {
+        let excusing: Set<Fault> = [
+            .putBack, .settingsChanged, .storePutBack, .renamedSync, .rewound, .undelete,
+            .recreated,
+            .reusedID, .crmMerge, .crmUnmerge, .crmErase, .mergedAway, .wiped, .lostAfter,
+            .crashInApp,
+            .crashInStore, .readOutage,
+        ]
+        guard change.origin != .user,
+            servers.allSatisfy({ server in
+                server.with { state, _ in state.profile.faults.isDisjoint(with: excusing) }
+            })
+        else { return }
+        for (property, value) in change.patch where value.contains(SimServer.State.mangled) {
+            violations.append(
+                "I2: CRM record \(change.recordID) \(property): `\(value)` is of the app's making")
         }
     }
 

@@ -19,7 +19,9 @@ extension SimWorld {
             // What is still being saved is read when it is saved.
             savedUntil <= startedAt.milliseconds
         else { return }
-        let mapping = settings[index].mapping
+        // What the app alone may change, and the CRM alone may tell, flows nowhere.
+        let locked: Set<AppField> = profile.faults.contains(.readOnlyField) ? ["title"] : []
+        let mapping = settings[index].respecting(readOnly: locked).mapping
         for (id, record) in records.sorted(by: { $0.key < $1.key })
         where !record.isDeleted && record.modifiedAt < startedAt.milliseconds {
             guard let pair = try pairs.pair(app: id) else {

@@ -80,6 +80,7 @@ func scratchFolder() throws -> URL {
             Mistake(.takenHoldsRecord, "I3", Emphasis([.sharedMail])),
             Mistake(.trustsHalfSaved, "P61", Emphasis([.beingWritten], style: .listing)),
             Mistake(.dropsSpellings, "P37", Emphasis([.respelled])),
+            Mistake(.rewritingIsEdit, "P24", Emphasis([.mangles])),
             Mistake(
                 .absenceIsNoCreate, "P42",
                 Emphasis([.unnamedCreate], safety: .search(lagSeconds: 20))),
