@@ -55,7 +55,7 @@ extension RESTConnection {
         }
         return switch status {
         case 401: .no(.authentication)
-        case 403: .no(.permission)
+        case 403, 405: .no(.permission)
         case 404, 410: .known(.gone)
         case 412: .known(.conflict)
         case 429: .no(.rateLimit)
@@ -86,9 +86,11 @@ extension RESTConnection {
         let byField = errorsByField(body).sorted { $0.key < $1.key }.map {
             "\($0.key): \($0.value)"
         }
+        let isSaid = text.map { text in byField.contains { $0.hasSuffix(text) } } ?? true
+        let parts = (isSaid ? [] : [text].compactMap(\.self)) + byField
         let said =
-            text ?? (byField.isEmpty ? nil : byField.joined(separator: "; "))
-            ?? beginning(of: body).map { "status \(status): \($0)" }
+            parts.isEmpty
+            ? beginning(of: body).map { "status \(status): \($0)" } : parts.joined(separator: "; ")
         // Some servers give back what they were told, credentials and all.
         return said.map { RESTTrace.masked(String($0.prefix(500)), secrets) } ?? "status \(status)"
     }
@@ -105,11 +107,35 @@ extension RESTConnection {
         return text.isEmpty ? nil : String(text.prefix(200))
     }
 
-    /// What an answer that says no says of each field: `{"email": ["…"]}`, as many frameworks do.
+    /// What an answer that says no says of each field, in the forms that are common: `{"email": ["…"]}`, or
+    /// a list of objects that each have a place and a text, as JSON:API, FastAPI and many others do.
     func errorsByField(_ body: JSON) -> [String: String] {
-        (body.members ?? [:]).compactMapValues { said in
-            let texts = said.elements?.compactMap(\.field)
-            return texts.flatMap { $0.isEmpty ? nil : $0.joined(separator: " ") }
+        var said: [String: [String]] = [:]
+        for (name, value) in body.members ?? [:] {
+            let texts = (value.elements ?? []).compactMap(\.field)
+            if !texts.isEmpty { said[name] = texts }
+            for error in value.elements ?? [] {
+                guard let field = Self.field(of: error), let text = Self.text(of: error) else {
+                    continue
+                }
+                said[field, default: []].append(text)
+            }
+        }
+        return said.mapValues { $0.joined(separator: " ") }
+    }
+
+    /// The field that an error of a list is about: the last part of its place.
+    private static func field(of error: JSON) -> String? {
+        let place =
+            error.at("/loc")?.elements?.last?.field
+            ?? ["/field", "/property", "/source/pointer"].lazy
+            .compactMap { error.at($0)?.field }.first
+        return place?.split(whereSeparator: { "/.".contains($0) }).last.map(String.init)
+    }
+
+    private static func text(of error: JSON) -> String? {
+        ["/msg", "/message", "/detail"].lazy.compactMap { error.at($0)?.field }.first {
+            !$0.isEmpty
         }
     }
 

@@ -194,7 +194,9 @@ package struct RESTApp: App {
         arguments.ids = ids
         arguments.fields = askedFields
         let answer = try await connection.call(batch.call, arguments)
-        guard let found = answer.elements(batch.records) else { throw unexpected(batch.call) }
+        guard let found = answer.elements(batch.records) else {
+            throw unexpected(batch.call, without: batch.records.list)
+        }
         let records = found.filter { !isDeleted($0) }.compactMap(record)
         let asked = Set(ids)
         return try await associated(records).reduce(into: [:]) { readings, record in
@@ -310,7 +312,9 @@ package struct RESTApp: App {
         let answer = try await connection.answer(to: find.call, arguments)
         if answer.verdict == .known(.gone) { return .none }
         let success = try connection.success(answer, find.call)
-        guard let found = success.elements(find.records) else { throw unexpected(find.call) }
+        guard let found = success.elements(find.records) else {
+            throw unexpected(find.call, without: find.records.list)
+        }
         let living = found.filter { !isDeleted($0) }
         let shown = living.compactMap(record)
         if shown.count < living.count {
@@ -350,9 +354,10 @@ package struct RESTApp: App {
         return records
     }
 
-    func unexpected(_ call: RESTDescription.Call) -> AppError {
-        .askOperator(
-            .mapping, "\(call.path) answers without the list that its description names",
+    func unexpected(_ call: RESTDescription.Call, without place: String? = nil) -> AppError {
+        let what = place.map { "anything at `\($0)`, which" } ?? "what"
+        return .askOperator(
+            .mapping, "\(call.path) answers without \(what) its description names",
             remedy: "Correct the app's description.")
     }
 }

@@ -33,7 +33,7 @@ extension RESTApp {
             arguments.ids = Array(chunk)
             let answer = try await connection.call(how.read.call, arguments)
             guard let found = answer.elements(how.read.records) else {
-                throw unexpected(how.read.call)
+                throw unexpected(how.read.call, without: how.read.records.list)
             }
             for json in found {
                 guard let from = json.at(how.from)?.field else { continue }

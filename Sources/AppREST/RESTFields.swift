@@ -148,10 +148,13 @@ extension RESTApp {
             .reduce(members) { $1.removing(from: $0) }
     }
 
-    /// A whole record with some members written over.
+    /// A whole record with some members written over, as it is sent.
     func merged(_ members: [String: JSON], into current: JSON) -> JSON {
-        members.reduce(current) { record, member in
+        let record = members.reduce(current) { record, member in
             FieldPath(shape.values + "/" + member.key).setting(member.value, in: record)
+        }
+        return shape.unsent.reduce(record) {
+            FieldPath(shape.values + "/" + $1).removing(from: $0)
         }
     }
 

@@ -74,10 +74,15 @@ final class RESTListing: ChangeListing {
         guard before.part < parts.count else { return nil }
         let part = parts[before.part]
         let arguments = arguments(before, part.listing)
-        let answer = try await app.connection.call(part.listing.call, arguments)
+        let reply = try await app.connection.answer(to: part.listing.call, arguments)
+        let isBehindEnd = before.pages > 0 && part.listing.isEnd(reply)
+        let answer =
+            isBehindEnd
+            ? RESTConnection.Success(answer: reply)
+            : try app.connection.success(reply, part.listing.call)
         try checkAge(answer.response)
-        guard let found = answer.elements(part.listing.records) else {
-            throw app.unexpected(part.listing.call)
+        guard let found = isBehindEnd ? [] : answer.elements(part.listing.records) else {
+            throw app.unexpected(part.listing.call, without: part.listing.records.list)
         }
         let idPointer = part.goneID ?? app.object.shape.id
         let ids = found.compactMap { json in
@@ -288,6 +293,11 @@ final class RESTListing: ChangeListing {
             return .address(try app.connection.page(link, of: listing.call, at: answer.root))
         }
         if let more = listing.more, !more.isOn(answer.body) { return nil }
+        func number(at place: String?) -> Int? {
+            place.flatMap { answer.body.at($0)?.field }.flatMap { Int($0) }
+        }
+        if let total = number(at: listing.total), state.seenInRange >= total { return nil }
+        if let count = number(at: listing.pageCount), state.pages >= count { return nil }
         switch listing.paging {
         case .token(let place): return after(answer.body.at(place)?.field)
         case .link(let place): return try address(answer.body.at(place)?.field)
@@ -373,6 +383,17 @@ final class RESTListing: ChangeListing {
             guard let link = answer.body.at(place)?.field, !link.isEmpty else { return known }
             let call = parts[0].listing.call
             return try app.connection.page(link, of: call, at: answer.root)
+        }
+    }
+}
+
+extension RESTDescription.Listing {
+    /// Whether an answer says that the page before was the last one.
+    fileprivate func isEnd(_ answer: RESTConnection.Answer) -> Bool {
+        switch end {
+        case .status(let status): answer.response.status == status
+        case .mark(let mark): mark.isOn(answer.body)
+        case nil: false
         }
     }
 }

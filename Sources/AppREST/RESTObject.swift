@@ -61,6 +61,11 @@ extension RESTDescription {
         package var cap: Int?
         /// What an answer has that is not the last one; others end the listing, whatever they lead to.
         package var more: Mark?
+        /// Where the number of all records is, and that of all pages: behind so many the listing ends.
+        package var total: String?
+        package var pageCount: String?
+        /// What answers a page behind the last one.
+        package var end: End?
         /// Every record that is there all along is on one of the pages, whatever moves meanwhile.
         package var isStable = false
 
@@ -77,6 +82,12 @@ extension RESTDescription {
             self.records = records
             self.paging = paging
         }
+    }
+
+    /// How the app answers a page that is not there any more.
+    package enum End: Hashable, Sendable {
+        case status(Int)
+        case mark(Mark)
     }
 
     /// How the app tells what changed since a moment.

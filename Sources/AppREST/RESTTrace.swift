@@ -130,7 +130,7 @@ extension RESTApp {
         guard let first else { return (profile, trials) }
         await attempt("single") { () async throws(AppError) in
             guard case .here = await app.look(at: first.id) else {
-                throw app.unexpected(app.object.single)
+                throw app.unexpected(app.object.single, without: app.object.single.record)
             }
         }
         if object.read != nil {

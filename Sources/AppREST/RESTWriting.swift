@@ -56,9 +56,11 @@ extension RESTApp {
         if let original = write.original, let held = JSON(parsing: Array(original.utf8)) {
             arguments = restoring(held, arguments, write, open: open)
         }
+        var current: JSON?
         if let id = write.id, needsCurrent(write, call) {
             switch await look(at: id) {
             case .here(let record, let json):
+                current = json
                 if let version = write.version, record.version != version { return .conflict }
                 arguments = self.arguments(for: write, current: json)
                 arguments.texts["version"] = record.version
@@ -76,7 +78,7 @@ extension RESTApp {
                 return await associated(.accepted(id), write)
             }
             let answer = try await connection.send(call, arguments)
-            if let partly = try await withoutRefused(answer, call, arguments, write) {
+            if let partly = try await withoutRefused(answer, call, arguments, write, current) {
                 return partly
             }
             let outcome = await judged(answer, write)
@@ -90,15 +92,15 @@ extension RESTApp {
     }
 
     /// Sends an update once more without the fields that the app refuses by name, so that the others are
-    /// written.
+    /// written; `current` is the record where it was read before.
     ///
     /// - Returns: `nil` if the answer names none, or nothing else is to be written.
     private func withoutRefused(
         _ answer: RESTConnection.Answer, _ call: RESTDescription.Call, _ arguments: Arguments,
-        _ write: AppWrite
+        _ write: AppWrite, _ current: JSON?
     ) async throws(RESTConnection.Failure) -> WriteOutcome? {
         guard case .update = write.kind, case .no(let category) = answer.verdict,
-            (400..<500).contains(answer.response.status), !call.mentions("record")
+            (400..<500).contains(answer.response.status)
         else { return nil }
         let named = connection.errorsByField(answer.body)
         let refused = write.values.keys.reduce(into: [AppField: Refusal]()) { refused, field in
@@ -108,6 +110,7 @@ extension RESTApp {
         }
         var rest = arguments
         for field in refused.keys { rest.values[member(of: field)] = nil }
+        rest.record = merged(rest.values, into: current ?? .object([:]))
         guard !refused.isEmpty, !rest.values.isEmpty else { return nil }
         let second = try await connection.send(call, rest)
         guard case .accepted(let id, let version) = await judged(second, write) else { return nil }

@@ -39,7 +39,7 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
         case .optionUnknown:
             "Add the option to the mapping or to the app, or change the value, then `tandem retry`."
         case .duplicateInApp:
-            "Merge or delete one of the two records named, or bind one with `tandem link`."
+            "Merge or delete one of the two records, or give one of them another value; it is tried again."
         case .notFound: "Look the record up in the app; if it is gone, run `tandem sync --full`."
         case .versionConflict: "Nothing to do: the record is read and planned again."
         case .associationMissing: "Sync the record that this one refers to."
@@ -51,7 +51,7 @@ package enum FailureCategory: String, Hashable, Sendable, CaseIterable, Codable 
         case .unknownOutcome:
             "Nothing to do if the app can be asked; else look in the app, then `tandem retry`."
         case .loop: "Switch off whatever changes the field back, then `tandem retry`."
-        case .internal: "Report it with the output of `tandem explain`, then `tandem retry`."
+        case .internal: "Report it with its message as a fault of Tandem, then `tandem retry`."
         }
     }
 }
@@ -102,7 +102,7 @@ package enum AppError: Error, Hashable, Sendable {
         case .askOperator(_, _, let remedy): remedy
         case .tryLater(_, _, .some(let seconds)):
             "Nothing to do: the next attempt is in \(seconds) s."
-        case .tryLater, .cursorExpired, .wentBack: "Nothing to do: the next cycle tries again."
+        case .tryLater, .cursorExpired, .wentBack: "It may pass by itself; every cycle tries again."
         }
     }
 }

@@ -99,8 +99,28 @@ final class LawBench: Sendable {
         return found
     }
 
-    /// The outcomes of a batch, one for each write.
+    /// How often a write is sent that the app puts off, and the longest wait for it.
+    private static let attempts = 3
+    private static let patienceSeconds: Int64 = 90
+
+    /// The outcomes of a batch, one for each write; what the app puts off is sent again, as a sync does.
     func apply(_ writes: [AppWrite]) async throws -> [WriteOutcome] {
+        var outcomes = try await applyOnce(writes)
+        for _ in 1..<Self.attempts {
+            let waits = outcomes.map(\.secondsToWait)
+            let late = outcomes.indices.filter { waits[$0] != nil }
+            guard let wait = waits.compactMap(\.self).max(), wait <= Self.patienceSeconds else {
+                break
+            }
+            await subject.wait(wait)
+            for (place, outcome) in zip(late, try await applyOnce(late.map { writes[$0] })) {
+                outcomes[place] = outcome
+            }
+        }
+        return outcomes
+    }
+
+    private func applyOnce(_ writes: [AppWrite]) async throws -> [WriteOutcome] {
         let outcomes = try await app.apply(writes)
         // Whatever becomes of the law, what was made is taken away again.
         made.withLock { made in
@@ -117,15 +137,8 @@ final class LawBench: Sendable {
         switch outcome {
         case .written(let record), .exists(let record), .rewritten(let record, _): return record.id
         case .accepted(let id, _): return id
-        case .refused(let refusal): throw broken("a write was refused: \(refusal.message)")
-        case .notNow(_, let message, _): throw broken("a write was put off: \(message)")
-        case .unknown(let message): throw broken("the answer to a write was lost: \(message)")
-        case .madeUnnamed(let message): throw broken("a record was made, and \(message)")
-        case .acceptedPartly(_, _, let refused):
-            let texts = refused.values.map(\.message).sorted()
-            throw broken("fields were refused: \(texts.joined(separator: "; "))")
-        case .deleted, .gone: throw broken("a record that was written is not there")
-        case .conflict: throw broken("somebody else changed a record that is the laws' own")
+        case .refused, .notNow, .unknown, .madeUnnamed, .acceptedPartly, .deleted, .gone, .conflict:
+            throw broken("a record was to be written, and \(outcome.words)")
         }
     }
 
@@ -138,7 +151,7 @@ final class LawBench: Sendable {
     func delete(_ id: AppRecordID) async throws {
         let outcomes = try await apply([AppWrite(.delete(id, version: nil))])
         guard outcomes == [.deleted] || outcomes == [.gone] else {
-            throw broken("a deletion gave \(outcomes)")
+            throw broken("a record was to be deleted, and \(outcomes[0].words)")
         }
     }
 
@@ -191,15 +204,35 @@ extension WriteOutcome {
         }
     }
 
+    /// For how long the app puts the write off; `nil` if it does not.
+    fileprivate var secondsToWait: Int64? {
+        if case .notNow(_, _, let seconds) = self { seconds ?? 5 } else { nil }
+    }
+
     /// Why a record may still be there after its deletion; `nil` if it is not.
     fileprivate var reasonToStay: String? {
         switch self {
         case .deleted, .gone: nil
         case .refused(let refusal): refusal.message
-        case .notNow(_, let message, _), .unknown(let message): message
-        case .conflict: "somebody else changed it"
-        case .written, .exists, .accepted, .madeUnnamed, .acceptedPartly, .rewritten:
-            "the app answered as if it had been written"
+        default: words
+        }
+    }
+
+    /// What became of a write, as the end of a sentence.
+    var words: String {
+        switch self {
+        case .written, .accepted: "the app answered that it was written"
+        case .exists: "the app answered that it was there already"
+        case .madeUnnamed(let message): "a record was made, and \(message)"
+        case .acceptedPartly(_, _, let refused):
+            "some fields were refused: \(refused.values.map(\.message).sorted().joined(separator: "; "))"
+        case .rewritten: "the app keeps something else than it was sent"
+        case .deleted: "the app answered that it was deleted"
+        case .conflict: "the app answered that somebody else changed it"
+        case .gone: "the app answered that it is gone"
+        case .refused(let refusal): "the app refused it: \(refusal.message)"
+        case .unknown(let message): "the answer was lost: \(message)"
+        case .notNow(_, let message, _): "the app put it off: \(message)"
         }
     }
 }

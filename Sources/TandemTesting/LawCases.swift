@@ -151,7 +151,7 @@ extension LawBench {
         _ = try written(try await update(ids[0], [subject.texts.0: "first"], version: old.version))
         let outcome = try await update(ids[0], [subject.texts.0: "second"], version: old.version)
         guard outcome == .conflict else {
-            throw broken("a write on an old version gave \(outcome)")
+            throw broken("a record was to be written at an old version, and \(outcome.words)")
         }
         let now = try await record(ids[0])
         guard same(now.values[subject.texts.0], "first") else {
@@ -200,7 +200,8 @@ extension LawBench {
             outcomes += try await apply(Array(chunk))
         }
         if app.capabilities.canDelete, try await !isGone(outcomes[0], ids[0]) {
-            throw broken("changing a deleted record among others gave \(outcomes[0])")
+            throw broken(
+                "a deleted record was to be changed beside others, and \(outcomes[0].words)")
         }
         let (new, changed) = (
             try await made(outcomes[1], by: writes[1]), try written(outcomes[2])
@@ -225,7 +226,7 @@ extension LawBench {
         try await delete(ids[0])
         let outcome = try await update(ids[0], [subject.texts.0: "back"])
         guard try await isGone(outcome, ids[0]) else {
-            throw broken("changing a deleted record gave \(outcome)")
+            throw broken("a deleted record was to be changed, and \(outcome.words)")
         }
         try await delete(ids[0])
         return .kept

@@ -197,6 +197,12 @@ struct CallReader {
         listing.start = reader.text("start") ?? ""
         listing.isStable = reader.flag("stable") ?? false
         listing.more = mark(reader, "more")
+        listing.total = reader.text("total")
+        listing.pageCount = reader.text("pages")
+        listing.end =
+            reader["end"]?.mapping == nil
+            ? reader.number("end", in: 400...599).map { .status($0) }
+            : mark(reader, "end").map { .mark($0) }
         listing.cap = reader.number("cap", in: 1...1_000_000)
         if listing.cap != nil && !call.mentions("since") {
             problems.add(reader["cap"], "`\(name)`: `cap` needs `{since}` in the call")

@@ -1,3 +1,5 @@
+import TandemModel
+
 /// One key of an `app.yaml`.
 struct DescriptionKey: Encodable {
     let name: String
@@ -127,6 +129,9 @@ extension DescriptionKeys {
     static let login = DescriptionKeys(
         "login, a call", [.init("access", "must", "Where the answer has the token.")])
 
+    private static let categories = FailureCategory.allCases.map { "`\($0.rawValue)`" }
+        .joined(separator: ", ")
+
     static let error = DescriptionKeys(
         "errors: […]",
         [
@@ -135,7 +140,9 @@ extension DescriptionKeys {
                 "The status of the answer; all that are said must fit."),
             .init("code", "one of the three must", "A value in the answer."),
             .init("words", "one of the three must", "Words of the message."),
-            .init("category", "this or `means` must", "What it is, as `tandem status` shows it."),
+            .init(
+                "category", "this or `means` must",
+                "What it is, as `tandem status` shows it: \(categories)."),
             .init(
                 "means", "this or `category` must",
                 "`gone`, `conflict`, `cursor-expired` or `access-expired`."),
@@ -183,14 +190,16 @@ extension DescriptionKeys {
                 "changes", "each poll lists everything, as often as `limits` allow",
                 "A listing of what has changed since `{since}`."),
             .init(
-                "deletions", "as `record: deleted` shows, else listings of everything tell",
-                "`sweep` (everything is listed every six hours) or a listing of what was deleted."),
+                "deletions",
+                "as `record: deleted` shows, else by a listing of everything, every six hours",
+                "`sweep` (as without it, beside what `record: deleted` shows) or a listing of what was deleted."
+            ),
             .init(
                 "read", "records are read one by one",
                 "A call that reads several records by `{ids}`."),
             .init(
                 "single", "must",
-                "A call that reads one record by `{id}`; only its 404 or 410 proves that it is gone."
+                "A call that reads one record by `{id}`; only its 404 or 410, or what `errors` call `gone`, proves that it is gone."
             ),
             .init(
                 "find", "`create` must give the new record the id `{key-id}`",
@@ -325,6 +334,15 @@ extension DescriptionKeys {
             .init(
                 "more", "paging alone tells", "What an answer has that is not the last one, a mark."
             ),
+            .init(
+                "total", "paging alone tells",
+                "Where the number of all records is; the listing ends behind so many."),
+            .init(
+                "pages", "paging alone tells",
+                "Where the number of all pages is; the listing ends behind so many."),
+            .init(
+                "end", "an error ends the sync",
+                "How a page behind the last one is answered: a status such as `404`, or a mark."),
             .init("also", "none", "Further listings, each with these keys."),
         ])
 

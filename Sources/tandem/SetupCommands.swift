@@ -246,7 +246,8 @@ struct CheckCommand: AsyncParsableCommand {
             return Row(
                 sync: sync.name.text, app: sync.app, account: profile.account,
                 summary: profile.summary,
-                error: profile.lacking.map { "\($0.message). \($0.remedy)" } ?? "",
+                error: profile.lacking.map { "\($0.message). \($0.remedy)" }
+                    ?? missingProperties(sync, world) ?? "",
                 fields: fields(sync, world, profile.fields),
                 calls: calls)
         } catch {
@@ -257,15 +258,28 @@ struct CheckCommand: AsyncParsableCommand {
         }
     }
 
+    /// What the mapping names and the CRM does not have: records without it would fail one by one.
+    private func missingProperties(_ sync: SyncSettings, _ world: World) -> String? {
+        let missing = sync.mapping.fields.filter { isMissing($0, sync, world) }.map(\.crm.text)
+        guard let first = missing.first else { return nil }
+        return
+            "the CRM has no \(sync.object) property `\(missing.joined(separator: "`, `"))`. Correct the "
+            + "mapping, or make it: tandem crm properties \(sync.object) --add \(first)"
+    }
+
+    private func isMissing(_ field: FieldMapping, _ sync: SyncSettings, _ world: World) -> Bool {
+        field.template == nil && field.association == nil
+            && world.store.schema.objects[sync.object]?[field.crm] == nil
+    }
+
     private func fields(_ sync: SyncSettings, _ world: World, _ known: [FieldSchema]) -> [Field] {
-        let properties = world.store.schema.objects[sync.object] ?? [:]
-        return sync.mapping.fields.map { field in
+        sync.mapping.fields.map { field in
             let direction = sync.direction.intersection(field.direction)
             var notes: [String] = []
             if let object = field.association, sync.companions[object] == nil {
                 notes.append("waits for a sync of \(object) on this connection")
             }
-            if field.template == nil && field.association == nil && properties[field.crm] == nil {
+            if isMissing(field, sync, world) {
                 notes.append("the CRM has no such property")
             }
             notes += appNotes(field, direction, known)

@@ -123,7 +123,7 @@ extension SyncStatus {
         if let finding {
             lines.append("  STOPPED: \(finding). If that is right: tandem acknowledge \(name)")
         }
-        if let problem { lines.append("  problem: \(problem.replacing("\n", with: " "))") }
+        if let problem { lines.append("  problem: \(problem.replacing("\n", with: ". "))") }
         return lines.joined(separator: "\n") + "\n"
     }
 }

@@ -41,9 +41,12 @@ class Quiet(Vendor):
         one = people.get(rest[0])
         if not one: raise Refused(404, {"error": "no such person"})
         if ask.method == "DELETE": raise Refused(403, {"error": "nobody is deleted here"})
-        if ask.method == "PATCH":
+        if ask.method in ("PATCH", "PUT"):
             known_or_odd(ask.json, FIELDS, "the field")
-            if wrong := self.wrong(ask.json): raise Refused(400, wrong)
+            others = {name: value for name, value in ask.json.items() if value != one[name]}
+            if wrong := self.wrong(others):
+                errors = [{"loc": ["body", name], "msg": texts[0]} for name, texts in wrong.items()]
+                raise Refused(422, {"detail": errors} if ask.method == "PUT" else wrong)
             one.update(ask.json)
             self.touch("people", one)
         return one

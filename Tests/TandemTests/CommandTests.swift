@@ -361,4 +361,25 @@ import Testing
         #expect(
             story.contains("the world becomes quiet") && story.hasSuffix("All invariants hold.\n"))
     }
+
+    /// Remedies and documents send people to commands; each of them exists.
+    @Test func `names no command that does not exist`() throws {
+        let help = try program.must("--help")
+        let root = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../..").standardizedFileURL
+        let found = Process()
+        let pipe = Pipe()
+        found.executableURL = URL(filePath: "/usr/bin/env")
+        found.arguments = ["grep", "-rnoE", "`tandem [a-z][a-z-]*", "Sources", "Docs", "README.md"]
+        found.currentDirectoryURL = root
+        found.standardOutput = pipe
+        try found.run()
+        let lines = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+            .split(separator: "\n")
+        #expect(lines.count > 50)
+        for line in lines {
+            let name = line.split(separator: " ").last ?? ""
+            #expect(help.contains("  \(name) ") || name == "help", "\(line)")
+        }
+    }
 }

@@ -43,9 +43,10 @@ import Testing
                     if url.path == "/nameless": return self.answer({"people": PEOPLE[:11] + [{"email": "who@example.com"}]})
                     if url.path == "/same": return self.answer({"people": PEOPLE[:10]})
                     start = int(ask.get("after") or 0)
-                    if url.path == "/page": start = (start - 1) * 10
+                    if url.path in ("/page", "/counted"): start = (start - 1) * 10
+                    if url.path == "/counted" and start >= 25: return self.answer({"error": "no such page"}, 404)
                     page, more = PEOPLE[start:start + 10], start + 10 < len(PEOPLE)
-                    body = {"people": page, "next": str(start + 10) if more else None}
+                    body = {"people": page, "next": str(start + 10) if more else None, "pages": 3, "total": 25}
                     if url.path == "/link": body["next"] = f"{url.path}?after={start + 10}" if more else None
                     if url.path == "/thief": body["next"] = host.replace("127.0.0.1", "localhost") + "/thief?after=10"
                     link = {"Next": f"{host}/header?after={start + 10}"} if more else {}
@@ -108,6 +109,10 @@ import Testing
         #"get: "/page?after={after}", next-page: true, start: "1""#,
         #"get: "/offset?after={after}", next-offset: true, start: "0""#,
         #"get: "/busy?after={after}", next: /next"#,
+        #"get: "/counted?after={after}", next-page: true, start: 1, pages: /pages"#,
+        #"get: "/counted?after={after}", next-page: true, start: 1, total: /total"#,
+        #"get: "/counted?after={after}", next-page: true, start: 1, end: 404"#,
+        #"get: "/counted?after={after}", next-page: true, start: 1, end: {at: /error}"#,
     ])
     func `gives every page, whatever leads to the next`(_ list: String) throws {
         try configure(list)
@@ -126,6 +131,7 @@ import Testing
         ),
         (#"get: "/ring?after={after}", next: /next"#, "gives the same page again"),
         (#"get: "/deep""#, #"no JSON: status 200: {"people":[["#),
+        (#"get: "/counted?after={after}", next-page: true, start: 1"#, "no such page"),
         (#"get: "/html?after={after}", next: /next"#, "status 400: <h1> No such host </h1>"),
         (#"get: "/full?after={after}", next: /next"#, "QUOTA"),
     ])
@@ -186,6 +192,25 @@ import Testing
         #expect(quotas.first?["used"] as? Int == 31)
         #expect(quotas.first?["limit"] as? Int == 1000)
         #expect(try program.must("status").contains("31 of 1000 points in 24 hours are used"))
+    }
+
+    /// Each record would fail by itself, and all at once when the property is there.
+    @Test func `is not well where a line names a property that the CRM does not have`() throws {
+        try configure(#"get: "/token?after={after}", next: /next"#)
+        let mapping = try program.read("mappings/people/contacts.yaml")
+        try program.write(
+            "mappings/people/contacts.yaml", mapping + "\n  - {crm: nick, app: age}\n")
+        let result = try program.run(["check"])
+        #expect(result.code == 1)
+        #expect(result.out.contains("tandem crm properties contacts --add nick"), "\(result.out)")
+        #expect(try program.run(["sync"]).code == 3)
+        #expect(try program.status("people")["failed"] as? Int == 25)
+        try program.must("sync", "--full")
+        #expect(try program.status("people")["failed"] as? Int == 25)
+        try program.must("crm", "properties", "contacts", "--add", "nick")
+        try program.must("retry")
+        try program.must("sync")
+        #expect(try program.status("people")["in_sync"] as? Int == 25)
     }
 
     /// What its reader knows is what its document says (`make docs`).

@@ -133,8 +133,21 @@ import Testing
         #expect(try server.violations == [])
     }
 
-    /// What is wrong with one field keeps no other one back.
-    @Test func `says of each field what is wrong with it`() throws {
+    /// What is wrong with one field keeps no other one back, also where records are written whole.
+    @Test(arguments: [false, true])
+    func `says of each field what is wrong with it`(_ isWhole: Bool) throws {
+        if isWhole {
+            let text = try program.read("mappings/quiet/app.yaml")
+                .replacing(
+                    "patch: \"/people/{id}\", body: \"{values}\"",
+                    with: "put: \"/people/{id}\", body: \"{record}\""
+                )
+                .replacing(
+                    "modified: /changed",
+                    with: "modified: /changed\n      unsent: [id, changed, meta]")
+            #expect(text.contains("{record}") && text.contains("unsent"))
+            try program.write("mappings/quiet/app.yaml", text)
+        }
         try configure()
         try program.must("crm", "create", "contacts", "email=a@x.example", "phone=1")
         for _ in 0..<3 { _ = try program.run(["sync"]) }
@@ -149,6 +162,7 @@ import Testing
         #expect(
             "\(failed["message"] ?? "")".contains("phone: Ensure this field has no more than 20"))
         #expect(try program.writes() == 0)
+        #expect(try server.violations == [])
     }
 
     @Test func `is not asked to delete what it cannot`() throws {
