@@ -107,7 +107,8 @@ extension SimWorld {
     private func replaceInApp(_ server: SimServer, _ index: Int, _ values: [AppField: String]) {
         let told = bound(on: index)
         let id = server.with { state, now -> AppRecordID? in
-            guard state.profile.granularity == 1,
+            // A moment that happens to be a whole second may be known to the second only.
+            guard state.profile.granularity == 1, state.stamp(now) % 1_000 != 0,
                 !state.profile.faults.contains(.clockJump),
                 let id = told.keys.sorted().first(where: {
                     guard let record = state.records[$0], !record.isDeleted else { return false }
