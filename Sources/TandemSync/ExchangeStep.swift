@@ -16,6 +16,8 @@ extension PlanStep {
     /// One of the records did not give up its value.
     private struct Kept: Error {}
 
+    private static let additional: PropertyName = "hs_additional_emails"
+
     /// More records than this do not exchange their values at once.
     private static let exchangeLimit = 200
 
@@ -69,14 +71,13 @@ extension PlanStep {
     func giveWay(
         _ accepted: inout Values, _ refusals: inout [PropertyName: Refusal], of id: RecordID
     ) {
-        let additional: PropertyName = "hs_additional_emails"
-        guard isExchanging, let list = accepted[additional] else { return }
+        guard isExchanging, let list = accepted[Self.additional] else { return }
         let kept = ValueType.parts(list).filter { address in
             guard let owner = firsts[address.lowercased()], owner != id else { return true }
-            refusals[additional] = CRMError.duplicateEmail(address, of: owner).refusal
+            refusals[Self.additional] = CRMError.duplicateEmail(address, of: owner).refusal
             return false
         }
-        accepted[additional] = kept.joined(separator: ";")
+        accepted[Self.additional] = kept.joined(separator: ";")
     }
 
     /// The records that must change for a pair to get these values; `nil` if one of them is not to be
@@ -87,13 +88,21 @@ extension PlanStep {
         var known: Set<RecordID> = [id]
         var open = [(id, values)]
         while let (id, values) = open.popLast() {
+            var alone = values
+            alone[Self.additional] = nil
+            let needed = try tx.writer.owners(of: alone, for: id, cycle.sync.object)
             for owner in try tx.writer.owners(of: values, for: id, cycle.sync.object)
             where known.insert(owner).inserted {
                 guard owners.count < Self.exchangeLimit, let other = try tx.pairs.pair(crm: owner),
                     let record = try tx.crm.record(owner),
                     let plan = Planner(cycle.sync).plan(try view(of: other, record).0)
                         .values(writtenTo: .crm)
-                else { return nil }
+                else {
+                    // A further address that somebody keeps is left out of the list, and stops nobody.
+                    if needed.contains(owner) { return nil }
+                    known.remove(owner)
+                    continue
+                }
                 let wanted = checked(try links.incoming(plan).properties).0
                 owners.append(Owner(pair: other, record: record, wanted: wanted))
                 open.append((owner, wanted))
