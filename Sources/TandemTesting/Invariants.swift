@@ -248,7 +248,10 @@ extension SimWorld {
             let isHeld = pairs.contains { $0.intent != nil && $0.intent?.key == record.key }
             // Of somebody who is forgotten the app keeps its own.
             let isForgotten = known[id]?.contains { $0.state == .excluded(.privacy) } ?? false
-            if record.isOurs && !bound.contains(id) && !isHeld && !isForgotten
+            let isStranger = server.with { state, _ in
+                state.lives > 0 && !state.hasSentMail(of: record)
+            }
+            if record.isOurs && !bound.contains(id) && !isHeld && !isForgotten && !isStranger
                 && !hasTwin(id, record, on: server)
                 && !shown.contains(id.text)
             {

@@ -244,6 +244,14 @@ extension SimServer.State {
         key.split(separator: "-").dropLast().joined(separator: "-")
     }
 
+    /// Whether the address that a record of ours has now was sent when it was made: since the app went back
+    /// in time, who has another one cannot be told.
+    func hasSentMail(of record: SimServer.Record) -> Bool {
+        let maker = Self.maker(record.key ?? "")
+        let mail = record.values["mail"]?.lowercased() ?? ""
+        return makers.contains { face, makers in makers.contains(maker) && face[0] == mail }
+    }
+
     /// What records are searched by.
     private static func face(_ values: [AppField: String]) -> [String] {
         (["mail", "first", "last"] as [AppField]).map { (values[$0] ?? "").lowercased() }
@@ -257,16 +265,11 @@ extension SimServer.State {
         }
         if let refusal = refusal(ofOurs: values, for: nil) { return .refused(refusal) }
         let maker = Self.maker(key)
-        // Its id may be another one's by now; and since the app went back in time, who has another address
-        // than was ever sent cannot be told.
+        // Its id may be another one's by now.
         let isThere =
             made[maker].flatMap { records[$0] }.map { record in
-                let mail = record.values["mail"]?.lowercased() ?? ""
-                let isKnown = makers.contains { face, makers in
-                    makers.contains(maker) && face[0] == mail
-                }
-                return !record.isDeleted && record.isOurs
-                    && record.key?.hasPrefix("\(maker)-") == true && (lives == 0 || isKnown)
+                !record.isDeleted && record.isOurs && record.key?.hasPrefix("\(maker)-") == true
+                    && (lives == 0 || hasSentMail(of: record))
             } ?? false
         // Of two that nothing told apart when they were sent, a search may have found the other one.
         let hasTwin = makers.values.contains { $0.contains(maker) && $0.count > 1 }

@@ -119,4 +119,31 @@ import Testing
         let gus = try #require(try program.contacts()["gus@x.example"])
         #expect(gus["hs_additional_emails"] ?? "" == "" && gus["phone"] == "5")
     }
+
+    /// A third one keeps an address that one of the two has as a further one: that stops neither.
+    @Test func `between two of them, one of whom shares a further one`() throws {
+        try program.write(
+            "mappings/csv/contacts.yaml",
+            """
+            object: contacts
+            app-object: contacts
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: firstname, app: firstname}
+              - {crm: hs_additional_emails, app: others, type: multi-enumeration}
+            """)
+        try program.write(
+            "tandem.yaml", "mappings: mappings\n" + (try program.read("tandem.yaml")))
+        func people(_ first: String, _ second: String, others: String) throws {
+            try program.write(
+                "sheets/contacts.csv",
+                "id,email,firstname,others\n1,\(first),Ann,\(others)\n2,\(second),Ben,\n"
+                    + "3,c@x.example,Cleo,\n")
+        }
+        try people("a@x.example", "b@x.example", others: "")
+        _ = try program.run(["sync"])
+        try people("b@x.example", "a@x.example", others: "c@x.example")
+        #expect(try program.run(["sync"]).code == 3)
+        #expect(try names() == ["b@x.example": "Ann", "a@x.example": "Ben", "c@x.example": "Cleo"])
+    }
 }
