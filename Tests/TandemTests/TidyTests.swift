@@ -6,14 +6,15 @@ import Testing
     private static let root = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../..").standardizedFileURL
 
+    /// The sources of a target, with the folders in it.
     private static func sources(_ target: String) throws -> [(name: String, text: String)] {
         let folder = root.appending(path: "Sources/\(target)")
-        return try FileManager.default.contentsOfDirectory(atPath: folder.path())
-            .filter { $0.hasSuffix(".swift") }
-            .map { name in
-                let data = try Data(contentsOf: folder.appending(path: name))
-                return ("\(target)/\(name)", String(decoding: data, as: UTF8.self))
-            }
+        let found = try #require(FileManager.default.enumerator(atPath: folder.path()))
+        return try found.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }.map {
+            name in
+            let data = try Data(contentsOf: folder.appending(path: name))
+            return ("\(target)/\(name)", String(decoding: data, as: UTF8.self))
+        }
     }
 
     /// The core sees no clock, no chance, no files; `World` and the adapters hand them in.
