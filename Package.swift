@@ -70,22 +70,27 @@ let package = Package(
             name: "TandemHTTP", dependencies: ["TandemModel", "CCurl", "CResolv"],
             swiftSettings: strict),
         .target(
-            name: "AppCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            name: "AdapterCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            path: "Sources/Adapters/CardDAV",
             swiftSettings: strict),
         .target(
-            name: "AppREST",
+            name: "AdapterREST",
             dependencies: ["TandemModel", "TandemHTTP", "TandemTasks", crypto, signing],
+            path: "Sources/Adapters/REST",
             swiftSettings: strict),
         .target(
-            name: "AppProcess", dependencies: ["TandemModel", "TandemTasks"],
+            name: "AdapterProcess", dependencies: ["TandemModel", "TandemTasks"],
+            path: "Sources/Adapters/Process",
             swiftSettings: strict),
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
-            name: "AppPostgres", dependencies: ["TandemModel", "TandemTasks", "CPQ"],
+            name: "AdapterPostgres", dependencies: ["TandemModel", "TandemTasks", "CPQ"],
+            path: "Sources/Adapters/Postgres",
             swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),
         .target(
-            name: "AppCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
+            name: "AdapterCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
+            path: "Sources/Adapters/CSV",
             swiftSettings: strict),
         .target(
             name: "TandemReport",
@@ -94,25 +99,30 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "TandemServer",
+            name: "TandemAPI",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", hummingbird, httpTypes,
                 nioCore, nioPosix, logging,
             ],
             swiftSettings: strict),
         .target(
-            name: "TandemTesting",
+            name: "AdapterKit", dependencies: ["TandemModel", "TandemCore"],
+            path: "Sources/Adapters/Kit", swiftSettings: strict),
+        .target(
+            name: "TandemSimulator",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "AdapterKit",
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "tandem",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemHTTP", "TandemCSV", "AppCardDAV", "AppCSV", "AppREST", "AppProcess",
-                "AppPostgres",
-                "TandemReport", "TandemServer", "TandemTesting",
+                "TandemHTTP", "TandemCSV", "AdapterCardDAV", "AdapterCSV", "AdapterREST",
+                "AdapterProcess",
+                "AdapterPostgres",
+                "AdapterKit", "TandemReport", "TandemAPI", "TandemSimulator",
                 arguments, yams, logging, lifecycle, signals, crypto,
             ],
             swiftSettings: strict),
@@ -121,27 +131,33 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "TandemCoreTests", dependencies: ["TandemModel", "TandemCore"],
+            path: "Tests/Unit/TandemCore",
             exclude: ["Golden"], swiftSettings: strict),
         .testTarget(
             name: "TandemCRMTests",
             dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM"],
+            path: "Tests/Unit/TandemCRM",
             swiftSettings: strict),
         .testTarget(
             name: "TandemSyncTests",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
-                "TandemTesting",
+                "TandemSimulator", "AdapterKit",
             ],
+            path: "Tests/Unit/TandemSync",
             swiftSettings: strict),
         .testTarget(
-            name: "AppTests",
+            name: "AdapterTests",
             dependencies: [
-                "TandemModel", "TandemCSV", "TandemHTTP", "TandemTasks", "AppCSV", "AppCardDAV",
-                "AppREST", "TandemTesting",
+                "TandemModel", "TandemCSV", "TandemHTTP", "TandemTasks", "AdapterCSV",
+                "AdapterCardDAV",
+                "AdapterREST", "AdapterKit", "TandemSimulator",
             ],
+            path: "Tests/Unit/Adapters",
             swiftSettings: strict),
         .testTarget(
-            name: "TandemTests", dependencies: ["tandem", "TandemModel", "AppPostgres"],
+            name: "EndToEndTests", dependencies: ["tandem", "TandemModel", "AdapterPostgres"],
+            path: "Tests/EndToEnd",
             swiftSettings: strict),
     ]
 )

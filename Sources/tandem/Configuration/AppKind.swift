@@ -1,4 +1,4 @@
-import AppREST
+import AdapterREST
 
 /// The adapters that a connection can name; one is a case here, in ``AppReach`` and in
 /// ``World/app(for:)``.

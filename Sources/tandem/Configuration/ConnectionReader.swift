@@ -1,6 +1,6 @@
-import AppCardDAV
-import AppProcess
-import AppREST
+import AdapterCardDAV
+import AdapterProcess
+import AdapterREST
 import FoundationEssentials
 import TandemCSV
 import TandemModel

@@ -1,4 +1,4 @@
-import AppREST
+import AdapterREST
 import FoundationEssentials
 import TandemModel
 import Yams

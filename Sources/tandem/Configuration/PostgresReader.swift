@@ -1,4 +1,4 @@
-import AppPostgres
+import AdapterPostgres
 import TandemModel
 
 /// A database, and what is said of its tables.

@@ -1,8 +1,8 @@
-import AppCSV
-import AppCardDAV
-import AppPostgres
-import AppProcess
-import AppREST
+import AdapterCSV
+import AdapterCardDAV
+import AdapterPostgres
+import AdapterProcess
+import AdapterREST
 import FoundationEssentials
 import Glibc
 import Synchronization

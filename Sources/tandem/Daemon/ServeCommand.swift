@@ -4,10 +4,10 @@ import Glibc
 import Logging
 import ServiceLifecycle
 import Synchronization
+import TandemAPI
 import TandemCRM
 import TandemDatabase
 import TandemModel
-import TandemServer
 import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {

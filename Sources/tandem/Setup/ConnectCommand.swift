@@ -1,4 +1,4 @@
-import AppPostgres
+import AdapterPostgres
 import ArgumentParser
 import TandemModel
 

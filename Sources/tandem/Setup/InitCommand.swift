@@ -1,5 +1,5 @@
-import AppCardDAV
-import AppREST
+import AdapterCardDAV
+import AdapterREST
 import ArgumentParser
 import FoundationEssentials
 import Glibc

@@ -1,6 +1,6 @@
+import AdapterKit
 import Synchronization
 import TandemModel
-import TandemTesting
 
 /// Holds the app of one sync to the adapter laws (`tandem check --laws`).
 struct LawsCheck {

@@ -1,4 +1,4 @@
-import AppREST
+import AdapterREST
 import ArgumentParser
 import FoundationEssentials
 import TandemCRM

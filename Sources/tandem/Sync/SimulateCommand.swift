@@ -2,7 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Synchronization
 import TandemModel
-import TandemTesting
+import TandemSimulator
 
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

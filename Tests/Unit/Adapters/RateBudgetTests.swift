@@ -1,4 +1,4 @@
-import AppREST
+import AdapterREST
 import Synchronization
 import TandemModel
 import Testing

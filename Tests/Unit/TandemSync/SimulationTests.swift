@@ -1,7 +1,7 @@
 import Foundation
 import TandemModel
+import TandemSimulator
 import TandemSync
-import TandemTesting
 import Testing
 
 /// A folder for store files, in memory where the system has such a place.

@@ -101,7 +101,7 @@ final class AddressBookServer {
     @discardableResult
     func curl(_ arguments: [String], input: String? = nil) throws -> (code: Int32, out: String) {
         let user = username.isEmpty ? [] : ["-u", "\(username):\(password)"]
-        return try TandemTests.curl(
+        return try EndToEndTests.curl(
             ["--anyauth"] + user + arguments, input: input, scratch: folder)
     }
 

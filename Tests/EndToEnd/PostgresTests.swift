@@ -1,4 +1,4 @@
-import AppPostgres
+import AdapterPostgres
 import Foundation
 import Synchronization
 import TandemModel

@@ -2,7 +2,7 @@ import Foundation
 import TandemModel
 import Testing
 
-@testable import AppCardDAV
+@testable import AdapterCardDAV
 
 @Suite struct `vCards` {
     /// Odd and folded lines, groups, parameters, a photo: nothing of it is ours.

@@ -1,6 +1,7 @@
+import AdapterKit
 import Synchronization
 import TandemModel
-import TandemTesting
+import TandemSimulator
 import Testing
 
 /// Every kind of simulated app keeps the laws; an app that breaks a promise is found out.

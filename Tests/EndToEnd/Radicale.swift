@@ -75,7 +75,7 @@ final class Radicale {
     @discardableResult
     func curl(_ arguments: [String], input: String? = nil) throws -> (code: Int32, out: String) {
         let user = ["-u", "\(Self.user):\(Self.password)"]
-        return try TandemTests.curl(user + arguments, input: input, scratch: folder)
+        return try EndToEndTests.curl(user + arguments, input: input, scratch: folder)
     }
 
     /// Puts a card on the disk, before the server starts.

@@ -1,8 +1,8 @@
-import AppCSV
+import AdapterCSV
+import AdapterKit
 import Foundation
 import TandemCSV
 import TandemModel
-import TandemTesting
 import Testing
 
 @Suite struct `CSV text` {

@@ -2,11 +2,11 @@ import Foundation
 import Synchronization
 import TandemCSV
 import TandemModel
+import TandemSimulator
 import TandemTasks
-import TandemTesting
 import Testing
 
-@testable import AppCardDAV
+@testable import AdapterCardDAV
 @testable import TandemHTTP
 
 /// Whatever bytes come: each parser reads them or says no, and never ends the process.
