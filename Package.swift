@@ -115,8 +115,8 @@ let package = Package(
                 "AdapterKit",
             ],
             swiftSettings: strict),
-        .executableTarget(
-            name: "tandem",
+        .target(
+            name: "TandemCLI",
             dependencies: [
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
                 "TandemHTTP", "TandemCSV", "AdapterCardDAV", "AdapterCSV", "AdapterREST",
@@ -126,6 +126,7 @@ let package = Package(
                 arguments, yams, logging, lifecycle, signals, crypto,
             ],
             swiftSettings: strict),
+        .executableTarget(name: "tandem", dependencies: ["TandemCLI"], swiftSettings: strict),
         .executableTarget(
             name: "BenchFloor", dependencies: [hummingbird, logging], path: "Tests/Bench/Floor",
             swiftSettings: strict),

@@ -1,9 +1,9 @@
-import ArgumentParser
+package import ArgumentParser
 import Glibc
 
-@main
-struct Tandem: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// The program and its commands.
+package struct Tandem: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "tandem",
         abstract: "Keeps a CRM store and third-party apps the same, in both directions.",
         version: "0.1.0",
@@ -20,7 +20,9 @@ struct Tandem: AsyncParsableCommand {
             SimulateCommand.self,
         ])
 
-    static func main() async {
+    package init() {}
+
+    package static func main() async {
         // A reader or a server that goes away shows as an error of the write to it.
         signal(SIGPIPE, SIG_IGN)
         await main(nil)
