@@ -116,14 +116,22 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
+            name: "TandemConfig",
+            dependencies: [
+                "TandemModel", "TandemCSV", "AdapterCardDAV", "AdapterREST", "AdapterPostgres",
+                "AdapterProcess", yams,
+            ],
+            swiftSettings: strict),
+        .target(
             name: "TandemCLI",
             dependencies: [
+                "TandemConfig",
                 "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
                 "TandemHTTP", "TandemCSV", "AdapterCardDAV", "AdapterCSV", "AdapterREST",
                 "AdapterProcess",
                 "AdapterPostgres",
                 "AdapterKit", "TandemReport", "TandemAPI", "TandemSimulator",
-                arguments, yams, logging, lifecycle, signals, crypto,
+                arguments, logging, lifecycle, signals, crypto,
             ],
             swiftSettings: strict),
         .executableTarget(name: "tandem", dependencies: ["TandemCLI"], swiftSettings: strict),

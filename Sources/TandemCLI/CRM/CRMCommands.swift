@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import TandemCRM
+import TandemConfig
 import TandemDatabase
 import TandemModel
 

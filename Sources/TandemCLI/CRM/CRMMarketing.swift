@@ -1,5 +1,6 @@
 import ArgumentParser
 import TandemCRM
+import TandemConfig
 import TandemCore
 import TandemModel
 

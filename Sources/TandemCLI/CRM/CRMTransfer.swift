@@ -3,6 +3,7 @@ import FoundationEssentials
 import Glibc
 import TandemCRM
 import TandemCSV
+import TandemConfig
 import TandemDatabase
 import TandemModel
 

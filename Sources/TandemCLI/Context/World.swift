@@ -8,6 +8,7 @@ import Glibc
 import Synchronization
 import TandemCRM
 import TandemCSV
+import TandemConfig
 import TandemCore
 import TandemDatabase
 import TandemHTTP

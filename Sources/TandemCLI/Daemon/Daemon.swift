@@ -2,6 +2,7 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 import TandemCRM
+import TandemConfig
 import TandemCore
 import TandemDatabase
 import TandemModel

@@ -6,6 +6,7 @@ import ServiceLifecycle
 import Synchronization
 import TandemAPI
 import TandemCRM
+import TandemConfig
 import TandemDatabase
 import TandemModel
 import UnixSignals

@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import TandemCRM
+import TandemConfig
 import TandemDatabase
 import TandemModel
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import TandemConfig
 import TandemDatabase
 import TandemModel
 import TandemSync

@@ -1,5 +1,6 @@
 import AdapterPostgres
 import ArgumentParser
+import TandemConfig
 import TandemModel
 
 struct ConnectCommand: AsyncParsableCommand {

@@ -3,6 +3,7 @@ import AdapterREST
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import TandemConfig
 import TandemModel
 
 struct InitCommand: AsyncParsableCommand {
@@ -69,7 +70,7 @@ struct InitCommand: AsyncParsableCommand {
     private func place(_ name: String, _ library: MappingLibrary, _ known: [String]) throws
         -> AppPlace
     {
-        if let kind = AppKind(rawValue: name) { return AppPlace(kind: kind) }
+        if let kind = AppKind(rawValue: name) { return AppPlace(kind) }
         switch library.place(of: name) {
         // One that stands for an adapter says the rest itself.
         case .success(let place): return place

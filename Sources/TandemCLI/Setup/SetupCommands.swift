@@ -2,6 +2,7 @@ import AdapterREST
 import ArgumentParser
 import FoundationEssentials
 import TandemCRM
+import TandemConfig
 import TandemDatabase
 import TandemModel
 import TandemSync

@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import TandemConfig
 import TandemDatabase
 import TandemModel
 import TandemReport

@@ -1,16 +1,16 @@
-import AdapterPostgres
-import TandemModel
+package import AdapterPostgres
+package import TandemModel
 
 /// A database, and what is said of its tables.
-struct PostgresConnection: Sendable {
+package struct PostgresConnection: Sendable {
     /// Keywords of libpq.
     let parameters: [String: String]
     let timeoutSeconds: Int
-    let tables: [String: Table]
+    package let tables: [String: Table]
 
-    struct Table: Sendable {
+    package struct Table: Sendable {
         var key: [String] = []
-        var changes = PostgresSettings.Changes.transaction
+        package var changes = PostgresSettings.Changes.transaction
         var deleted: String?
         var version: String?
         var created: String?
@@ -18,7 +18,7 @@ struct PostgresConnection: Sendable {
         var channel: String?
     }
 
-    func settings(of table: String, fields: [AppField]) -> PostgresSettings {
+    package func settings(of table: String, fields: [AppField]) -> PostgresSettings {
         let said = tables[table] ?? Table()
         return PostgresSettings(
             connection: parameters, timeoutSeconds: timeoutSeconds, table: table, key: said.key,

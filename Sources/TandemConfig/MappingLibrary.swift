@@ -1,18 +1,18 @@
 import AdapterREST
 import FoundationEssentials
-import TandemModel
+package import TandemModel
 import Yams
 
 /// The folders that mappings are looked up in: the user's own first, then the shipped ones.
-struct MappingLibrary {
-    let folders: [String]
+package struct MappingLibrary {
+    package let folders: [String]
 
-    enum Failure: Error {
+    package enum Failure: Error {
         case missing(known: [String])
         case invalid(String)
     }
 
-    init(extra: String?) {
+    package init(extra: String?) {
         folders = [extra, Self.shipped].compactMap(\.self)
     }
 
@@ -33,7 +33,7 @@ struct MappingLibrary {
     }
 
     /// The objects an app has mappings for, over all folders.
-    func objects(of app: String) -> [String] {
+    package func objects(of app: String) -> [String] {
         let names = folders.flatMap { folder in
             (try? FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(app)")) ?? []
         }
@@ -46,7 +46,7 @@ struct MappingLibrary {
     }
 
     /// The apps that have a description in any of the folders.
-    var describedApps: [String] {
+    package var describedApps: [String] {
         let names = folders.flatMap { folder in
             ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter {
                 FileManager.default.isReadableFile(atPath: "\(folder)/\($0)/app.yaml")
@@ -56,7 +56,7 @@ struct MappingLibrary {
     }
 
     /// How an app is reached, as its folder says it.
-    func place(of app: String) -> Result<AppPlace, Failure> {
+    package func place(of app: String) -> Result<AppPlace, Failure> {
         let paths = folders.map { "\($0)/\(app)/app.yaml" }
         guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: describedApps)) }
@@ -74,7 +74,7 @@ struct MappingLibrary {
         }
     }
 
-    func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {
+    package func mapping(app: String, object: ObjectName) -> Result<ObjectMapping, Failure> {
         let paths = folders.map { "\($0)/\(app)/\(object).yaml" }
         guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: objects(of: app))) }

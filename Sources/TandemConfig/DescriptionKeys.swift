@@ -1,7 +1,7 @@
 import TandemModel
 
 /// One key of an `app.yaml`.
-struct DescriptionKey: Encodable {
+package struct DescriptionKey: Encodable {
     let name: String
     /// What holds without it; `must` for one that must be there.
     let without: String
@@ -15,7 +15,7 @@ struct DescriptionKey: Encodable {
 }
 
 /// The keys of one mapping of an `app.yaml`.
-struct DescriptionKeys: Encodable {
+package struct DescriptionKeys: Encodable {
     /// Where the mapping is.
     let place: String
     let keys: [DescriptionKey]
@@ -28,7 +28,7 @@ struct DescriptionKeys: Encodable {
     var names: [String] { keys.map(\.name) }
 
     /// A section of a document, with a table.
-    var markdown: String {
+    package var markdown: String {
         let rows = keys.map { "| `\($0.name)` | \($0.without) | \($0.meaning) |\n" }
         return "### \(place)\n\n| key | without it | what it is |\n|---|---|---|\n\(rows.joined())"
     }
@@ -37,7 +37,7 @@ struct DescriptionKeys: Encodable {
 /// All that may be said in an `app.yaml`: the readers know these keys and no others, and `tandem apps
 /// --keys` shows them.
 extension DescriptionKeys {
-    static let all = [
+    package static let all = [
         app, variable, basic, oauth, call, account, login, error, code, limits, window, object,
         record,
         field, association, schema, listing, changes, deletions, batchRead, single, find,

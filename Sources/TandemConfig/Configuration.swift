@@ -1,52 +1,52 @@
 import FoundationEssentials
-import TandemModel
+package import TandemModel
 import Yams
 
 /// What the configuration file says, checked as far as it can be without asking anybody.
-struct Configuration {
-    let path: String
-    var store: String
-    let windowSeconds: Int64
-    let pollSeconds: Int64
-    let connections: [ConnectionName: Connection]
-    let syncs: [SyncSettings]
-    let library: MappingLibrary
+package struct Configuration {
+    package let path: String
+    package var store: String
+    package let windowSeconds: Int64
+    package let pollSeconds: Int64
+    package let connections: [ConnectionName: Connection]
+    package let syncs: [SyncSettings]
+    package let library: MappingLibrary
     /// The properties that filters name.
-    let named: [NamedProperty]
+    package let named: [NamedProperty]
     /// `nil` to serve nothing.
-    let http: HTTP?
-    let marketing: MarketingRules
+    package let http: HTTP?
+    package let marketing: MarketingRules
 
     /// Where the CRM API listens, and how much of it one token gets.
-    struct HTTP: Equatable {
-        let host: String
-        let port: Int
+    package struct HTTP: Equatable {
+        package let host: String
+        package let port: Int
         /// Requests of one token within ten seconds.
-        let rateLimit: Int
+        package let rateLimit: Int
         /// Requests of one token within a day.
-        let dailyLimit: Int?
+        package let dailyLimit: Int?
     }
 
     /// One account in one app, as configured.
-    struct Connection {
-        let name: ConnectionName
-        let app: String
+    package struct Connection {
+        package let name: ConnectionName
+        package let app: String
         /// The contacts that it brings into the CRM become marketing contacts.
-        let isMarketing: Bool
+        package let isMarketing: Bool
         /// Nothing can be written into the app.
-        let isReadOnly: Bool
-        let reach: AppReach
+        package let isReadOnly: Bool
+        package let reach: AppReach
     }
 
     /// The file cannot be used; the text has a line for each problem.
-    struct Invalid: Error, CustomStringConvertible {
-        let report: String
-        var description: String { report }
+    package struct Invalid: Error, CustomStringConvertible {
+        package let report: String
+        package var description: String { report }
     }
 
     /// Where the configuration is: `--config`, `$TANDEM_CONFIG`, `./tandem.yaml`,
     /// `/etc/tandem/tandem.yaml`.
-    static func find(_ option: String?) throws(Invalid) -> String {
+    package static func find(_ option: String?) throws(Invalid) -> String {
         let environment = ProcessInfo.processInfo.environment["TANDEM_CONFIG"]
         if let named = option ?? environment {
             if FileManager.default.isReadableFile(atPath: named) { return named }
@@ -61,7 +61,7 @@ struct Configuration {
                 + "or name one with --config")
     }
 
-    static func read(_ path: String) throws(Invalid) -> Configuration {
+    package static func read(_ path: String) throws(Invalid) -> Configuration {
         guard let data = FileManager.default.contents(atPath: path),
             let text = String(validating: data, as: UTF8.self)
         else { throw Invalid(report: "\(path):1: cannot be read as UTF-8") }
@@ -80,7 +80,7 @@ struct Configuration {
         return configuration
     }
 
-    static func line(of error: any Error) -> Int {
+    package static func line(of error: any Error) -> Int {
         switch error as? YamlError {
         case .scanner(_, _, let mark, _), .parser(_, _, let mark, _), .composer(_, _, let mark, _):
             mark.line
@@ -89,7 +89,7 @@ struct Configuration {
         }
     }
 
-    static func words(of error: any Error) -> String {
+    package static func words(of error: any Error) -> String {
         switch error as? YamlError {
         case .scanner(_, let problem, _, _), .parser(_, let problem, _, _),
             .composer(_, let problem, _, _):

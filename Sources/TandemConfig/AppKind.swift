@@ -1,12 +1,12 @@
-import AdapterREST
+package import AdapterREST
 
 /// The adapters that a connection can name; one is a case here, in ``AppReach`` and in
 /// ``World/app(for:)``.
-enum AppKind: String, CaseIterable {
+package enum AppKind: String, CaseIterable {
     case carddav, csv, postgres, process, singer
 
     /// What may be said about a connection besides `app`.
-    var connectionKeys: [String] {
+    package var connectionKeys: [String] {
         switch self {
         case .carddav:
             ["url", "username", "password", "address-book", "auth", "ca-file", "timeout"]
@@ -21,7 +21,7 @@ enum AppKind: String, CaseIterable {
         }
     }
 
-    var requiredKeys: [String] {
+    package var requiredKeys: [String] {
         switch self {
         case .carddav, .postgres: ["url"]
         case .csv: ["folder"]
@@ -30,9 +30,9 @@ enum AppKind: String, CaseIterable {
     }
 
     /// Nothing can be written, so a sync can only go to the CRM.
-    var isReadOnly: Bool { self == .singer }
+    package var isReadOnly: Bool { self == .singer }
 
-    var summary: String {
+    package var summary: String {
         switch self {
         case .carddav:
             "address books over CardDAV (RFC 6352): Radicale, Nextcloud, Fastmail and others"
@@ -45,25 +45,30 @@ enum AppKind: String, CaseIterable {
 }
 
 /// Where an app is: an adapter of its own, or a folder that describes it.
-struct AppPlace {
+package struct AppPlace {
     /// `nil` for an app that is reached over HTTP as its folder says.
-    let kind: AppKind?
-    var description: RESTDescription?
+    package let kind: AppKind?
+    package var description: RESTDescription?
     /// What the folder says about every connection; the user's own words come first.
     var defaults: YAMLReader?
     /// The folder, with a slash at its end.
-    var folder = ""
-    var summary = ""
+    package var folder = ""
+    package var summary = ""
 
-    var connectionKeys: [String] {
+    package var connectionKeys: [String] {
         if let kind { return kind.connectionKeys }
         return (description?.variables.map(\.name) ?? []) + ["ca-file", "timeout"]
     }
 
-    var requiredKeys: [String] {
+    package var requiredKeys: [String] {
         if let kind { return kind.requiredKeys }
         return (description?.variables ?? []).filter(\.isRequired).map(\.name)
     }
 
-    var isReadOnly: Bool { kind?.isReadOnly ?? false }
+    package var isReadOnly: Bool { kind?.isReadOnly ?? false }
+}
+
+extension AppPlace {
+    /// An adapter of its own, of which no folder says anything.
+    package init(_ kind: AppKind) { self.init(kind: kind) }
 }

@@ -1,13 +1,13 @@
-import AdapterCardDAV
-import AdapterProcess
-import AdapterREST
+package import AdapterCardDAV
+package import AdapterProcess
+package import AdapterREST
 import FoundationEssentials
-import TandemCSV
-import TandemModel
+package import TandemCSV
+package import TandemModel
 import Yams
 
 /// How the app of a connection is reached, as far as the configuration says it.
-enum AppReach: Sendable {
+package enum AppReach: Sendable {
     case carddav(CardDAVApp.Settings)
     case csv(folder: String, idColumn: String?, encoding: CSVEncoding, restSeconds: Int64)
     case rest(RESTDescription, variables: [String: String], caFile: String?, timeoutSeconds: Int)

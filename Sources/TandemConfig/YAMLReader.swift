@@ -1,4 +1,4 @@
-import TandemModel
+package import TandemModel
 import Yams
 
 /// Collects everything that is wrong with one file, each with its line.
@@ -39,11 +39,11 @@ final class Problems {
 }
 
 /// A CRM property that the configuration names.
-struct NamedProperty {
+package struct NamedProperty {
     /// `file:line`.
-    let place: String
-    let object: ObjectName
-    let property: PropertyName
+    package let place: String
+    package let object: ObjectName
+    package let property: PropertyName
 }
 
 /// A YAML mapping with known keys; what is unknown or of the wrong kind becomes a problem.
