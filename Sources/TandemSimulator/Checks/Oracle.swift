@@ -6,13 +6,21 @@ import TandemModel
 /// saw it wrote something else over it, deleted the record, or left it behind in a merge.
 struct Oracle {
     private(set) var open: [String: String] = [:]
+    /// How many have written over what they saw.
+    private var answers: [String: Int] = [:]
 
     /// Somebody who saw `old` wrote `new` at `place`.
     mutating func note(old: String, new: String, at place: String) {
         let (before, now) = (Self.tokens(old), Self.tokens(new))
-        for token in before where !now.contains(token) { open[token] = nil }
-        // Who spells a value anew says nothing that was not said.
-        for token in now where !before.contains(token) { open[token] = place }
+        for token in before where !now.contains(token) {
+            open[token] = nil
+            answers[token, default: 0] += 1
+        }
+        // Who spells a value anew says nothing that was not said. Who puts back a value takes back what one
+        // wrote over it; where a second one did, too, it is what that one saw, and no sync can tell.
+        for token in now where !before.contains(token) && answers[token, default: 0] < 2 {
+            open[token] = place
+        }
     }
 
     /// Nobody can be asked for what went away with the only copy of it.
