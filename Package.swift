@@ -36,89 +36,104 @@ let package = Package(
     name: "tandem",
     products: [.executable(name: "tandem", targets: ["tandem"])],
     dependencies: [
-        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(
-            url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
-        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+            url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
     targets: [
-        .target(name: "TandemModel", swiftSettings: strict),
-        .target(name: "TandemCore", dependencies: ["TandemModel"], swiftSettings: strict),
+        .target(name: "TandemSupport", swiftSettings: strict),
+        .target(name: "TandemTasks", swiftSettings: strict),
+        .target(name: "TandemModel", dependencies: ["TandemSupport"], swiftSettings: strict),
+        .target(
+            name: "TandemCore", dependencies: ["TandemModel", "TandemSupport"],
+            swiftSettings: strict),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(
-            name: "TandemDatabase", dependencies: ["TandemModel", "CZlib", grdb, sqlite],
+            name: "TandemDatabase",
+            dependencies: ["TandemSupport", "CZlib", grdb, sqlite],
             swiftSettings: strict),
         .target(
             name: "TandemCRM",
-            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", crypto],
+            dependencies: ["TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", crypto],
             swiftSettings: strict),
         .target(
             name: "TandemSync",
-            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM"],
+            dependencies: [
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+            ],
             swiftSettings: strict),
         .systemLibrary(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CResolv"),
-        .target(name: "TandemTasks", swiftSettings: strict),
         .target(
-            name: "TandemHTTP", dependencies: ["TandemModel", "CCurl", "CResolv"],
+            name: "TandemHTTP", dependencies: ["TandemSupport", "CCurl", "CResolv"],
             swiftSettings: strict),
         .target(
-            name: "AdapterCardDAV", dependencies: ["TandemModel", "TandemHTTP", "TandemTasks"],
+            name: "AdapterCardDAV",
+            dependencies: ["TandemModel", "TandemHTTP", "TandemSupport", "TandemTasks"],
             path: "Sources/Adapters/CardDAV",
             swiftSettings: strict),
         .target(
             name: "AdapterREST",
-            dependencies: ["TandemModel", "TandemHTTP", "TandemTasks", crypto, signing],
+            dependencies: [
+                "TandemModel", "TandemHTTP", "TandemSupport", crypto, signing, "TandemTasks",
+            ],
             path: "Sources/Adapters/REST",
             swiftSettings: strict),
         .target(
-            name: "AdapterProcess", dependencies: ["TandemModel", "TandemTasks"],
+            name: "AdapterProcess", dependencies: ["TandemModel", "TandemSupport", "TandemTasks"],
             path: "Sources/Adapters/Process",
             swiftSettings: strict),
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
-            name: "AdapterPostgres", dependencies: ["TandemModel", "TandemTasks", "CPQ"],
+            name: "AdapterPostgres",
+            dependencies: ["TandemModel", "TandemSupport", "CPQ", "TandemTasks"],
             path: "Sources/Adapters/Postgres",
             swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),
         .target(
-            name: "AdapterCSV", dependencies: ["TandemModel", "TandemCSV", crypto],
+            name: "AdapterCSV",
+            dependencies: ["TandemModel", "TandemSupport", "TandemCSV", crypto],
             path: "Sources/Adapters/CSV",
             swiftSettings: strict),
         .target(
             name: "TandemReport",
             dependencies: [
-                "TandemModel", "TandemCRM", "TandemCSV", "TandemDatabase", "TandemSync",
+                "TandemModel", "TandemSupport", "TandemCRM", "TandemCSV", "TandemDatabase",
+                "TandemSync",
             ],
             swiftSettings: strict),
         .target(
             name: "TandemAPI",
             dependencies: [
-                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", hummingbird, httpTypes,
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+                hummingbird, httpTypes,
                 nioCore, nioPosix, logging,
             ],
             swiftSettings: strict),
         .target(
-            name: "AdapterKit", dependencies: ["TandemModel", "TandemCore"],
+            name: "AdapterKit", dependencies: ["TandemModel", "TandemSupport", "TandemCore"],
             path: "Sources/Adapters/Kit", swiftSettings: strict),
         .target(
             name: "TandemSimulator",
             dependencies: [
-                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+                "TandemSync",
                 "AdapterKit",
             ],
             swiftSettings: strict),
         .target(
             name: "TandemConfig",
             dependencies: [
-                "TandemModel", "TandemCSV", "AdapterCardDAV", "AdapterREST", "AdapterPostgres",
+                "TandemModel", "TandemSupport", "TandemCSV", "AdapterCardDAV", "AdapterREST",
+                "AdapterPostgres",
                 "AdapterProcess", yams,
             ],
             swiftSettings: strict),
@@ -126,7 +141,8 @@ let package = Package(
             name: "TandemCLI",
             dependencies: [
                 "TandemConfig",
-                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+                "TandemSync",
                 "TandemHTTP", "TandemCSV", "AdapterCardDAV", "AdapterCSV", "AdapterREST",
                 "AdapterProcess",
                 "AdapterPostgres",
@@ -139,18 +155,21 @@ let package = Package(
             name: "BenchFloor", dependencies: [hummingbird, logging], path: "Tests/Bench/Floor",
             swiftSettings: strict),
         .testTarget(
-            name: "TandemCoreTests", dependencies: ["TandemModel", "TandemCore"],
+            name: "TandemCoreTests", dependencies: ["TandemModel", "TandemSupport", "TandemCore"],
             path: "Tests/Unit/TandemCore",
             exclude: ["Golden"], swiftSettings: strict),
         .testTarget(
             name: "TandemCRMTests",
-            dependencies: ["TandemModel", "TandemCore", "TandemDatabase", "TandemCRM"],
+            dependencies: [
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+            ],
             path: "Tests/Unit/TandemCRM",
             swiftSettings: strict),
         .testTarget(
             name: "TandemSyncTests",
             dependencies: [
-                "TandemModel", "TandemCore", "TandemDatabase", "TandemCRM", "TandemSync",
+                "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+                "TandemSync",
                 "TandemSimulator", "AdapterKit",
             ],
             path: "Tests/Unit/TandemSync",
@@ -158,14 +177,15 @@ let package = Package(
         .testTarget(
             name: "AdapterTests",
             dependencies: [
-                "TandemModel", "TandemCSV", "TandemHTTP", "TandemTasks", "AdapterCSV",
+                "TandemModel", "TandemCSV", "TandemHTTP", "TandemSupport", "AdapterCSV",
                 "AdapterCardDAV",
-                "AdapterREST", "AdapterKit", "TandemSimulator",
+                "AdapterREST", "AdapterKit", "TandemSimulator", "TandemTasks",
             ],
             path: "Tests/Unit/Adapters",
             swiftSettings: strict),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["tandem", "TandemModel", "AdapterPostgres"],
+            name: "EndToEndTests",
+            dependencies: ["tandem", "TandemModel", "TandemSupport", "AdapterPostgres"],
             path: "Tests/EndToEnd",
             swiftSettings: strict),
     ]

@@ -1,4 +1,5 @@
 package import AdapterREST
+import TandemSupport
 
 /// The adapters that a connection can name; one is a case here, in ``AppReach`` and in
 /// ``World/app(for:)``.

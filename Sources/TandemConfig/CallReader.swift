@@ -1,5 +1,6 @@
 import AdapterREST
 import TandemModel
+import TandemSupport
 import Yams
 
 /// Reads the calls of an `app.yaml`, and the places in answers.

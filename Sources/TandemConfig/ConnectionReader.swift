@@ -3,7 +3,8 @@ package import AdapterProcess
 package import AdapterREST
 import FoundationEssentials
 package import TandemCSV
-package import TandemModel
+import TandemModel
+package import TandemSupport
 import Yams
 
 /// How the app of a connection is reached, as far as the configuration says it.

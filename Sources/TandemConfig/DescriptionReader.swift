@@ -1,5 +1,6 @@
 import AdapterREST
 import TandemModel
+import TandemSupport
 import Yams
 
 /// Reads an `app.yaml`: how an app is reached over HTTP.

@@ -1,5 +1,6 @@
 import AdapterREST
 import TandemModel
+import TandemSupport
 import Yams
 
 /// Reads one entry under `syncs`.

@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 import Yams
 
 /// Collects everything that is wrong with one file, each with its line.

@@ -1,7 +1,6 @@
 import FoundationEssentials
 import Glibc
 import Synchronization
-import TandemModel
 
 /// Which ids a store has given, in a file beside it, so that a copy of the store that is put back does not
 /// give them to others.

@@ -1,4 +1,4 @@
-package import TandemModel
+package import TandemSupport
 
 /// One request; redirects are the client's business.
 package struct HTTPRequest: Sendable {

@@ -1,6 +1,7 @@
 import TandemCRM
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 import TandemSync
 
 /// One line of the record view: a pair as a person looks at it.

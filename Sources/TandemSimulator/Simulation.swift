@@ -3,6 +3,7 @@ import Synchronization
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 package import TandemSync
 
 /// One hostile run per seed, and what it met.

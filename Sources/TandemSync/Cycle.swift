@@ -2,6 +2,7 @@ package import TandemCRM
 import TandemCore
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// Brings the CRM store and one object of one app into agreement, once.
 ///

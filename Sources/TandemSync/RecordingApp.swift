@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// An app that is read for real and written in thought only, for previews.
 package struct RecordingApp: App {

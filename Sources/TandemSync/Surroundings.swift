@@ -1,5 +1,6 @@
 package import TandemCore
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// The world as the engine sees it: time and chance, handed in.
 package struct Surroundings: Sendable {

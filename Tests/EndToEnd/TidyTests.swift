@@ -18,7 +18,7 @@ import Testing
     }
 
     /// The core sees no clock, no chance, no files; `World` and the adapters hand them in.
-    @Test(arguments: ["TandemModel", "TandemCore", "TandemCRM", "TandemSync"])
+    @Test(arguments: ["TandemSupport", "TandemModel", "TandemCore", "TandemCRM", "TandemSync"])
     func `keeps the world out of the engine`(_ target: String) throws {
         let files = try Self.sources(target)
         #expect(files.count > 3)
@@ -32,14 +32,14 @@ import Testing
         }
     }
 
-    @Test(arguments: ["TandemModel", "TandemCore"])
+    @Test(arguments: ["TandemSupport", "TandemModel", "TandemCore"])
     func `imports nothing into the core`(_ target: String) throws {
         for (name, text) in try Self.sources(target) {
             let imports = text.split(separator: "\n").filter {
                 $0.contains(#/^(package )?import /#)
             }
             .compactMap { $0.split(separator: " ").last }
-            let allowed: Set<Substring> = ["FoundationEssentials", "TandemModel"]
+            let allowed: Set<Substring> = ["FoundationEssentials", "TandemSupport", "TandemModel"]
             #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
             // The port to the apps is the one thing of the model that waits.
             if !name.hasSuffix("AppPort.swift") { #expect(!text.contains(" async "), "\(name)") }

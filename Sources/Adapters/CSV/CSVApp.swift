@@ -3,6 +3,7 @@ import Glibc
 import Synchronization
 package import TandemCSV
 package import TandemModel
+package import TandemSupport
 
 /// A spreadsheet that somebody keeps, as a CSV file: one row is one record.
 ///

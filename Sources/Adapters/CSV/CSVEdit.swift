@@ -1,5 +1,6 @@
 import TandemCSV
 import TandemModel
+import TandemSupport
 
 /// A new version of the file in the making.
 struct CSVEdit {

@@ -1,6 +1,7 @@
 import Synchronization
 import TandemCSV
 import TandemModel
+import TandemSupport
 
 /// A listing of one version of the file; an unchanged file has no pages.
 final class CSVListing: ChangeListing {

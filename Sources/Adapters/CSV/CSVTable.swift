@@ -2,6 +2,7 @@ import Crypto
 import FoundationEssentials
 import TandemCSV
 import TandemModel
+import TandemSupport
 
 /// One version of the file, as it was read: rows are kept as bytes, so that what is not changed
 /// is written back byte for byte.

@@ -1,6 +1,7 @@
 import Synchronization
 import TandemHTTP
 package import TandemModel
+package import TandemSupport
 import TandemTasks
 
 /// One address book of a CardDAV server (RFC 6352).

@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// The log that triggers keep of every change of a table, for tables that say nothing themselves.
 package struct ChangeLog: Sendable {

@@ -1,6 +1,7 @@
 import CPQ
 import Glibc
 import TandemModel
+import TandemSupport
 import TandemTasks
 
 /// Why a statement was not carried out.

@@ -1,5 +1,6 @@
 import Synchronization
 package import TandemModel
+package import TandemSupport
 
 /// A table or view in somebody's PostgreSQL database; one row is one record.
 ///

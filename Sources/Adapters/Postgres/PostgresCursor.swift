@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TandemModel
+import TandemSupport
 
 /// Where the next listing of a table starts.
 ///

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Synchronization
 import TandemModel
+import TandemSupport
 
 /// What changed in a table since a cursor, or everything, in pages.
 ///

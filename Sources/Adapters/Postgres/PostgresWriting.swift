@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// Writing rows in sets: one statement for all writes that set the same columns.
 ///

@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 /// What the server's catalog says of a table (manual, chapter 53), and how its values are written
 /// in SQL.

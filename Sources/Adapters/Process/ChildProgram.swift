@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import TandemModel
+import TandemSupport
 
 /// How a program is run, and what it may use.
 package struct ProgramSettings: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Synchronization
 package import TandemModel
+package import TandemSupport
 
 /// An app that a program of somebody's reaches: JSON lines on its standard input and output.
 ///

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TandemModel
+import TandemSupport
 
 // What Docs/process.md says, one initialiser or property for each thing.
 

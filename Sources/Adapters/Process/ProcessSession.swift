@@ -1,5 +1,6 @@
 import FoundationEssentials
-package import TandemModel
+import TandemModel
+package import TandemSupport
 import TandemTasks
 
 /// One program that is asked one thing at a time; started when it is first needed, and again

@@ -1,6 +1,7 @@
 import Crypto
 package import TandemHTTP
 package import TandemModel
+package import TandemSupport
 import TandemTasks
 
 /// One object of an app that is reached by its description.

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import NIOCore
+import TandemSupport
 
 /// Reading and writing the bodies of requests and answers.
 enum APIJSON {

@@ -7,6 +7,7 @@ import Synchronization
 package import TandemCRM
 import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// The CRM API over HTTP, compatible with HubSpot's: start reading at ``respond(to:_:at:)``.
 ///

@@ -3,6 +3,7 @@ import Synchronization
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// The store as the server uses it: reads side by side, writes gathered into common transactions.
 ///

@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import TandemModel
+import TandemSupport
 
 /// A request, as far as an endpoint needs to know it.
 struct Call: Sendable {

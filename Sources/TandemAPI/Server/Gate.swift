@@ -3,6 +3,7 @@ import Synchronization
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// What a token must be allowed for an endpoint.
 enum Need: Sendable {

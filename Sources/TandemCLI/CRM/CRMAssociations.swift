@@ -1,6 +1,7 @@
 import ArgumentParser
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// One associated record as `--json` prints it.
 struct AssociationDocument: Encodable {

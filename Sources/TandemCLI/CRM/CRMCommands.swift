@@ -4,6 +4,7 @@ import TandemCRM
 import TandemConfig
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 struct CRMCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,6 +3,7 @@ import TandemCRM
 import TandemConfig
 import TandemCore
 import TandemModel
+import TandemSupport
 
 struct CRMSetMarketing: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 extension CRMReader {
     /// Finds a record whose object is not said: by id, a contact by an email address, a company by a

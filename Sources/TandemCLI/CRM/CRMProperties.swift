@@ -2,6 +2,7 @@ import ArgumentParser
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 struct CRMProperties: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import TandemConfig
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 struct CRMTimeline: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import TandemCSV
 import TandemConfig
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 struct CRMImport: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -4,6 +4,7 @@ import FoundationEssentials
 import Glibc
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Keeps what apps gave for access in the store, sealed with a key that is not in it.
 struct ConnectionVault: TokenVault {

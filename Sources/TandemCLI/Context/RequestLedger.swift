@@ -1,6 +1,7 @@
 import AdapterREST
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Keeps in the store what is used of the long windows of an account's limits.
 struct RequestLedger: UsageLedger {

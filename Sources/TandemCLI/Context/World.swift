@@ -13,6 +13,7 @@ import TandemCore
 import TandemDatabase
 import TandemHTTP
 import TandemModel
+import TandemSupport
 import TandemSync
 
 /// Everything a command works with, built from the configuration.

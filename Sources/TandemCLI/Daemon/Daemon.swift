@@ -6,6 +6,7 @@ import TandemConfig
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 import UnixSignals
 

@@ -5,6 +5,7 @@ import TandemCRM
 import TandemConfig
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// The options that every command has.
 struct SharedOptions: ParsableArguments {

@@ -2,6 +2,7 @@ import ArgumentParser
 import TandemConfig
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 /// Which records a remedy is for: some by name, or all; one of the two must be said.

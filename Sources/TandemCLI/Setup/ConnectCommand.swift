@@ -2,6 +2,7 @@ import AdapterPostgres
 import ArgumentParser
 import TandemConfig
 import TandemModel
+import TandemSupport
 
 struct ConnectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

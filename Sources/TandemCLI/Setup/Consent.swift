@@ -3,6 +3,7 @@ import Crypto
 import Foundation
 import Glibc
 import TandemModel
+import TandemSupport
 
 /// Asks a person to let Tandem into an account, and gives the tokens.
 struct Consent {

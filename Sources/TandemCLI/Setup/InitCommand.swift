@@ -5,6 +5,7 @@ import FoundationEssentials
 import Glibc
 import TandemConfig
 import TandemModel
+import TandemSupport
 
 struct InitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import AdapterKit
 import Synchronization
 import TandemModel
+import TandemSupport
 
 /// Holds the app of one sync to the adapter laws (`tandem check --laws`).
 struct LawsCheck {

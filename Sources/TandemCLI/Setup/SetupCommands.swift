@@ -5,6 +5,7 @@ import TandemCRM
 import TandemConfig
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 struct AppsCommand: AsyncParsableCommand {

@@ -3,6 +3,7 @@ import FoundationEssentials
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 struct TokenCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Synchronization
 import TandemModel
 import TandemSimulator
+import TandemSupport
 
 struct SimulateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

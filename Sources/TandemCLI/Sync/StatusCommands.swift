@@ -4,6 +4,7 @@ import TandemConfig
 import TandemDatabase
 import TandemModel
 import TandemReport
+import TandemSupport
 import TandemSync
 
 struct StatusCommand: AsyncParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 struct SyncCommand: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 package import TandemDatabase
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// A person whom records can belong to; `hubspot_owner_id` holds the id.
 package struct Owner: Hashable, Sendable {

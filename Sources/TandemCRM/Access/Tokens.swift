@@ -1,7 +1,8 @@
 import Crypto
 import FoundationEssentials
 package import TandemDatabase
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// What a program may do that shows a token; the secret itself is not kept.
 package struct Token: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 extension CRMWriter {
     /// Takes a form that somebody filled in: finds the contact by the address, then by the cookie,

@@ -1,5 +1,6 @@
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// What happened with a record outside its properties, and must survive a merge.
 ///

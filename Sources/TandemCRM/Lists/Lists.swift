@@ -2,6 +2,7 @@ import FoundationEssentials
 import TandemCore
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// A list of records: kept by hand, or whoever fits a filter.
 package struct RecordList: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// What an action on marketing contacts did.
 package struct MarketingOutcome: Hashable, Sendable {

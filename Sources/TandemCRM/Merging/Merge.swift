@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// A merge of two records into a new one (behaviour.md §8).
 package struct Merge: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// What an undone merge left behind.
 package struct Unmerge: Sendable {

@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// Forgetting a person for good.
 extension CRMWriter {

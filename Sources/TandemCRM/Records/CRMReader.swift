@@ -1,6 +1,7 @@
 package import TandemCore
 package import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// Reads the CRM store inside a transaction.
 package struct CRMReader {

@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// A record of the CRM store.
 package struct CRMRecord: Hashable, Sendable {

@@ -1,7 +1,8 @@
 import Synchronization
 import TandemCore
 package import TandemDatabase
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// The CRM store: typed records with history, on any ``Database``.
 ///

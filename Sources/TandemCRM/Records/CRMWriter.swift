@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 package import TandemModel
+import TandemSupport
 
 /// Writes the CRM store inside a transaction; every write is one row of the change feed.
 ///

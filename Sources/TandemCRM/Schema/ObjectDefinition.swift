@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// What one object of the store is called, and by which ids HubSpot's interfaces know it.
 package struct ObjectDefinition: Hashable, Sendable {

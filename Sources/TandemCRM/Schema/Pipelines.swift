@@ -1,5 +1,6 @@
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// The way that deals or tickets go, stage by stage.
 package struct Pipeline: Hashable, Sendable {

@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// One choice of an enumeration.
 package struct PropertyOption: Hashable, Sendable {

@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// All objects of the store with their properties.
 package struct CRMSchema: Hashable, Sendable {

@@ -1,6 +1,7 @@
 import TandemCore
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// Changes which objects and properties there are, inside a transaction.
 package struct SchemaEditor {

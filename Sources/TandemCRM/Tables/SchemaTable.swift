@@ -1,5 +1,6 @@
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// The tables that say which objects and properties there are, inside a transaction.
 struct SchemaTable {

@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// Where a listing by modification time goes on, without missing what shares a moment with it
 /// or became visible late.

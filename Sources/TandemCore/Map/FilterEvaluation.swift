@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import TandemModel
+import TandemSupport
 
 extension Filter {
     /// Whether a record with these values may enter.

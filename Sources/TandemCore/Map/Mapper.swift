@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// An app's record in CRM names, and the fields that could not be understood.
 package struct MappedRecord: Hashable, Sendable {

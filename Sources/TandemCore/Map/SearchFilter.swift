@@ -1,5 +1,6 @@
 package import FoundationEssentials
 package import TandemModel
+import TandemSupport
 
 /// One condition of a search, with the operators of HubSpot's search API (guide "CRM search",
 /// 2026).

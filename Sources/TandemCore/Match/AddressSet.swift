@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// A contact's addresses, or a company's domains: one set, of which one member is the primary one.
 ///

@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// A normalised text by which records of the two sides find each other.
 package struct MatchKey: Hashable, Sendable, Comparable {

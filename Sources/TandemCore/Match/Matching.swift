@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// A CRM record that shares a key with an app record met for the first time.
 package struct MatchCandidate: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import TandemModel
+package import TandemSupport
 
 /// What becomes of the values of two records that are merged (behaviour.md §8).
 package struct MergeRules: Sendable {

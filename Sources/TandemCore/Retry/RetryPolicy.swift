@@ -1,4 +1,5 @@
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// When a transient failure is tried again.
 package enum RetryPolicy {

@@ -1,7 +1,6 @@
 import GRDB
 import GRDBSQLite
 import Glibc
-import TandemModel
 
 /// A SQLite file in WAL mode, through GRDB.
 package struct SQLiteDatabase: Database {

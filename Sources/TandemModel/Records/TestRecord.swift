@@ -1,3 +1,5 @@
+import TandemSupport
+
 /// The records with which `tandem check --laws` tries an app: no sync of any store takes them in, also where
 /// the app does not let them be deleted.
 package enum TestRecord {

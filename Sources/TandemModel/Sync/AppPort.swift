@@ -1,3 +1,5 @@
+package import TandemSupport
+
 /// One record as an app holds it, in the app's own field names.
 package struct AppRecord: Hashable, Sendable {
     package let id: AppRecordID

@@ -1,4 +1,5 @@
 import FoundationEssentials
+package import TandemSupport
 
 /// What a user decided about marketing contacts (behaviour.md §9).
 package struct MarketingRules: Hashable, Sendable {

@@ -1,3 +1,5 @@
+import TandemSupport
+
 /// A JSON object of strings, the form in which property values are stored.
 ///
 /// The store holds one such object per record, change and pair, so this is the hottest

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import TandemSupport
 
 /// What kind of text a property value is, and when two such texts mean the same.
 ///
@@ -64,9 +65,10 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
     ///
     /// Empty text stays empty. Text types come back as they are.
     /// - Returns: `nil` if the text is no value of this type, or has something in it that is no text:
-    ///   a NUL, or ``brokenCharacter``.
+    ///   a NUL, or ``JSON/brokenCharacter``.
     package func canonical(_ raw: String) -> String? {
-        if raw.unicodeScalars.contains(where: { $0 == "\0" || $0 == Self.brokenCharacter }) {
+        let broken = JSON.brokenCharacter
+        if raw.unicodeScalars.contains(where: { $0 == "\0" || $0 == broken }) {
             return nil
         }
         let text = raw.trimmed
@@ -84,10 +86,6 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
         case .multiEnumeration: return Set(Self.parts(text)).sorted().joined(separator: ";")
         }
     }
-
-    /// Stands where an app's text had something that is no character, such as half of a surrogate pair:
-    /// a noncharacter (Unicode §23.7) that no text of anybody has.
-    package static let brokenCharacter = Unicode.Scalar(0xFDD0 as UInt32) ?? "\u{FFFD}"
 
     /// Splits a multi-valued text at `;`, without blanks and empty parts.
     package static func parts(_ text: String) -> [String] {
@@ -123,63 +121,7 @@ package enum ValueType: String, Hashable, Sendable, CaseIterable, Codable {
     }
 }
 
-extension Decimal {
-    /// Reads a plain decimal number with an optional sign, fraction and exponent.
-    ///
-    /// - Returns: `nil` for any other text, and for a number that would lose digits: one with more than
-    ///   38 of them, or beyond 10¹²⁰.
-    package init?(canonical text: String) {
-        let text = text.trimmed
-        var digits: [UInt8] = []
-        var hasPoint = false
-        var index = text.utf8.startIndex
-        if let sign = text.utf8.first, sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {
-            index = text.utf8.index(after: index)
-        }
-        while index < text.utf8.endIndex {
-            let byte = text.utf8[index]
-            if byte == UInt8(ascii: ".") && !hasPoint {
-                hasPoint = true
-            } else if (48...57).contains(byte) {
-                digits.append(byte)
-            } else {
-                break
-            }
-            index = text.utf8.index(after: index)
-        }
-        guard !digits.isEmpty, let exponent = Self.exponent(text.utf8[index...]) else { return nil }
-        let zero = UInt8(ascii: "0")
-        let significant = digits.drop { $0 == zero }.reversed().drop { $0 == zero }
-        guard significant.count <= 38, digits.count <= 120, abs(exponent) <= 120,
-            abs(exponent) + digits.count <= 120, let value = Decimal(string: text), value.isFinite
-        else { return nil }
-        self = value
-    }
-
-    /// The exponent that ends a number; 0 if there is none, `nil` for anything else.
-    private static func exponent(_ text: Substring.UTF8View) -> Int? {
-        guard let mark = text.first else { return 0 }
-        let number = text.dropFirst()
-        guard mark == UInt8(ascii: "e") || mark == UInt8(ascii: "E"), number.count <= 5 else {
-            return nil
-        }
-        return Int(Substring(number))
-    }
-}
-
 extension String {
-    /// The text without white space at its ends.
-    package var trimmed: String {
-        // Most values begin and end with a letter or digit, which needs no look at Unicode.
-        if let first = utf8.first, let last = utf8.last, first.isVisibleASCII, last.isVisibleASCII {
-            return self
-        }
-        let start = unicodeScalars.firstIndex { !$0.properties.isWhitespace }
-        guard let start else { return "" }
-        let end = unicodeScalars.lastIndex { !$0.properties.isWhitespace } ?? start
-        return String(unicodeScalars[start...end])
-    }
-
     /// Whether the text is an address that mail could be sent to: one `@`, a name before it and a
     /// domain with a dot behind it, no white space and no control character.
     ///
@@ -199,9 +141,4 @@ extension String {
                 $0.properties.isWhitespace || $0.properties.generalCategory == .control
             }
     }
-}
-
-extension UInt8 {
-    /// A letter, digit or mark of ASCII: no white space, no control character.
-    package var isVisibleASCII: Bool { (0x21...0x7E).contains(self) }
 }

@@ -1,5 +1,6 @@
 import TandemCore
 package import TandemModel
+package import TandemSupport
 
 /// The adapter of the simulated app: written as a careful adapter of a real app would be.
 package struct SimApp: App {

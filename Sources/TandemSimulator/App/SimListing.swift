@@ -1,6 +1,7 @@
 import Synchronization
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// A listing of the simulated app: a token feed, a query by time, or everything by id.
 final class SimListing: ChangeListing {

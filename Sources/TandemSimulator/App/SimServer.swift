@@ -1,6 +1,7 @@
 import Synchronization
 import TandemCore
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// The world's clock; moves only when it is told to.
 package final class SimClock: Sendable {

@@ -3,6 +3,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 /// The invariants of pitfalls.md §1, checked on a world that has become quiet.

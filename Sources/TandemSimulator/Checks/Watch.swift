@@ -3,6 +3,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 /// What the world remembers from one cycle to the next, to judge each cycle by itself: some

@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import TandemSync
 
 /// What a cycle that went to its end has seen and carried: judged at once, because a later one heals it.

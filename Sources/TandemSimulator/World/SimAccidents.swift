@@ -1,6 +1,7 @@
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// What people do to values and ids that were somebody else's, or their own before.
 extension SimWorld {

@@ -22,10 +22,14 @@ package enum JSON: Encodable, Hashable, Sendable {
         }
     }
 
+    /// Stands where an app's text had something that is no character, such as half of a surrogate pair:
+    /// a noncharacter (Unicode §23.7) that no text of anybody has.
+    package static let brokenCharacter = Unicode.Scalar(0xFDD0 as UInt32) ?? "\u{FFFD}"
+
     /// Reads a document; `nil` for what is no JSON, or is nested more than 64 deep.
     ///
     /// A number that would lose digits is a text. What is no character in a text becomes
-    /// ``ValueType/brokenCharacter``, so that only this text cannot be used.
+    /// ``brokenCharacter``, so that only this text cannot be used.
     package init?(parsing bytes: some Collection<UInt8>) {
         guard let value = JSONParser.document(bytes) else { return nil }
         self = value

@@ -179,7 +179,7 @@ struct JSONParser {
             return scalar
         }
         index = start
-        return ValueType.brokenCharacter
+        return JSON.brokenCharacter
     }
 
     private mutating func hexadecimal() -> UInt16? {
@@ -195,7 +195,7 @@ struct JSONParser {
         if let text = String(validating: bytes, as: UTF8.self) { return text }
         var marked = String.UnicodeScalarView()
         for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
-            marked.append(scalar == "\u{FFFD}" ? ValueType.brokenCharacter : scalar)
+            marked.append(scalar == "\u{FFFD}" ? JSON.brokenCharacter : scalar)
         }
         return String(marked)
     }

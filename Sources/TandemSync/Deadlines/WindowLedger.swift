@@ -1,5 +1,6 @@
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Keeps how long changes took to reach the other side, over restarts, in constant space.
 ///

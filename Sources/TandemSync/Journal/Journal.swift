@@ -1,5 +1,6 @@
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// One entry of the journal: a write, a lost value, or a change of the pair itself.
 package struct JournalEntry: Hashable, Sendable {

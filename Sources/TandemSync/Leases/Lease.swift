@@ -1,5 +1,6 @@
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// The right to run one sync, held by at most one process at a time.
 ///

@@ -1,5 +1,6 @@
 package import TandemCore
 package import TandemModel
+package import TandemSupport
 
 /// One CRM record bound to one app record in one sync, or one of the two still alone: the row
 /// that everything known about them is kept on.

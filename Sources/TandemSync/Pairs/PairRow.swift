@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// How a pair is written down.
 extension PairTable {

@@ -1,6 +1,7 @@
 package import TandemCore
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// The pairs of one sync, inside a transaction.
 package struct PairTable {

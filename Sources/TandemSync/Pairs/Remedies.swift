@@ -2,6 +2,7 @@ package import TandemCRM
 import TandemCore
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// What a person can do about records that are stuck or gone; the next cycle carries it out.
 package struct Remedies {

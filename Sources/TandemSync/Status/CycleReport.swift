@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// What one cycle did.
 package struct CycleReport: Hashable, Sendable {

@@ -1,5 +1,6 @@
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// What the store remembers of one sync between cycles.
 package struct SyncState: Hashable, Sendable {

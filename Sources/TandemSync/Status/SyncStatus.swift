@@ -1,5 +1,6 @@
 package import TandemDatabase
 package import TandemModel
+package import TandemSupport
 
 /// The health of one sync, in the shape of `status --json`.
 package struct SyncStatus: Encodable, Hashable, Sendable {

@@ -1,5 +1,6 @@
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// What a reading says of our own writes: whether they have arrived, and in which form.
 extension Cycle {

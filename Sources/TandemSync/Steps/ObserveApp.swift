@@ -1,6 +1,7 @@
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Observing the app: what it lists goes into the pairs, and the cursor with it.
 extension Cycle {

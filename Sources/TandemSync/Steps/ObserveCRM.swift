@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Observing the CRM store: its change feed wakes pairs.
 extension Cycle {

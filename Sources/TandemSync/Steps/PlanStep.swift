@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// A write to the app that a plan asked for, and what is needed to record its outcome.
 struct OutboxItem {

@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Writing the CRM side.
 extension PlanStep {

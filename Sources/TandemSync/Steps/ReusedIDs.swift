@@ -1,6 +1,7 @@
 import TandemCRM
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// Ids that an app gives to somebody else.
 extension Cycle {

@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Sending writes to the app and recording what came of them.
 extension Cycle {

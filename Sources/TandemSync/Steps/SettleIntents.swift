@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// Finding the records of creates that are not known yet.
 extension Cycle {

@@ -3,6 +3,7 @@ import AdapterKit
 import Foundation
 import TandemCSV
 import TandemModel
+import TandemSupport
 import Testing
 
 @Suite struct `CSV text` {

@@ -3,6 +3,7 @@ import Synchronization
 import TandemCSV
 import TandemModel
 import TandemSimulator
+import TandemSupport
 import TandemTasks
 import Testing
 

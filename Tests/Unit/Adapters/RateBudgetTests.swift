@@ -1,6 +1,7 @@
 import AdapterREST
 import Synchronization
 import TandemModel
+import TandemSupport
 import Testing
 
 /// The requests that one account may make.

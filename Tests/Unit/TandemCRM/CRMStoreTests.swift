@@ -3,6 +3,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import Testing
 
 /// A store in a folder of its own.

@@ -2,6 +2,7 @@ import Foundation
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import Testing
 
 /// Ids of records, pairs and changes are given once, whatever becomes of the store's file.

@@ -1,5 +1,6 @@
 import TandemCRM
 import TandemModel
+import TandemSupport
 import Testing
 
 /// behaviour.md §9.

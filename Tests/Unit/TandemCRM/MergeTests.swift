@@ -2,6 +2,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import Testing
 
 /// behaviour.md §8, rule by rule.

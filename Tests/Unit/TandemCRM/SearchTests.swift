@@ -3,6 +3,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 import Testing
 
 @Suite final class Searching {

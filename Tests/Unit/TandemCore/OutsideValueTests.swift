@@ -1,5 +1,6 @@
 import TandemCore
 import TandemModel
+import TandemSupport
 import Testing
 
 /// What comes from outside: odd, huge, impossible.

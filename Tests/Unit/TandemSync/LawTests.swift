@@ -2,6 +2,7 @@ import AdapterKit
 import Synchronization
 import TandemModel
 import TandemSimulator
+import TandemSupport
 import Testing
 
 /// Every kind of simulated app keeps the laws; an app that breaks a promise is found out.

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// Requests to one CardDAV server, with its way to ask for a password, and answers as errors.
 final class DAVConnection: Sendable {

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// Finds the address book behind whatever address the user gave (RFC 6764 §6, RFC 6352 §7).
 final class AddressBookDiscovery: Sendable {

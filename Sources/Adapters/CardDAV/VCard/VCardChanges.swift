@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 /// A card as fields: how it is changed.
 extension VCard {

@@ -1,5 +1,6 @@
 import Foundation
 import TandemModel
+import TandemSupport
 
 /// A card as fields: how it is read.
 extension VCard {

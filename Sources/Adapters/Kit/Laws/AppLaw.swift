@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// A promise that every adapter keeps; ``check(_:)`` holds an adapter to it.
 ///

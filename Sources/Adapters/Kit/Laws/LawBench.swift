@@ -1,6 +1,7 @@
 import Synchronization
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// Where one law is tried: makes records, remembers them, and takes them away at the end.
 final class LawBench: Sendable {

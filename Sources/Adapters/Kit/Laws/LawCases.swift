@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 /// What each law tries.
 extension LawBench {

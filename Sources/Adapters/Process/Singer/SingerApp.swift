@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Synchronization
 package import TandemModel
+package import TandemSupport
 
 /// A Singer tap (singer.io specification 0.3) as an app that is only read.
 ///

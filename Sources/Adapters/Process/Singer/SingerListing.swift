@@ -1,5 +1,6 @@
 import Synchronization
 import TandemModel
+import TandemSupport
 
 /// What one run of a tap lists.
 final class SingerListing: ChangeListing {

@@ -1,5 +1,6 @@
 import Foundation
 import TandemModel
+import TandemSupport
 import TandemTasks
 
 /// One run of a tap.

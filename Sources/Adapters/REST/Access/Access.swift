@@ -1,5 +1,6 @@
 package import TandemHTTP
 package import TandemModel
+import TandemSupport
 
 /// What shows an app that a request may be made: a token, or what a login gave.
 package struct Access: Hashable, Sendable {

@@ -2,6 +2,7 @@ import Crypto
 import CryptoExtras
 import FoundationEssentials
 import TandemModel
+import TandemSupport
 
 /// What a service account signs to get a token (RFC 7523), RS256 (RFC 7518 §3.3).
 enum JWT {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 package import TandemHTTP
 package import TandemModel
+package import TandemSupport
 
 /// How an app gives access by OAuth 2 (RFC 6749); texts are templates over the connection's
 /// variables.

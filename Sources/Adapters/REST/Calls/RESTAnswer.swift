@@ -1,5 +1,6 @@
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// What answers mean.
 extension RESTConnection {

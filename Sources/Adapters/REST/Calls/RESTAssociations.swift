@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 /// Fields that name other records and that calls of their own read and write.
 extension RESTApp {

@@ -1,6 +1,7 @@
 import FoundationEssentials
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// Requests to one account of a described app, and its answers as errors.
 struct RESTConnection: Sendable {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TandemModel
+import TandemSupport
 
 /// Records of a described app as fields, and fields as what the app takes.
 extension RESTApp {

@@ -1,6 +1,7 @@
 import Synchronization
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// A listing of a described app: all records, or those changed since a moment, and what is gone.
 final class RESTListing: ChangeListing {

@@ -1,6 +1,7 @@
 import Synchronization
 import TandemHTTP
 package import TandemModel
+package import TandemSupport
 
 /// Requests and answers as they went over the wire, without secrets.
 package final class RESTTrace: Sendable {

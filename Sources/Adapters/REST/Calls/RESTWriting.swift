@@ -1,6 +1,7 @@
 import Foundation
 import TandemHTTP
 package import TandemModel
+import TandemSupport
 import TandemTasks
 
 /// Writing records: only the fields that changed, several at a time, or in the app's own batches.

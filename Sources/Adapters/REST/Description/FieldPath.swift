@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 /// Where a field is among the values of a record: `city`, `address/city`, `phones/0`,
 /// `emails[primary=true]/value`.

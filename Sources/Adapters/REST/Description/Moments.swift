@@ -1,4 +1,5 @@
 import TandemModel
+import TandemSupport
 
 extension RESTDescription.TimeForm {
     /// A moment as the app writes it.

@@ -1,4 +1,5 @@
 package import TandemModel
+import TandemSupport
 
 /// How an app is reached over HTTP with JSON, as its `app.yaml` says it (Docs/rest.md).
 ///

@@ -1,4 +1,5 @@
 package import TandemModel
+package import TandemSupport
 
 /// What a description says of one object of the app.
 extension RESTDescription {

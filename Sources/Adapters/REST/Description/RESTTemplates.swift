@@ -1,5 +1,6 @@
 import FoundationEssentials
 import TandemModel
+import TandemSupport
 
 /// What a call is filled in with besides the connection's variables.
 struct Arguments: Sendable {

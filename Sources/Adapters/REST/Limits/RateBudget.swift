@@ -1,4 +1,5 @@
-package import TandemModel
+import TandemModel
+package import TandemSupport
 
 /// The requests that one account may make, shared by everything that makes some.
 ///

@@ -4,6 +4,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// The first and second versions of the API as far as Singer's tap for HubSpot still reads them:
 /// companies and deals in pages, and the pipelines of deals.

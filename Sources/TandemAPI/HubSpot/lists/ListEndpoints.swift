@@ -2,6 +2,7 @@ import HTTPTypes
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// `/crm/v3/lists`: lists kept by hand and active ones.
 extension Endpoint {

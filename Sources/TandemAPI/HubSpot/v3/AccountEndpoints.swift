@@ -3,6 +3,7 @@ import HTTPTypes
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// What the account and its tokens say of themselves.
 extension Endpoint {

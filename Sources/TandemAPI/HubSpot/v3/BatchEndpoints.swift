@@ -2,6 +2,7 @@ import HTTPTypes
 import TandemCRM
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// `/crm/v3/objects/…/batch/…`: many records in one request.
 extension Endpoint {

@@ -4,6 +4,7 @@ import TandemCRM
 import TandemCore
 import TandemDatabase
 import TandemModel
+import TandemSupport
 
 /// `/crm/v3/pipelines/…`: pipelines with their stages.
 extension Endpoint {

@@ -1,5 +1,6 @@
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// A property as HubSpot's clients read it.
 struct PropertyBody: Encodable, Sendable {

@@ -1,5 +1,6 @@
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// What of a record is wanted.
 struct Selection: Sendable {

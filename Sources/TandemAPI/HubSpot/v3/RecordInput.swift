@@ -2,6 +2,7 @@ import FoundationEssentials
 import TandemCRM
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// A record to be made.
 struct CreateInput: Decodable, Sendable {

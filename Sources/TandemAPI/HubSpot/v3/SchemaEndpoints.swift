@@ -1,6 +1,7 @@
 import HTTPTypes
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// `/crm-object-schemas/v3/schemas` and its older place: custom objects.
 extension Endpoint {

@@ -3,6 +3,7 @@ import HTTPTypes
 import TandemCRM
 import TandemCore
 import TandemModel
+import TandemSupport
 
 /// `/crm/v3/objects/…/search`; the limits are those of HubSpot's guide ("CRM search", 2026).
 extension Endpoint {

@@ -1,6 +1,7 @@
 import HTTPTypes
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// Associations in the fourth version of the API.
 extension Endpoint {

@@ -1,6 +1,7 @@
 import HTTPTypes
 import TandemCRM
 import TandemModel
+import TandemSupport
 
 /// The types that associations can have, in the fourth version of the API.
 extension Endpoint {
