@@ -31,7 +31,7 @@ let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
 let signing: Target.Dependency = .product(name: "CryptoExtras", package: "swift-crypto")
 
-// Arrows point down only; design.md §7 is the table behind this list.
+// Arrows point down only; Docs/ARCHITECTURE.md has the table behind this list.
 let package = Package(
     name: "tandem",
     products: [.executable(name: "tandem", targets: ["tandem"])],

@@ -45,4 +45,34 @@ import Testing
             if !name.hasSuffix("AppPort.swift") { #expect(!text.contains(" async "), "\(name)") }
         }
     }
+
+    /// A pitfall, an invariant or a section that the sources name is in a document of this tree.
+    @Test func `names nothing that its documents do not have`() throws {
+        func document(_ name: String) throws -> String {
+            try String(
+                contentsOf: Self.root.appending(path: "Docs/\(name)"), encoding: .utf8)
+        }
+        let pitfalls = try document("PITFALLS.md")
+        var count = 0
+        for target in try FileManager.default.contentsOfDirectory(
+            atPath: Self.root.appending(path: "Sources").path())
+        {
+            for (name, text) in try Self.sources(target) {
+                for found in text.matches(of: #/\b(P[0-9]{1,3})\b[:),. ]/#) {
+                    #expect(pitfalls.contains("| \(found.1) |"), "\(name): \(found.1)")
+                    count += 1
+                }
+                for found in text.matches(of: #/\b(I[0-9]{1,2}): /#) {
+                    #expect(pitfalls.contains("**\(found.1) "), "\(name): \(found.1)")
+                    count += 1
+                }
+                for found in text.matches(of: #/([A-Z]+\.md) §([0-9]+)/#) {
+                    let sections = try document(String(found.1))
+                    #expect(sections.contains("\n## \(found.2). "), "\(name): \(found.0)")
+                    count += 1
+                }
+            }
+        }
+        #expect(count > 50)
+    }
 }

@@ -4,7 +4,7 @@ package import TandemSupport
 
 /// A table or view in somebody's PostgreSQL database; one row is one record.
 ///
-/// Reads only the columns that are mapped. A value is a text as design §3 writes it; NULL is blank.
+/// Reads only the columns that are mapped. A value is a text as DESIGN.md §3 says; NULL is blank.
 package final class PostgresApp: App {
     let settings: PostgresSettings
     let connection: PGConnection

@@ -3,7 +3,7 @@ import TandemDatabase
 package import TandemModel
 package import TandemSupport
 
-/// A merge of two records into a new one (behaviour.md §8).
+/// A merge of two records into a new one (BEHAVIOUR.md §8).
 package struct Merge: Hashable, Sendable {
     package let result: RecordID
     package let primary: RecordID

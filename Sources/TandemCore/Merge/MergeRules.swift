@@ -2,7 +2,7 @@ import FoundationEssentials
 package import TandemModel
 package import TandemSupport
 
-/// What becomes of the values of two records that are merged (behaviour.md §8).
+/// What becomes of the values of two records that are merged (BEHAVIOUR.md §8).
 package struct MergeRules: Sendable {
     /// One of the two records.
     package struct Party: Sendable {

@@ -1,7 +1,7 @@
 import FoundationEssentials
 package import TandemSupport
 
-/// What a user decided about marketing contacts (behaviour.md §9).
+/// What a user decided about marketing contacts (BEHAVIOUR.md §9).
 package struct MarketingRules: Hashable, Sendable {
     /// How many there may be; `nil` for any number.
     package let limit: Int?

@@ -72,7 +72,7 @@ package struct SyncSettings: Hashable, Sendable {
         self.marketing = marketing
     }
 
-    /// The keys of behaviour.md §2: contacts by email, then company; companies by domain or
+    /// The keys of BEHAVIOUR.md §2: contacts by email, then company; companies by domain or
     /// name; products by SKU, then name; everything else is not matched unless the user says so.
     package static func defaultMatch(_ object: ObjectName) -> [MatchRule] {
         switch object {

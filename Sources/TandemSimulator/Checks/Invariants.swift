@@ -6,7 +6,7 @@ import TandemModel
 import TandemSupport
 import TandemSync
 
-/// The invariants of pitfalls.md §1, checked on a world that has become quiet.
+/// The invariants of PITFALLS.md §1, checked on a world that has become quiet.
 extension SimWorld {
     func checkInvariants() throws {
         try store.database.read { connection in

@@ -1,4 +1,4 @@
-/// What the simulated app and its world can do to us (pitfalls.md §2).
+/// What the simulated app and its world can do to us (PITFALLS.md §2).
 package enum Fault: String, Hashable, Sendable, CaseIterable {
     // Values that the app rewrites or refuses, and users who spell them anew.
     case respelled

@@ -3,7 +3,7 @@ import TandemCore
 import TandemDatabase
 import TandemModel
 
-/// Pairs follow their records through merges of the CRM, and back (behaviour.md §8).
+/// Pairs follow their records through merges of the CRM, and back (BEHAVIOUR.md §8).
 struct MergeFollower {
     let tx: CycleTransaction
 

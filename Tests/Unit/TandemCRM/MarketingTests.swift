@@ -3,7 +3,7 @@ import TandemModel
 import TandemSupport
 import Testing
 
-/// behaviour.md §9.
+/// BEHAVIOUR.md §9.
 @Suite final class `Marketing contacts` {
     private let scratch: Scratch
     private let rules = MarketingRules(limit: 10)

@@ -5,7 +5,7 @@ import TandemModel
 import TandemSupport
 import Testing
 
-/// behaviour.md §8, rule by rule.
+/// BEHAVIOUR.md §8, rule by rule.
 @Suite final class Merging {
     private let scratch: Scratch
     private let later: Timestamp
