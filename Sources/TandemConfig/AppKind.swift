@@ -1,8 +1,8 @@
 package import AdapterREST
 import TandemSupport
 
-/// The adapters that a connection can name; one is a case here, in ``AppReach`` and in
-/// ``World/app(for:)``.
+/// The adapters that a connection can name; one is a case here, in ``ConnectionSettings`` and in
+/// ``AppContext/app(for:)``.
 package enum AppKind: String, CaseIterable {
     case carddav, csv, postgres, process, singer
 
@@ -46,7 +46,7 @@ package enum AppKind: String, CaseIterable {
 }
 
 /// Where an app is: an adapter of its own, or a folder that describes it.
-package struct AppPlace {
+package struct AdapterDefinition {
     /// `nil` for an app that is reached over HTTP as its folder says.
     package let kind: AppKind?
     package var description: RESTDescription?
@@ -69,7 +69,7 @@ package struct AppPlace {
     package var isReadOnly: Bool { kind?.isReadOnly ?? false }
 }
 
-extension AppPlace {
+extension AdapterDefinition {
     /// An adapter of its own, of which no folder says anything.
     package init(_ kind: AppKind) { self.init(kind: kind) }
 }

@@ -35,7 +35,7 @@ package struct Configuration {
         package let isMarketing: Bool
         /// Nothing can be written into the app.
         package let isReadOnly: Bool
-        package let reach: AppReach
+        package let reach: ConnectionSettings
     }
 
     /// The file cannot be used; the text has a line for each problem.

@@ -8,8 +8,8 @@ package import TandemSupport
 import Yams
 
 /// How the app of a connection is reached, as far as the configuration says it.
-package enum AppReach: Sendable {
-    case carddav(CardDAVApp.Settings)
+package enum ConnectionSettings: Sendable {
+    case carddav(CardDAVAdapter.Settings)
     case csv(folder: String, idColumn: String?, encoding: CSVEncoding, restSeconds: Int64)
     case rest(RESTDescription, variables: [String: String], caFile: String?, timeoutSeconds: Int)
     case postgres(PostgresConnection)
@@ -47,8 +47,8 @@ struct ConnectionReader {
             isReadOnly: place.isReadOnly, reach: reach)
     }
 
-    private func reach(_ place: AppPlace, _ keys: YAMLReader) -> AppReach? {
-        let said = Said(own: keys, shipped: place.defaults, reader: self, place: place)
+    private func reach(_ place: AdapterDefinition, _ keys: YAMLReader) -> ConnectionSettings? {
+        let said = ConnectionOptions(own: keys, shipped: place.defaults, reader: self, place: place)
         switch place.kind {
         case .carddav:
             return .carddav(
@@ -56,7 +56,7 @@ struct ConnectionReader {
                     url: said.text("url") ?? "", username: said.text("username"),
                     password: said.text("password"), addressBook: said.text("address-book"),
                     caFile: said.path("ca-file"), timeoutSeconds: said.timeout(60),
-                    auth: keys.word("auth", as: CardDAVApp.Settings.Auth.self)))
+                    auth: keys.word("auth", as: CardDAVAdapter.Settings.Auth.self)))
         case .csv:
             return .csv(
                 folder: said.path("folder") ?? ".", idColumn: said.text("id-column"),
@@ -118,7 +118,7 @@ struct ConnectionReader {
         }
     }
 
-    private func program(_ said: Said, _ timeout: Int) -> ProgramSettings? {
+    private func program(_ said: ConnectionOptions, _ timeout: Int) -> ProgramSettings? {
         guard let (command, base) = said.list("command") else { return nil }
         if command.isEmpty {
             problems.add(node, "`\(name)`: `command`: expected a program and its arguments")
@@ -133,8 +133,8 @@ struct ConnectionReader {
     }
 
     /// Where the app is: built in, or in a folder of the mappings.
-    private func place(_ app: String) -> AppPlace? {
-        if let kind = AppKind(rawValue: app) { return AppPlace(kind: kind) }
+    private func place(_ app: String) -> AdapterDefinition? {
+        if let kind = AppKind(rawValue: app) { return AdapterDefinition(kind: kind) }
         switch library.place(of: app) {
         case .success(let place): return place
         case .failure(.invalid(let report)):
@@ -181,11 +181,11 @@ struct ConnectionReader {
 }
 
 /// What is said about a connection: by the user, else by the app's folder.
-struct Said {
+struct ConnectionOptions {
     let own: YAMLReader
     let shipped: YAMLReader?
     let reader: ConnectionReader
-    let place: AppPlace
+    let place: AdapterDefinition
 
     /// Who says something about a key, and what paths in it are relative to.
     private func source(_ key: String) -> (keys: YAMLReader, folder: String)? {

@@ -346,7 +346,7 @@ extension DescriptionKeys {
             .init("also", "none", "Further listings, each with these keys."),
         ])
 
-    static let signposts = [
+    static let watermarks = [
         DescriptionKey(
             "since", "ms",
             "`{since}` is the app's clock at the last listing, from its `Date` header, in this form."
@@ -361,7 +361,7 @@ extension DescriptionKeys {
 
     static let changes = DescriptionKeys(
         "changes, besides",
-        signposts + [
+        watermarks + [
             .init("lag", "30s", "How long a change may stay invisible, a day at most."),
             .init(
                 "index", "false",

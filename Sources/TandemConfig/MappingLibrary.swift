@@ -56,7 +56,7 @@ package struct MappingLibrary {
     }
 
     /// How an app is reached, as its folder says it.
-    package func place(of app: String) -> Result<AppPlace, Failure> {
+    package func place(of app: String) -> Result<AdapterDefinition, Failure> {
         let paths = folders.map { "\($0)/\(app)/app.yaml" }
         guard let path = paths.first(where: { FileManager.default.isReadableFile(atPath: $0) })
         else { return .failure(.missing(known: describedApps)) }
@@ -68,7 +68,7 @@ package struct MappingLibrary {
             guard let found = DescriptionReader(root, problems: problems).description(root) else {
                 return nil
             }
-            return AppPlace(
+            return AdapterDefinition(
                 kind: nil, description: found, folder: folder,
                 summary: "\(found.summary); \(found.evidence.words)")
         }
@@ -110,7 +110,7 @@ package struct MappingLibrary {
 struct AdapterReader {
     let problems: Problems
 
-    func place(_ root: Node, _ folder: String) -> AppPlace? {
+    func place(_ root: Node, _ folder: String) -> AdapterDefinition? {
         guard
             let reader = YAMLReader(
                 root, what: "app", known: ["adapter", "summary", "connection"],
@@ -120,7 +120,7 @@ struct AdapterReader {
         let defaults = reader["connection"].flatMap {
             YAMLReader($0, what: "connection", known: kind.connectionKeys, problems: problems)
         }
-        return AppPlace(
+        return AdapterDefinition(
             kind: kind, defaults: defaults, folder: folder,
             summary: reader.requiredText("summary", example: "our ERP's people"))
     }

@@ -174,17 +174,17 @@ struct ObjectReader {
     private func changes(_ said: YAMLReader, listings: [RESTDescription.Listing])
         -> RESTDescription.Changes
     {
-        let named = DescriptionKeys.signposts.map(\.name).filter { said[$0] != nil }
+        let named = DescriptionKeys.watermarks.map(\.name).filter { said[$0] != nil }
         if named.count > 1 {
             problems.add(
                 said.node, "`changes`: only one of \(named.joined(separator: ", ")) can be")
         }
         let form = said.word("since", as: RESTDescription.TimeForm.self) ?? .milliseconds
-        let signpost: RESTDescription.Signpost =
+        let watermark: RESTDescription.Watermark =
             said.text("since-header").map { .header($0) }
             ?? said.text("since-token").map { .token($0) }
             ?? said.text("since-link").map { .link($0) } ?? .date(form)
-        var changes = RESTDescription.Changes(listings: listings, signpost: signpost)
+        var changes = RESTDescription.Changes(listings: listings, watermark: watermark)
         changes.lagSeconds = said.seconds("lag", in: 0...86_400) ?? changes.lagSeconds
         changes.isIndex = said.flag("index") ?? false
         return changes

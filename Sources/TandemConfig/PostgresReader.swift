@@ -32,7 +32,7 @@ extension ConnectionReader {
         "key", "changes", "lag", "deleted", "version", "created", "tandem-key", "listen",
     ]
 
-    func postgres(_ said: Said) -> PostgresConnection? {
+    func postgres(_ said: ConnectionOptions) -> PostgresConnection? {
         var parameters: [String: String] = [:]
         parameters["user"] = said.text("username")
         parameters["password"] = said.text("password")

@@ -11,9 +11,9 @@ import TandemSupport
 /// nothing is queued: the next cycle observes and plans again.
 package struct Cycle: Sendable {
     let sync: SyncSettings
-    let app: any App
+    let app: any Adapter
     let store: CRMStore
-    let surroundings: Surroundings
+    let dependencies: CycleDependencies
     let tuning: Tuning
     /// Names this process among those that may run the sync.
     let holder: String
@@ -21,14 +21,14 @@ package struct Cycle: Sendable {
     let onProgress: @Sendable (CycleReport) -> Void
 
     package init(
-        sync: SyncSettings, app: any App, store: CRMStore, surroundings: Surroundings,
+        sync: SyncSettings, app: any Adapter, store: CRMStore, dependencies: CycleDependencies,
         tuning: Tuning, holder: String,
         onProgress: @escaping @Sendable (CycleReport) -> Void = { _ in }
     ) {
         self.sync = sync
         self.app = app
         self.store = store
-        self.surroundings = surroundings
+        self.dependencies = dependencies
         self.tuning = tuning
         self.holder = holder
         self.onProgress = onProgress
@@ -47,12 +47,14 @@ package struct Cycle: Sendable {
         case .left(let report): return report
         }
         do {
-            try await Urgency.$current.withValue(run.wasInitial ? .later : .fresh) {
+            try await RequestPriority.$current.withValue(
+                run.wasInitial ? .background : .interactive
+            ) {
                 try await work(&run, isFull: isFull)
             }
         } catch let error as AppError {
             run.report.stop = .app(error)
-        } catch let stop as RailStop {
+        } catch let stop as SafetyStopError {
             run.report.stop = .finding(stop.finding.text)
             try transaction(run) { tx in try tx.syncs.stop(tx.syncID, stop.finding) }
         } catch is Lease.Lost {
@@ -72,7 +74,7 @@ package struct Cycle: Sendable {
         try cycle.followSettings(&run)
         try await cycle.observeApp(&run, listing)
         try cycle.observeCRM(&run)
-        try await cycle.settleIntents(&run)
+        try await cycle.resolvePendingCreates(&run)
         try cycle.completeLinks(run)
         try cycle.match(&run)
         if try cycle.needsSecondLook(run) {
@@ -95,7 +97,7 @@ package struct Cycle: Sendable {
     private func respecting(readOnly: Set<AppField>) -> Cycle {
         Cycle(
             sync: sync.respecting(readOnly: readOnly), app: app, store: store,
-            surroundings: surroundings, tuning: tuning, holder: holder, onProgress: onProgress)
+            dependencies: dependencies, tuning: tuning, holder: holder, onProgress: onProgress)
     }
 }
 
@@ -137,7 +139,7 @@ extension Cycle {
     }
 
     private func begin() throws -> Beginning {
-        let now = surroundings.now()
+        let now = dependencies.now()
         var report = CycleReport(sync: sync.name, startedAt: now)
         return try store.database.write { connection in
             let syncs = SyncTable(connection)
@@ -154,7 +156,7 @@ extension Cycle {
             let known = try syncs.register(sync)
             let lease = try Lease.take(
                 known, holder: holder, until: now + .seconds(tuning.leaseSeconds), now: now,
-                isAlive: surroundings.isAlive, in: connection)
+                isAlive: dependencies.isAlive, in: connection)
             guard let lease else {
                 report.stop = .isBusy
                 return .left(report)
@@ -182,7 +184,7 @@ extension Cycle {
 
     private func end(_ run: CycleRun) throws -> CycleReport {
         var report = run.report
-        let now = surroundings.now()
+        let now = dependencies.now()
         report.endedAt = now
         report.notices += run.state.notices
         try store.database.write { connection in
@@ -225,7 +227,7 @@ extension Cycle {
 
     /// Leaves between two batches if the process is to end.
     func leaveIfStopping() throws {
-        if surroundings.isStopping() { throw Interruption() }
+        if dependencies.isStopping() { throw Interruption() }
     }
 
     /// Runs `work` in one transaction that only the holder of the lease can commit.
@@ -234,7 +236,7 @@ extension Cycle {
     func transaction<Value>(
         _ run: CycleRun, _ work: (CycleTransaction) throws -> Value
     ) throws -> Value {
-        let now = surroundings.now()
+        let now = dependencies.now()
         let value = try store.database.write { connection in
             try run.lease.require(until: now + .seconds(tuning.leaseSeconds), in: connection)
             return try work(try CycleTransaction(self, run, connection, now: now))

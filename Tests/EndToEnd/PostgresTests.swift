@@ -447,8 +447,8 @@ import Testing
         }
     }
 
-    private static func app(_ changes: PostgresSettings.Changes, _ url: String) -> PostgresApp {
-        PostgresApp(
+    private static func app(_ changes: PostgresSettings.Changes, _ url: String) -> PostgresAdapter {
+        PostgresAdapter(
             PostgresSettings(
                 connection: ["dbname": url], timeoutSeconds: 120, table: "busy", key: [],
                 changes: changes, deleted: nil, version: nil, created: nil, origin: nil,
@@ -456,7 +456,7 @@ import Testing
     }
 
     /// Lists from its last cursor on until nobody writes any more, and once again.
-    private static func follow(_ app: PostgresApp, _ writers: Writers, reader: Int)
+    private static func follow(_ app: PostgresAdapter, _ writers: Writers, reader: Int)
         async throws -> (seen: [AppRecordID: String], listings: Int)
     {
         defer { writers.listings.withLock { $0[reader] = .max } }

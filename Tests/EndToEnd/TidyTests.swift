@@ -17,7 +17,7 @@ import Testing
         }
     }
 
-    /// The core sees no clock, no chance, no files; `World` and the adapters hand them in.
+    /// The core sees no clock, no chance, no files; `AppContext` and the adapters hand them in.
     @Test(arguments: ["TandemSupport", "TandemModel", "TandemCore", "TandemCRM", "TandemSync"])
     func `keeps the world out of the engine`(_ target: String) throws {
         let files = try Self.sources(target)
@@ -42,7 +42,7 @@ import Testing
             let allowed: Set<Substring> = ["FoundationEssentials", "TandemSupport", "TandemModel"]
             #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
             // The port to the apps is the one thing of the model that waits.
-            if !name.hasSuffix("AppPort.swift") { #expect(!text.contains(" async "), "\(name)") }
+            if !name.hasSuffix("Adapter.swift") { #expect(!text.contains(" async "), "\(name)") }
         }
     }
 

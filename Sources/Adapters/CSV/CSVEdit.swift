@@ -4,15 +4,15 @@ import TandemSupport
 
 /// A new version of the file in the making.
 struct CSVEdit {
-    private let app: CSVApp
+    private let app: CSVAdapter
     private let table: CSVTable
-    private let rows: CSVApp.NamedRows
+    private let rows: CSVAdapter.NamedRows
     /// New cells of changed rows; `nil` for deleted ones.
     private var changed: [Int: [String]?] = [:]
     private var added: [AppRecordID: [String]] = [:]
     private var order: [AppRecordID] = []
 
-    init(app: CSVApp, table: CSVTable) {
+    init(app: CSVAdapter, table: CSVTable) {
         self.app = app
         self.table = table
         rows = app.named(table)

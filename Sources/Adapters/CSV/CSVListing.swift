@@ -5,15 +5,15 @@ import TandemSupport
 
 /// A listing of one version of the file; an unchanged file has no pages.
 final class CSVListing: ChangeListing {
-    private let app: CSVApp
+    private let app: CSVAdapter
     private let table: CSVTable?
     private let ids: [(id: AppRecordID, place: Int)]
-    private let rows: CSVApp.NamedRows
+    private let rows: CSVAdapter.NamedRows
     private let next = Mutex(0)
     /// Nothing of the file is still to come, as far as can be told.
     private let isComplete: Bool
 
-    init(app: CSVApp, table: CSVTable?, isComplete: Bool = true) {
+    init(app: CSVAdapter, table: CSVTable?, isComplete: Bool = true) {
         self.isComplete = isComplete
         self.app = app
         self.table = table
@@ -24,11 +24,11 @@ final class CSVListing: ChangeListing {
     func next() async throws(AppError) -> ChangePage? {
         guard let table else { return nil }
         let start = next.withLock { start in
-            defer { start += CSVApp.page }
+            defer { start += CSVAdapter.page }
             return start
         }
         guard start == 0 || start < ids.count else { return nil }
-        let end = min(start + CSVApp.page, ids.count)
+        let end = min(start + CSVAdapter.page, ids.count)
         var page = ChangePage(fields: Set(table.fields))
         page.records = ids[start..<end].map { app.record($0.id, table.rows[$0.place], table) }
         if end == ids.count {
@@ -39,7 +39,7 @@ final class CSVListing: ChangeListing {
                 .init(AppLocation("line \($0.row.line)"), $0.why)
             }
             // What may still come is no deletion, and the file is read again.
-            page.provesAbsence = isComplete
+            page.isCompleteListing = isComplete
             if !isComplete {
                 page.notice =
                     "\(app.path) has fewer rows than before or ends in the middle of one, and was saved a "

@@ -7,7 +7,7 @@ import TandemModel
 ///
 /// The file that a save of ours replaced stays beside it for a while, under a second name, with a copy of what
 /// was in it. What differs then was saved by somebody, and is carried into the file that took its place.
-extension CSVApp {
+extension CSVAdapter {
     /// The two files that are kept for one that was replaced; hidden, because nobody is to open them.
     private struct Kept {
         let replaced: String

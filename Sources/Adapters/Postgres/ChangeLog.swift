@@ -95,7 +95,7 @@ package struct ChangeLog: Sendable {
     }
 }
 
-extension PostgresApp {
+extension PostgresAdapter {
     /// What makes the change log of the table.
     ///
     /// - Throws: ``AppError`` if the table cannot be read.

@@ -80,7 +80,7 @@ extension PostgresSettings {
 
 extension PostgresListing {
     /// Where the next listing starts; taken before anything is read.
-    func signpost() async throws -> PostgresCursor {
+    func watermark() async throws -> PostgresCursor {
         switch shape.settings.changes {
         case .none: return PostgresCursor(mode: shape.settings.mode, floor: "")
         case .transaction: return try await horizon()

@@ -8,20 +8,21 @@ import TandemSupport
 /// A row that commits late is not missed: a cursor never stands after a change that could still
 /// become visible. See ``PostgresCursor``.
 final class PostgresListing: ChangeListing {
-    let app: PostgresApp
+    let app: PostgresAdapter
     let shape: TableShape
     let since: PostgresCursor?
     private let place = Mutex(Place())
 
     private struct Place {
         /// Where the next listing starts; taken before the first page.
-        var signpost: PostgresCursor?
+        var watermark: PostgresCursor?
         /// What the last row of the page before was.
         var last: [String?] = []
         var isDone = false
     }
 
-    init(_ app: PostgresApp, _ shape: TableShape, since cursor: Cursor?) async throws(AppError) {
+    init(_ app: PostgresAdapter, _ shape: TableShape, since cursor: Cursor?) async throws(AppError)
+    {
         self.app = app
         self.shape = shape
         guard let cursor else {
@@ -35,20 +36,20 @@ final class PostgresListing: ChangeListing {
     }
 
     func next() async throws(AppError) -> ChangePage? {
-        let (isDone, last, known) = place.withLock { ($0.isDone, $0.last, $0.signpost) }
+        let (isDone, last, known) = place.withLock { ($0.isDone, $0.last, $0.watermark) }
         if isDone { return nil }
         return try await appErrors("list \(shape.name)") {
-            var signpost = known
-            if signpost == nil { signpost = try await self.signpost() }
+            var watermark = known
+            if watermark == nil { watermark = try await self.watermark() }
             let rows = try await isLog ? logPage(behind: last) : tablePage(behind: last)
-            let ends = rows.count < PostgresApp.page
+            let ends = rows.count < PostgresAdapter.page
             var page = try await isLog ? logged(rows) : listed(rows)
             if ends {
-                page.cursor = signpost?.cursor
-                page.provesAbsence = isWhole
+                page.cursor = watermark?.cursor
+                page.isCompleteListing = isWhole
             }
             place.withLock { place in
-                place.signpost = signpost
+                place.watermark = watermark
                 place.last = rows.last.map { Array($0.dropFirst(markStart)) } ?? []
                 place.isDone = ends
             }
@@ -113,7 +114,7 @@ final class PostgresListing: ChangeListing {
             """
             SELECT l.xid::text, l.id::text, array_to_json(l.key)::text
             FROM \(ChangeLog(shape).name) l WHERE l.relation = $1 AND \(start)
-            ORDER BY l.xid, l.id LIMIT \(PostgresApp.page)
+            ORDER BY l.xid, l.id LIMIT \(PostgresAdapter.page)
             """, [shape.name] + places)
     }
 
@@ -158,7 +159,7 @@ final class PostgresListing: ChangeListing {
             SELECT \(shape.recordColumns), \(names.map { $0 + "::text" }.joined(separator: ", "))
             FROM \(shape.sqlName) t
             \(conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND "))
-            ORDER BY \(names.joined(separator: ", ")) LIMIT \(PostgresApp.page)
+            ORDER BY \(names.joined(separator: ", ")) LIMIT \(PostgresAdapter.page)
             """, parameters)
     }
 }

@@ -4,7 +4,7 @@ import TandemSupport
 /// Writing rows in sets: one statement for all writes that set the same columns.
 ///
 /// A set that the database refuses is halved until the row that it is about stands alone.
-extension PostgresApp {
+extension PostgresAdapter {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         let shape = try await shape()
         do {
@@ -70,7 +70,7 @@ extension PGConnection {
         let open = writes.indices.filter { outcomes[$0] == nil }
         let sets = Dictionary(grouping: open) { WriteSet(writes[$0]) }
         for (set, places) in sets.sorted(by: { $0.value[0] < $1.value[0] }) {
-            let answers = try carryOut(set, places.map { writes[$0] }, shape)
+            let answers = try applyPlan(set, places.map { writes[$0] }, shape)
             for (place, answer) in zip(places, answers) { outcomes[place] = answer }
         }
         // What the table no longer takes of a row that was deleted keeps the rest of it from nobody.
@@ -114,7 +114,7 @@ extension PGConnection {
             ? Refusal(.requiredField, "no column of \(shape.name) has a value") : nil
     }
 
-    private func carryOut(_ set: WriteSet, _ writes: [AppWrite], _ shape: TableShape)
+    private func applyPlan(_ set: WriteSet, _ writes: [AppWrite], _ shape: TableShape)
         throws(PGFailure) -> [WriteOutcome]
     {
         do {
@@ -132,7 +132,7 @@ extension PGConnection {
         }
         var outcomes: [WriteOutcome] = []
         for half in writes.chunks(of: (writes.count + 1) / 2) {
-            outcomes += try carryOut(set, Array(half), shape)
+            outcomes += try applyPlan(set, Array(half), shape)
         }
         return outcomes
     }

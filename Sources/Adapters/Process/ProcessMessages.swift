@@ -78,7 +78,7 @@ extension ChangePage {
         self.init(
             cursor: said["cursor"]?.field.map { Cursor($0) },
             mayHaveDrifted: !(said["stable"]?.flag ?? false),
-            provesAbsence: said["complete"]?.flag ?? false)
+            isCompleteListing: said["complete"]?.flag ?? false)
         for (place, record) in (said["records"]?.elements ?? []).enumerated() {
             if let record = AppRecord(process: record) {
                 records.append(record)

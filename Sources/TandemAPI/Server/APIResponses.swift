@@ -5,7 +5,7 @@ import NIOCore
 /// How answers look on the wire.
 extension APIServer {
     func response(
-        _ answer: Answer, _ left: RateGate.Left?, _ endpoint: Endpoint, _ id: String
+        _ answer: APIResponse, _ left: RateGate.Left?, _ endpoint: Endpoint, _ id: String
     ) throws -> Response {
         var headers = headers(left, endpoint, id)
         guard let body = answer.body else {

@@ -154,7 +154,7 @@ package struct APIServer: Sendable {
 
     /// What a request was answered, and what its token has left.
     private struct Visit: Sendable {
-        let answer: Result<Answer, APIError>
+        let answer: Result<APIResponse, APIError>
         let left: RateGate.Left
     }
 
@@ -181,7 +181,7 @@ package struct APIServer: Sendable {
         }
         do {
             let call = try await call(request, context)
-            let work: @Sendable (Session) throws -> Result<Answer, APIError> = { session in
+            let work: @Sendable (Session) throws -> Result<APIResponse, APIError> = { session in
                 try enter(call, token, endpoint, session)
             }
             let answer =
@@ -212,14 +212,14 @@ package struct APIServer: Sendable {
 
     /// - Throws: ``APIError`` if what the request wrote is to be undone.
     private func enter(
-        _ call: Call, _ token: Token, _ endpoint: Endpoint, _ session: Session
-    ) throws -> Result<Answer, APIError> {
+        _ call: APIRequest, _ token: Token, _ endpoint: Endpoint, _ session: Session
+    ) throws -> Result<APIResponse, APIError> {
         do {
             let scopes = try endpoint.need.scopes(call, session)
             guard scopes.isEmpty || !token.scopes.isDisjoint(with: scopes) else {
                 throw APIError.missingScopes([scopes[0]])
             }
-            let exchange = Exchange(call: call, session: session, token: token, server: self)
+            let exchange = EndpointContext(call: call, session: session, token: token, server: self)
             return .success(try endpoint.handle(exchange))
         } catch {
             let refusal: APIError
@@ -252,7 +252,7 @@ package struct APIServer: Sendable {
         }
     }
 
-    private func call(_ request: Request, _ context: CallContext) async throws -> Call {
+    private func call(_ request: Request, _ context: CallContext) async throws -> APIRequest {
         let body: ByteBuffer
         let tooLarge = APIError(
             .contentTooLarge, "VALIDATION_ERROR",
@@ -283,7 +283,7 @@ package struct APIServer: Sendable {
         }
         let host = named ?? "\(settings.host):\(settings.port)"
         let scheme = request.headers[.forwardedProto] == "https" ? "https" : "http"
-        return Call(
+        return APIRequest(
             path: request.uri.path, parameters: parameters, query: Query(request.uri.query),
             body: body, base: "\(scheme)://\(host)")
     }

@@ -8,15 +8,16 @@ struct Endpoint: Sendable {
     let method: HTTPRequest.Method
     /// Variable parts are written `:name`.
     let path: String
-    let need: Need
+    let need: RequiredScope
     let writes: Bool
     /// Searches carry no rate headers.
     let isSearch: Bool
-    let handle: @Sendable (Exchange) throws -> Answer
+    let handle: @Sendable (EndpointContext) throws -> APIResponse
 
     private init(
-        _ method: HTTPRequest.Method, _ path: String, _ need: Need, writes: Bool,
-        isSearch: Bool = false, _ handle: @escaping @Sendable (Exchange) throws -> Answer
+        _ method: HTTPRequest.Method, _ path: String, _ need: RequiredScope, writes: Bool,
+        isSearch: Bool = false,
+        _ handle: @escaping @Sendable (EndpointContext) throws -> APIResponse
     ) {
         self.method = method
         self.path = path
@@ -28,22 +29,23 @@ struct Endpoint: Sendable {
 
     /// Reads with GET.
     static func read(
-        _ path: String, _ need: Need, _ handle: @escaping @Sendable (Exchange) throws -> Answer
+        _ path: String, _ need: RequiredScope,
+        _ handle: @escaping @Sendable (EndpointContext) throws -> APIResponse
     ) -> Self {
         Self(.get, path, need, writes: false, handle)
     }
 
     /// Reads what a body asks for.
     static func read(
-        _ method: HTTPRequest.Method, _ path: String, _ need: Need, isSearch: Bool = false,
-        _ handle: @escaping @Sendable (Exchange) throws -> Answer
+        _ method: HTTPRequest.Method, _ path: String, _ need: RequiredScope, isSearch: Bool = false,
+        _ handle: @escaping @Sendable (EndpointContext) throws -> APIResponse
     ) -> Self {
         Self(method, path, need, writes: false, isSearch: isSearch, handle)
     }
 
     static func write(
-        _ method: HTTPRequest.Method, _ path: String, _ need: Need,
-        _ handle: @escaping @Sendable (Exchange) throws -> Answer
+        _ method: HTTPRequest.Method, _ path: String, _ need: RequiredScope,
+        _ handle: @escaping @Sendable (EndpointContext) throws -> APIResponse
     ) -> Self {
         Self(method, path, need, writes: true, handle)
     }
@@ -61,8 +63,8 @@ struct Endpoint: Sendable {
 }
 
 /// A request inside the gate, with the store of its transaction.
-struct Exchange {
-    let call: Call
+struct EndpointContext {
+    let call: APIRequest
     let session: Session
     let token: Token
     let server: APIServer

@@ -9,7 +9,7 @@ struct AssociationDocument: Encodable {
     let labels: [String]
 }
 
-extension World {
+extension AppContext {
     /// How many associated records of one object are shown.
     private static let shown = 100
 
@@ -52,9 +52,9 @@ struct CRMAssociate: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let (from, to) = (try world.object(object), try world.object(otherObject))
-            let changed = try world.writing { reader, writer in
+            let context = try shared.context()
+            let (from, to) = (try context.object(object), try context.object(otherObject))
+            let changed = try context.writing { reader, writer in
                 let one = try reader.resolve(record, in: from).id
                 let other = try reader.resolve(otherRecord, in: to).id
                 let types = try reader.associationTypes(from: from, to: to)
@@ -106,15 +106,15 @@ struct CRMLabels: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let (from, to) = (try world.object(object), try world.object(otherObject))
+            let context = try shared.context()
+            let (from, to) = (try context.object(object), try context.object(otherObject))
             if let add {
                 if add.trimmed.isEmpty { throw CommandFailure.usage("--add takes a name") }
-                try world.writing { _, writer in
+                try context.writing { _, writer in
                     _ = try writer.addLabel(add, inverse: inverse, from: from, to: to)
                 }
             }
-            let rows = try world.reading { try $0.associationTypes(from: from, to: to) }.map {
+            let rows = try context.reading { try $0.associationTypes(from: from, to: to) }.map {
                 Row(
                     id: "\($0.id)", label: $0.label ?? "", inverse: "\($0.inverse)",
                     category: $0.isCustom ? "USER_DEFINED" : "HUBSPOT_DEFINED")

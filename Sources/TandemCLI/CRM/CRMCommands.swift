@@ -63,7 +63,7 @@ func assignments(_ words: [String]) throws -> Values {
     return values
 }
 
-extension World {
+extension AppContext {
     /// Reads the CRM store as a command does.
     func reading<Value>(_ work: (CRMReader) throws -> Value) throws -> Value {
         try database.read { try work(store.reader(in: $0)) }
@@ -76,7 +76,7 @@ extension World {
         try database.write { connection in
             try work(
                 store.reader(in: connection),
-                try store.writer(in: connection, now: World.now, origin: origin))
+                try store.writer(in: connection, now: AppContext.now, origin: origin))
         }
     }
 
@@ -99,13 +99,13 @@ struct CRMCreate: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let values = try assignments(values)
-            let world = try shared.world()
-            let object = try world.object(object)
+            let context = try shared.context()
+            let object = try context.object(object)
             if marketing && object != .contacts {
                 throw CommandFailure.usage("--marketing is for contacts")
             }
-            let rules = world.configuration.marketing
-            let record = try world.writing { reader, writer in
+            let rules = context.configuration.marketing
+            let record = try context.writing { reader, writer in
                 let record = try writer.create(object, values)
                 guard marketing else { return record }
                 let outcome = try writer.setMarketing([record.id], to: true, rules)
@@ -145,11 +145,11 @@ struct CRMShow: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let object = try world.object(object)
-            let found = try world.reading { try $0.resolve(record, in: object) }
-            if history { return try showHistory(of: found.id, world) }
-            let associations = try world.associations(of: found.id)
+            let context = try shared.context()
+            let object = try context.object(object)
+            let found = try context.reading { try $0.resolve(record, in: object) }
+            if history { return try showHistory(of: found.id, context) }
+            let associations = try context.associations(of: found.id)
             if shared.json {
                 var document = RecordDocument(found)
                 document.associations = associations
@@ -183,8 +183,8 @@ struct CRMShow: AsyncParsableCommand {
         let properties: [String: String]
     }
 
-    private func showHistory(of id: RecordID, _ world: World) throws {
-        let changes = try world.reading { try $0.history(of: id) }
+    private func showHistory(of id: RecordID, _ context: AppContext) throws {
+        let changes = try context.reading { try $0.history(of: id) }
         if shared.json {
             let history = changes.map { change in
                 Change(
@@ -223,11 +223,11 @@ struct CRMList: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let wanted = try assignments(`where`)
-            let world = try shared.world()
-            let object = try world.object(object)
-            for name in wanted.keys { _ = try world.store.schema.property(name, of: object) }
+            let context = try shared.context()
+            let object = try context.object(object)
+            for name in wanted.keys { _ = try context.store.schema.property(name, of: object) }
             var found: [CRMRecord] = []
-            try world.reading { reader in
+            try context.reading { reader in
                 var last = RecordID(0)
                 while found.count <= limit {
                     let batch = try reader.records(
@@ -313,9 +313,9 @@ private func change(
     _ work: (CRMWriter, RecordID) throws -> Void
 ) async throws {
     try await reporting {
-        let world = try shared.world()
-        let object = try world.object(object)
-        let changed = try world.writing { reader, writer in
+        let context = try shared.context()
+        let object = try context.object(object)
+        let changed = try context.writing { reader, writer in
             let id = try reader.resolve(name, in: object).id
             try work(writer, id)
             return try reader.record(id)

@@ -24,13 +24,13 @@ struct CRMDuplicates: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let object = try world.object(object)
+            let context = try shared.context()
+            let object = try context.object(object)
             guard [.contacts, .companies].contains(object) else {
                 throw CommandFailure.usage("duplicates are looked for among contacts and companies")
             }
             var groups: [Group] = []
-            try world.reading { reader in
+            try context.reading { reader in
                 try reader.duplicates(of: object) { group in
                     groups.append(
                         Group(

@@ -26,8 +26,8 @@ private struct ListsShow: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let rows = try world.lists { table in
+            let context = try shared.context()
+            let rows = try context.lists { table in
                 try table.all().map { list in
                     Row(
                         id: "\(list.id)", name: list.name, object: list.object.text,
@@ -55,9 +55,9 @@ private struct ListsCreate: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let wanted = try assignments(`where`)
-            let world = try shared.world()
-            let object = try world.object(object)
-            let list = try world.lists(writes: true) { table in
+            let context = try shared.context()
+            let object = try context.object(object)
+            let list = try context.lists(writes: true) { table in
                 try table.create(
                     name, of: object, wanted.isEmpty ? .manual : .active,
                     filter: wanted.isEmpty ? nil : ListFilter(equal: wanted))
@@ -76,8 +76,8 @@ private struct ListsMembers: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let ids = try world.lists { table in
+            let context = try shared.context()
+            let ids = try context.lists { table in
                 try table.members(
                     of: table.list(list), after: RecordID(0), limit: Int(Int32.max)
                 ).map(\.record.description)
@@ -103,10 +103,10 @@ private struct ListsChange: AsyncParsableCommand {
     }
 
     func run() async throws {
-        try await doing(shared) { connection, world in
-            let table = ListTable(connection, world.store.schema, now: World.now)
+        try await doing(shared) { connection, context in
+            let table = ListTable(connection, context.store.schema, now: AppContext.now)
             let list = try table.list(list)
-            let reader = world.store.reader(in: connection)
+            let reader = context.store.reader(in: connection)
             func id(_ text: String) throws -> RecordID {
                 try reader.resolve(text, in: list.object).id
             }
@@ -116,12 +116,12 @@ private struct ListsChange: AsyncParsableCommand {
     }
 }
 
-extension World {
+extension AppContext {
     fileprivate func lists<Value>(
         writes: Bool = false, _ work: (ListTable) throws -> Value
     ) throws -> Value {
         let run: (any SQLConnection) throws -> Value = { connection in
-            try work(ListTable(connection, store.schema, now: World.now))
+            try work(ListTable(connection, store.schema, now: AppContext.now))
         }
         return writes ? try database.write(run) : try database.read(run)
     }

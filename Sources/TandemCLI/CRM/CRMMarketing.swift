@@ -40,14 +40,14 @@ struct CRMSetMarketing: AsyncParsableCommand {
                 throw CommandFailure.usage(
                     "name the contacts with --where, or say --all, one of the two")
             }
-            let world = try shared.world()
-            let ids = try world.contacts(with: wanted)
+            let context = try shared.context()
+            let ids = try context.contacts(with: wanted)
             guard confirmCount == ids.count else {
                 throw CommandFailure.failed(
                     "this selects \(ids.count) contacts; repeat it with --confirm-count \(ids.count)"
                 )
             }
-            let outcome = try world.setMarketing(ids, to: !off)
+            let outcome = try context.setMarketing(ids, to: !off)
             let selected = ids.count
             if let warning = outcome.warning { Terminal.complain("Warning: \(warning).") }
             if shared.json {
@@ -63,7 +63,7 @@ struct CRMSetMarketing: AsyncParsableCommand {
     }
 }
 
-extension World {
+extension AppContext {
     /// How many contacts one transaction changes, so that others get their turn.
     private static let batch = 1_000
 

@@ -43,10 +43,10 @@ struct CRMMerge: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let picked = try picked()
-            let world = try shared.world()
-            if dryRun { return try preview(world, picked) }
-            let result = try world.writing { reader, writer in
-                let (one, other) = try pair(reader, world)
+            let context = try shared.context()
+            if dryRun { return try preview(context, picked) }
+            let result = try context.writing { reader, writer in
+                let (one, other) = try pair(reader, context)
                 return try writer.merge(one.id, other.id, picked: picked)
             }
             if shared.json { return try Terminal.printJSON(RecordDocument(result)) }
@@ -54,9 +54,9 @@ struct CRMMerge: AsyncParsableCommand {
         }
     }
 
-    private func pair(_ reader: CRMReader, _ world: World) throws -> (CRMRecord, CRMRecord) {
+    private func pair(_ reader: CRMReader, _ context: AppContext) throws -> (CRMRecord, CRMRecord) {
         let (one, other) = (try reader.find(primary), try reader.find(secondary))
-        if one.object == .companies && world.refusesCompanyMerges {
+        if one.object == .companies && context.refusesCompanyMerges {
             throw CRMError.cannotMerge("a Salesforce connection syncs companies")
         }
         return (one, other)
@@ -77,11 +77,12 @@ struct CRMMerge: AsyncParsableCommand {
         return picked
     }
 
-    private func preview(_ world: World, _ picked: Set<PropertyName>) throws {
-        let (one, other, values) = try world.database.read { connection in
-            let reader = world.store.reader(in: connection)
-            let writer = try world.store.writer(in: connection, now: World.now, origin: .user)
-            let (one, other) = try pair(reader, world)
+    private func preview(_ context: AppContext, _ picked: Set<PropertyName>) throws {
+        let (one, other, values) = try context.database.read { connection in
+            let reader = context.store.reader(in: connection)
+            let writer = try context.store.writer(
+                in: connection, now: AppContext.now, origin: .user)
+            let (one, other) = try pair(reader, context)
             return (one, other, try writer.plannedMerge(one.id, other.id, picked: picked))
         }
         if shared.json {
@@ -125,8 +126,8 @@ struct CRMUnmerge: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let undone = try world.writing { reader, writer in
+            let context = try shared.context()
+            let undone = try context.writing { reader, writer in
                 try writer.unmerge(reader.find(record).id)
             }
             let restored = [undone.merge.primary, undone.merge.secondary].map(\.description)

@@ -49,24 +49,28 @@ struct CRMProperties: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let type = try word(type, "--type", ValueType.self) ?? .string
-            let world = try shared.world()
+            let context = try shared.context()
             let object = ObjectName(object)
             if newObject {
                 let definition = ObjectDefinition(
                     object, typeID: "", singular: object.text, plural: object.text,
                     primaryProperty: add.map { PropertyName($0) } ?? "hs_object_id",
-                    createdAt: World.now)
-                try world.store.edit(at: World.now) { try $0.add(definition, properties: []) }
+                    createdAt: AppContext.now)
+                try context.store.edit(at: AppContext.now) {
+                    try $0.add(definition, properties: [])
+                }
             }
             if let add {
-                try world.store.edit(at: World.now) { try $0.add(property(add, type), to: object) }
+                try context.store.edit(at: AppContext.now) {
+                    try $0.add(property(add, type), to: object)
+                }
             }
             if let index {
-                try world.store.edit(at: World.now) {
+                try context.store.edit(at: AppContext.now) {
                     try $0.index(PropertyName(index), of: object)
                 }
             }
-            let rows = try world.store.schema.properties(of: object).values
+            let rows = try context.store.schema.properties(of: object).values
                 .filter { $0.archivedAt == nil }.sorted { $0.name < $1.name }.map(Row.init)
             if shared.json { return try Terminal.printJSON(["properties": rows]) }
             var table = TextTable(["NAME", "LABEL", "TYPE", "TRAITS", "OPTIONS"])
@@ -85,6 +89,6 @@ struct CRMProperties: AsyncParsableCommand {
             PropertyName(name), label ?? name, type,
             options: (options ?? "").split(separator: ",").map {
                 PropertyOption(String($0).trimmed)
-            }, isUnique: unique, isCustom: true, createdAt: World.now)
+            }, isUnique: unique, isCustom: true, createdAt: AppContext.now)
     }
 }

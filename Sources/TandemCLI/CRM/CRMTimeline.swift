@@ -22,11 +22,11 @@ struct CRMTimeline: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let entries = try world.database.read { connection in
-                let record = try world.store.reader(in: connection).find(record)
-                return try Self.activities(record, world, connection)
-                    + Self.others(record, world, connection)
+            let context = try shared.context()
+            let entries = try context.database.read { connection in
+                let record = try context.store.reader(in: connection).find(record)
+                return try Self.activities(record, context, connection)
+                    + Self.others(record, context, connection)
             }
             if shared.json { return try Terminal.printJSON(["timeline": entries]) }
             var table = TextTable(["KIND", "NAME", "DETAIL", "AT"])
@@ -39,13 +39,13 @@ struct CRMTimeline: AsyncParsableCommand {
     private static let limit = 500
 
     private static func activities(
-        _ record: CRMRecord, _ world: World, _ connection: any SQLConnection
+        _ record: CRMRecord, _ context: AppContext, _ connection: any SQLConnection
     ) throws -> [Entry] {
-        let reader = world.store.reader(in: connection)
+        let reader = context.store.reader(in: connection)
         return try ObjectName.activities.sorted().flatMap { object in
             let linked = try reader.associations(of: record.id, to: object, limit: limit)
             let records = try reader.records(linked.map(\.to))
-            let title = world.store.schema.definitions[object]?.primaryProperty ?? ""
+            let title = context.store.schema.definitions[object]?.primaryProperty ?? ""
             return linked.compactMap { records[$0.to] }.map { activity in
                 Entry(
                     kind: object.text, name: activity.properties[title] ?? "",
@@ -56,11 +56,11 @@ struct CRMTimeline: AsyncParsableCommand {
     }
 
     private static func others(
-        _ record: CRMRecord, _ world: World, _ connection: any SQLConnection
+        _ record: CRMRecord, _ context: AppContext, _ connection: any SQLConnection
     ) throws -> [Entry] {
         let table = TimelineTable(connection)
-        let lists = ListTable(connection, world.store.schema, now: World.now)
-        let merges = try world.store.reader(in: connection).history(of: record.id)
+        let lists = ListTable(connection, context.store.schema, now: AppContext.now)
+        let merges = try context.store.reader(in: connection).history(of: record.id)
             .filter { $0.kind == .merge }
         return try merges.map {
             Entry(
@@ -106,7 +106,8 @@ struct CRMSubscribe: AsyncParsableCommand {
     func run() async throws {
         try await doing(shared) { connection, _ in
             try TimelineTable(connection).subscribe(
-                email, to: subscription, !out, legalBasis: legalBasis, by: .user, at: World.now)
+                email, to: subscription, !out, legalBasis: legalBasis, by: .user, at: AppContext.now
+            )
         }
     }
 }
@@ -125,9 +126,9 @@ struct CRMSubmitForm: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let values = try assignments(values)
-            let world = try shared.world()
-            let rules = world.configuration.marketing
-            let (id, isFull) = try world.writing(as: .form) { reader, writer in
+            let context = try shared.context()
+            let rules = context.configuration.marketing
+            let (id, isFull) = try context.writing(as: .form) { reader, writer in
                 let isFull = try rules.includesForms && !reader.hasRoom(rules)
                 return (
                     try writer.submit(form: form, values, cookie: cookie, rules), isFull
@@ -155,10 +156,10 @@ struct CRMWorkflow: AsyncParsableCommand {
     func validate() throws { try requireName(name, "NAME") }
 
     func run() async throws {
-        try await doing(shared) { connection, world in
+        try await doing(shared) { connection, context in
             let table = TimelineTable(connection)
             if let object {
-                let object = try world.object(object)
+                let object = try context.object(object)
                 let known = try table.workflows().first { $0.name == name }
                 if let known, known.object != object {
                     throw CommandFailure.failed("the workflow `\(name)` works on \(known.object)")
@@ -166,8 +167,8 @@ struct CRMWorkflow: AsyncParsableCommand {
                 try table.save(workflow: name, of: object, enrolsMerged: enrolsMerged)
             }
             if let enrol {
-                let record = try world.store.reader(in: connection).find(enrol)
-                try table.enrol(record, in: name, at: World.now)
+                let record = try context.store.reader(in: connection).find(enrol)
+                try table.enrol(record, in: name, at: AppContext.now)
             }
             if object == nil && enrol == nil {
                 throw CommandFailure.usage("say --object for a new workflow, or --enrol RECORD")
@@ -188,11 +189,11 @@ struct CRMPlaybook: AsyncParsableCommand {
     func validate() throws { try requireName(name, "NAME") }
 
     func run() async throws {
-        try await doing(shared) { connection, world in
+        try await doing(shared) { connection, context in
             let state = try word(state, "--state", TimelineTable.Playbook.State.self) ?? .logged
-            let record = try world.store.reader(in: connection).find(record)
+            let record = try context.store.reader(in: connection).find(record)
             try TimelineTable(connection).add(
-                playbook: name, state, body: body, to: record.id, at: World.now)
+                playbook: name, state, body: body, to: record.id, at: AppContext.now)
         }
     }
 }
@@ -220,14 +221,14 @@ struct CRMOwners: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let owners = try world.database.write { connection in
+            let context = try shared.context()
+            let owners = try context.database.write { connection in
                 let table = OwnerTable(connection)
                 if let add {
                     _ = try table.add(
-                        email: add, firstName: first, lastName: last, now: World.now)
+                        email: add, firstName: first, lastName: last, now: AppContext.now)
                 }
-                if let archive { try table.archive(archive, now: World.now) }
+                if let archive { try table.archive(archive, now: AppContext.now) }
                 return try table.owners(
                     after: 0, email: nil, areArchived: false, limit: Int(Int32.max))
             }
@@ -251,11 +252,11 @@ private func requireName(_ text: String, _ argument: String) throws {
 
 /// Writes to the store and says that it is done.
 func doing(
-    _ shared: SharedOptions, _ work: (any SQLConnection, World) throws -> Void
+    _ shared: SharedOptions, _ work: (any SQLConnection, AppContext) throws -> Void
 ) async throws {
     try await reporting {
-        let world = try shared.world()
-        try world.database.write { try work($0, world) }
+        let context = try shared.context()
+        try context.database.write { try work($0, context) }
         if shared.json { return try Terminal.printJSON(["done": true]) }
         Terminal.write("done\n")
     }

@@ -43,8 +43,8 @@ struct CRMImport: AsyncParsableCommand {
             let key = try word(updateBy, "--update-by", Key.self)
             let encoding = try word(encoding, "--encoding", CSVEncoding.self) ?? .utf8
             let columns = try Columns(maps: maps, skipsUnknown: skipUnknown)
-            let world = try shared.world()
-            let object = try world.object(object)
+            let context = try shared.context()
+            let object = try context.object(object)
             if marketing { try confirmMarketing(object, encoding) }
             if confirmCount != nil && !marketing {
                 throw CommandFailure.usage("--confirm-count goes with --marketing")
@@ -52,7 +52,8 @@ struct CRMImport: AsyncParsableCommand {
             var result = Importer.Result()
             for file in files {
                 let importer = try Importer(
-                    world: world, object: object, source: CSVSource(file: file, encoding: encoding),
+                    context: context, object: object,
+                    source: CSVSource(file: file, encoding: encoding),
                     key: key, columns: columns, isMarketing: marketing)
                 result.add(try importer.run())
             }
@@ -182,7 +183,7 @@ final class Importer {
     }
 
     private static let batch = 500
-    private let world: World
+    private let context: AppContext
     private let object: ObjectName
     private let source: CSVSource
     private let key: CRMImport.Key?
@@ -196,13 +197,14 @@ final class Importer {
     private var header: [String] = []
 
     init(
-        world: World, object: ObjectName, source: CSVSource, key: CRMImport.Key?, columns: Columns,
+        context: AppContext, object: ObjectName, source: CSVSource, key: CRMImport.Key?,
+        columns: Columns,
         isMarketing: Bool
     ) throws {
         if key == .email && object != .contacts {
             throw CommandFailure.usage("--update-by email is for contacts; use --update-by id")
         }
-        self.world = world
+        self.context = context
         self.object = object
         self.source = source
         self.key = key
@@ -241,7 +243,7 @@ final class Importer {
         if header.isEmpty {
             throw CommandFailure.failed("\(file): the first line is blank; expected headers")
         }
-        let properties = try world.store.schema.properties(of: object)
+        let properties = try context.store.schema.properties(of: object)
         let byLabel = Dictionary(
             properties.values.map { ($0.label.lowercased(), $0.name) },
             uniquingKeysWith: { first, _ in first })
@@ -298,9 +300,10 @@ final class Importer {
     private func flush() throws {
         let rows = waiting
         waiting = []
-        let refused = try world.database.write { connection in
-            let writer = try world.store.writer(in: connection, now: World.now, origin: .import)
-            let reader = world.store.reader(in: connection)
+        let refused = try context.database.write { connection in
+            let writer = try context.store.writer(
+                in: connection, now: AppContext.now, origin: .import)
+            let reader = context.store.reader(in: connection)
             return try rows.compactMap { row -> (CSVParser.Row, String)? in
                 do {
                     // One contact too many for the quota leaves nothing behind.
@@ -335,7 +338,7 @@ final class Importer {
         let id = try known ?? writer.create(object, values).id
         if known != nil { try writer.update(id, values) }
         if isMarketing {
-            _ = try writer.setMarketing([id], to: true, world.configuration.marketing)
+            _ = try writer.setMarketing([id], to: true, context.configuration.marketing)
         }
         if known == nil { result.created += 1 } else { result.updated += 1 }
     }
@@ -380,21 +383,23 @@ struct CRMExport: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let object = try world.object(object)
-            guard let output else { return try export(world, object) { Terminal.write($0) } }
+            let context = try shared.context()
+            let object = try context.object(object)
+            guard let output else { return try export(context, object) { Terminal.write($0) } }
             let file = try AtomicFile(output)
-            try export(world, object) { file.write($0) }
+            try export(context, object) { file.write($0) }
             try file.commit()
         }
     }
 
-    private func export(_ world: World, _ object: ObjectName, to sink: (String) -> Void) throws {
-        let names = try world.store.schema.properties(of: object).values
+    private func export(_ context: AppContext, _ object: ObjectName, to sink: (String) -> Void)
+        throws
+    {
+        let names = try context.store.schema.properties(of: object).values
             .filter { !$0.isReadOnly && $0.archivedAt == nil }.map(\.name).sorted()
         let format = CSVFormat()
         sink(format.line(["id"] + names.map(\.text)))
-        try world.reading { reader in
+        try context.reading { reader in
             var last = RecordID(0)
             while case let batch = try reader.records(of: object, after: last, limit: 500),
                 let end = batch.last

@@ -13,18 +13,18 @@ import UnixSignals
 /// The daemon: each sync runs in a loop of its own, so none waits for another; a loop wakes when
 /// its poll is due, or within a quarter of a second of a change in the CRM store.
 struct Daemon: Service {
-    let first: World
+    let first: AppContext
     let logger: Logger
     let notify = Notify()
     let underWay: UnderWay
     /// Reads and checks the configuration anew.
-    let reload: @Sendable () throws -> World
+    let reload: @Sendable () throws -> AppContext
 
     private static let tick = Duration.milliseconds(250)
     private static let housekeeping = Duration.seconds(60)
 
     /// SIGHUPs that nobody has acted on.
-    private final class Hangups: Sendable {
+    private final class ReloadSignal: Sendable {
         let count = Mutex(0)
 
         func take() -> Bool {
@@ -36,7 +36,7 @@ struct Daemon: Service {
     }
 
     /// What the loops share.
-    private final class Board: Sendable {
+    private final class DaemonState: Sendable {
         struct State {
             var isStopping = false
             var generation = 0
@@ -59,57 +59,57 @@ struct Daemon: Service {
     }
 
     func run() async throws {
-        let board = Board()
-        var world = first
+        let state = DaemonState()
+        var context = first
         notify.send("READY=1\nSTATUS=syncing")
-        logger.info("ready", metadata: ["syncs": "\(world.configuration.syncs.count)"])
+        logger.info("ready", metadata: ["syncs": "\(context.configuration.syncs.count)"])
         await withTaskCancellationOrGracefulShutdownHandler {
-            while !board.isStopping { world = await serve(world, board) }
+            while !state.isStopping { context = await serve(context, state) }
         } onCancelOrGracefulShutdown: {
-            board.state.withLock { $0.isStopping = true }
+            state.state.withLock { $0.isStopping = true }
         }
-        if let lost = board.state.withLock(\.lostStore) { throw CommandFailure.storeLost(lost) }
+        if let lost = state.state.withLock(\.lostStore) { throw CommandFailure.storeLost(lost) }
         logger.info("stopped")
     }
 
     /// Runs every sync of one configuration until the process is to end or it is reloaded.
     ///
-    /// - Returns: The world to go on with.
-    private func serve(_ world: World, _ board: Board) async -> World {
-        let generation = board.state.withLock { state in
+    /// - Returns: The context to go on with.
+    private func serve(_ context: AppContext, _ state: DaemonState) async -> AppContext {
+        let generation = state.state.withLock { state in
             state.generation += 1
             state.alive = [:]
             return state.generation
         }
         let isDone: @Sendable () -> Bool = {
-            board.state.withLock { $0.isStopping || $0.generation != generation }
+            state.state.withLock { $0.isStopping || $0.generation != generation }
         }
-        return await withTaskGroup(of: World?.self) { group in
-            for sync in world.configuration.syncs {
+        return await withTaskGroup(of: AppContext?.self) { group in
+            for sync in context.configuration.syncs {
                 group.addTask {
-                    await loop(sync, world, board, isDone)
+                    await loop(sync, context, state, isDone)
                     return nil
                 }
             }
             group.addTask {
-                await feedWatchdog(board, world, isDone)
+                await feedWatchdog(state, context, isDone)
                 return nil
             }
-            group.addTask { await awaitReload(board, isDone) }
+            group.addTask { await awaitReload(state, isDone) }
             group.addTask {
-                await keepHouse(world, board, isDone)
+                await keepHouse(context, state, isDone)
                 return nil
             }
-            var next: World?
+            var next: AppContext?
             for await result in group where result != nil { next = result }
-            return next ?? world
+            return next ?? context
         }
     }
 
     /// Does what is due in the CRM store by itself: old records leave the bin, contacts stop being
     /// marketing contacts.
     private func keepHouse(
-        _ world: World, _ board: Board, _ isDone: @escaping @Sendable () -> Bool
+        _ context: AppContext, _ state: DaemonState, _ isDone: @escaping @Sendable () -> Bool
     ) async {
         var last = ContinuousClock.now - Self.housekeeping
         while !isDone() {
@@ -117,13 +117,13 @@ struct Daemon: Service {
             guard last.duration(to: .now) >= Self.housekeeping else { continue }
             last = .now
             do {
-                try world.database.requireInPlace()
-                while try world.writing(as: .store, { try $1.emptyBin() }) > 0 && !isDone() {}
-                while try world.writing(as: .store, { try $1.applyMarketingUpdates() }) > 0
+                try context.database.requireInPlace()
+                while try context.writing(as: .store, { try $1.emptyBin() }) > 0 && !isDone() {}
+                while try context.writing(as: .store, { try $1.applyMarketingUpdates() }) > 0
                     && !isDone()
                 {}
             } catch let failure as DatabaseFailure where failure.kind == .replaced {
-                board.lose(failure)
+                state.lose(failure)
             } catch {
                 logger.error("housekeeping failed", metadata: ["why": "\("\(error)".printable)"])
             }
@@ -131,44 +131,44 @@ struct Daemon: Service {
     }
 
     /// Waits for SIGHUP; a configuration that cannot be used is refused and the old one runs on.
-    private func awaitReload(_ board: Board, _ isDone: @escaping @Sendable () -> Bool) async
-        -> World?
+    private func awaitReload(_ state: DaemonState, _ isDone: @escaping @Sendable () -> Bool) async
+        -> AppContext?
     {
-        let hangups = Hangups()
-        return await withTaskGroup(of: World?.self) { group in
+        let reloads = ReloadSignal()
+        return await withTaskGroup(of: AppContext?.self) { group in
             group.addTask {
                 for await _ in await UnixSignalsSequence(trapping: .sighup) {
-                    hangups.count.withLock { $0 += 1 }
+                    reloads.count.withLock { $0 += 1 }
                 }
                 return nil
             }
             group.addTask {
                 while !isDone() {
                     try? await Task.sleep(for: Self.tick)
-                    guard hangups.take() else { continue }
-                    if let world = reloaded() {
-                        board.state.withLock { $0.generation += 1 }
-                        return world
+                    guard reloads.take() else { continue }
+                    if let context = reloaded() {
+                        state.state.withLock { $0.generation += 1 }
+                        return context
                     }
                 }
                 return nil
             }
-            var world: World?
+            var context: AppContext?
             for await result in group {
-                world = world ?? result
+                context = context ?? result
                 group.cancelAll()
             }
-            return world
+            return context
         }
     }
 
-    private func reloaded() -> World? {
+    private func reloaded() -> AppContext? {
         notify.send("RELOADING=1\nMONOTONIC_USEC=\(Notify.monotonicMicroseconds)")
         defer { notify.send("READY=1") }
         do {
-            let world = try reload()
+            let context = try reload()
             logger.info("the configuration is reloaded")
-            return world
+            return context
         } catch {
             logger.error(
                 "the new configuration is refused, the old one runs on",
@@ -179,46 +179,46 @@ struct Daemon: Service {
 
     /// The life of one sync.
     private func loop(
-        _ sync: SyncSettings, _ world: World, _ board: Board,
+        _ sync: SyncSettings, _ context: AppContext, _ state: DaemonState,
         _ isDone: @escaping @Sendable () -> Bool
     ) async {
-        let poll = Duration.seconds(world.configuration.pollSeconds)
+        let poll = Duration.seconds(context.configuration.pollSeconds)
         var told: CycleReport.Stop?
         while !isDone() {
-            board.isAlive(sync.name)
-            var seen = latestChange(world)
+            state.isAlive(sync.name)
+            var seen = latestChange(context)
             let started = ContinuousClock.now
-            await cycle(sync, world, board, isDone, &told)
-            let retryAt = nextRetry(of: sync, world)
+            await cycle(sync, context, state, isDone, &told)
+            let retryAt = nextRetry(of: sync, context)
             while !isDone() && started.duration(to: .now) < poll {
-                board.isAlive(sync.name)
+                state.isAlive(sync.name)
                 try? await Task.sleep(for: Self.tick)
-                let latest = latestChange(world)
-                if latest != seen, isForeignChange(after: seen, for: sync, world) { break }
-                if let app = try? world.app(for: sync), await app.hasNews() { break }
+                let latest = latestChange(context)
+                if latest != seen, isForeignChange(after: seen, for: sync, context) { break }
+                if let app = try? context.app(for: sync), await app.hasNews() { break }
                 seen = latest
-                if let retryAt, retryAt <= World.now { break }
+                if let retryAt, retryAt <= AppContext.now { break }
             }
         }
     }
 
     private func cycle(
-        _ sync: SyncSettings, _ world: World, _ board: Board,
+        _ sync: SyncSettings, _ context: AppContext, _ state: DaemonState,
         _ isDone: @escaping @Sendable () -> Bool, _ told: inout CycleReport.Stop?
     ) async {
         do {
             let cycle = Cycle(
-                sync: sync, app: try world.app(for: sync), store: world.store,
-                surroundings: world.surroundings(
+                sync: sync, app: try context.app(for: sync), store: context.store,
+                dependencies: context.dependencies(
                     isStopping: isDone, onWriting: { underWay.count($0 ? 1 : -1) }),
-                tuning: world.tuning,
-                holder: World.holder, onProgress: { board.isAlive($0.sync) })
+                tuning: context.tuning,
+                holder: AppContext.holder, onProgress: { state.isAlive($0.sync) })
             let report = try await cycle.run()
             // What stops a sync is told once, not at every poll.
             if report.stop == nil || report.stop != told { log(report, sync) }
             told = report.stop
         } catch let failure as DatabaseFailure where failure.kind == .replaced {
-            board.lose(failure)
+            state.lose(failure)
         } catch {
             logger.error("\(sync.name) failed", metadata: ["why": "\("\(error)".printable)"])
         }
@@ -244,32 +244,35 @@ struct Daemon: Service {
         }
     }
 
-    private func latestChange(_ world: World) -> Int64 {
-        (try? world.reading { try $0.latestSequence() }) ?? 0
+    private func latestChange(_ context: AppContext) -> Int64 {
+        (try? context.reading { try $0.latestSequence() }) ?? 0
     }
 
     /// Whether somebody else than this sync changed a record of its object.
-    private func isForeignChange(after sequence: Int64, for sync: SyncSettings, _ world: World)
+    private func isForeignChange(
+        after sequence: Int64, for sync: SyncSettings, _ context: AppContext
+    )
         -> Bool
     {
-        let isForeign = try? world.reading { reader in
+        let isForeign = try? context.reading { reader in
             try reader.hasChange(of: sync.object, after: sequence, notBy: .sync(sync.name))
         }
         return isForeign ?? false
     }
 
-    private func nextRetry(of sync: SyncSettings, _ world: World) -> Timestamp? {
-        try? world.database.read { try SyncTable($0).nextWork(of: sync.name) }
+    private func nextRetry(of sync: SyncSettings, _ context: AppContext) -> Timestamp? {
+        try? context.database.read { try SyncTable($0).nextWork(of: sync.name) }
     }
 
     /// Feeds the watchdog for as long as every loop shows life; an app that hangs has its own
     /// time limit, so a loop that is silent for ten minutes is broken.
-    private func feedWatchdog(_ board: Board, _ world: World, _ isDone: @Sendable () -> Bool) async
-    {
+    private func feedWatchdog(
+        _ state: DaemonState, _ context: AppContext, _ isDone: @Sendable () -> Bool
+    ) async {
         let period = notify.watchdogSeconds
         while !isDone() {
             try? await Task.sleep(for: .seconds(min(period ?? 1, 1)))
-            let isAlive = board.state.withLock { state in
+            let isAlive = state.state.withLock { state in
                 state.alive.values.allSatisfy { $0.duration(to: .now) < .seconds(600) }
             }
             if period != nil && isAlive { notify.send("WATCHDOG=1") }

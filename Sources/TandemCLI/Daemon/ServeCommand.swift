@@ -26,31 +26,31 @@ struct ServeCommand: AsyncParsableCommand {
             LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
             let logger = Logger(label: "tandem")
             let shared = shared
-            let world = try shared.world(for: .daemon)
-            let lock = try ServeLock(world.configuration.store + ".serve")
+            let context = try shared.context(for: .daemon)
+            let lock = try ServeLock(context.configuration.store + ".serve")
             defer { lock.release() }
             let rules = APIServer.Rules(
-                marketing: world.configuration.marketing,
-                refusesCompanyMerges: world.refusesCompanyMerges)
+                marketing: context.configuration.marketing,
+                refusesCompanyMerges: context.refusesCompanyMerges)
             let underWay = UnderWay()
             let daemon = Daemon(
-                first: world, logger: logger, underWay: underWay,
-                reload: { [http = world.configuration.http] in
-                    let world = try shared.world(for: .daemon)
-                    if world.configuration.http != http {
+                first: context, logger: logger, underWay: underWay,
+                reload: { [http = context.configuration.http] in
+                    let context = try shared.context(for: .daemon)
+                    if context.configuration.http != http {
                         logger.warning(
                             "a change of `http` takes effect when the daemon is restarted")
                     }
                     rules.set(
-                        marketing: world.configuration.marketing,
-                        refusesCompanyMerges: world.refusesCompanyMerges)
-                    return world
+                        marketing: context.configuration.marketing,
+                        refusesCompanyMerges: context.refusesCompanyMerges)
+                    return context
                 })
             var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
                 // A store that was taken away ends the API, too.
                 .init(service: daemon, failureTerminationBehavior: .gracefullyShutdownGroup)
             ]
-            if let api = try world.api(rules, logger: logger) {
+            if let api = try context.api(rules, logger: logger) {
                 services.append(
                     // An address that cannot be listened on ends the daemon in order.
                     .init(
@@ -69,7 +69,7 @@ struct ServeCommand: AsyncParsableCommand {
             do { try await group.run() } catch let failure as ListenFailure {
                 throw CommandFailure.failed("\(failure)")
             }
-            try world.database.releaseIDs()
+            try context.database.releaseIDs()
         }
     }
 }
@@ -122,7 +122,7 @@ private struct PromptEnd: Service {
     }
 }
 
-extension World {
+extension AppContext {
     /// The CRM API as configured; `nil` if it is not to be served.
     fileprivate func api(_ rules: APIServer.Rules, logger: Logger) throws -> APIServer? {
         guard let http = configuration.http else { return nil }
@@ -133,7 +133,8 @@ extension World {
                 dailyLimit: http.dailyLimit,
                 account: try store.account(Int64.random(in: 1_000_000...999_999_999))),
             rules: rules,
-            now: { World.now }, correlationID: { UUID().uuidString.lowercased() }, logger: logger)
+            now: { AppContext.now }, correlationID: { UUID().uuidString.lowercased() },
+            logger: logger)
     }
 
     /// Salesforce cannot follow a merge of companies.

@@ -15,8 +15,8 @@ struct SharedOptions: ParsableArguments {
     @Flag(help: "Print one JSON document for programs instead of a table for people.")
     var json = false
 
-    func world(for use: World.StoreUse = .command) throws -> World {
-        try World.open(Configuration.read(Configuration.find(config)), for: use)
+    func context(for use: AppContext.StoreUse = .command) throws -> AppContext {
+        try AppContext.open(Configuration.read(Configuration.find(config)), for: use)
     }
 }
 

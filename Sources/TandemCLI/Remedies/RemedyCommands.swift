@@ -181,10 +181,10 @@ private func help(
     _ names: [String], _ records: Set<String>?, _ shared: SharedOptions, verb: String,
     _ remedy: (Remedies, Int64) throws -> Remedies.Outcome
 ) async throws {
-    let world = try shared.world()
-    let syncs = try world.syncs(names)
-    let outcome = try helped(syncs, records, in: world, remedy)
-    let reports = outcome.done > 0 ? try await runCycles(syncs, in: world) : []
+    let context = try shared.context()
+    let syncs = try context.syncs(names)
+    let outcome = try helped(syncs, records, in: context, remedy)
+    let reports = outcome.done > 0 ? try await runCycles(syncs, in: context) : []
     try show(outcome, verb: verb, json: shared.json)
     try finish(reports.filter { $0.stop != .isBusy })
 }
@@ -192,12 +192,12 @@ private func help(
 /// Applies a remedy to each of the syncs that the store knows; a record that was named and that
 /// none of them can help is refused.
 private func helped(
-    _ syncs: [SyncSettings], _ records: Set<String>?, in world: World,
+    _ syncs: [SyncSettings], _ records: Set<String>?, in context: AppContext,
     _ help: (Remedies, Int64) throws -> Remedies.Outcome
 ) throws -> Remedies.Outcome {
-    try world.database.write { connection in
+    try context.database.write { connection in
         var all = Remedies.Outcome()
-        let remedies = Remedies(store: world.store, connection: connection, now: World.now)
+        let remedies = Remedies(store: context.store, connection: connection, now: AppContext.now)
         for sync in syncs {
             guard let state = try SyncTable(connection).state(sync.name) else { continue }
             all.add(try help(remedies, state.id))
@@ -211,12 +211,14 @@ private func helped(
 
 /// Runs a cycle of each sync, so that the remedy takes effect now; a daemon that holds a sync
 /// does it in its next cycle.
-private func runCycles(_ syncs: [SyncSettings], in world: World) async throws -> [CycleReport] {
+private func runCycles(_ syncs: [SyncSettings], in context: AppContext) async throws
+    -> [CycleReport]
+{
     var reports: [CycleReport] = []
     for sync in syncs {
         let cycle = Cycle(
-            sync: sync, app: try world.app(for: sync), store: world.store,
-            surroundings: world.surroundings(), tuning: world.tuning, holder: World.holder)
+            sync: sync, app: try context.app(for: sync), store: context.store,
+            dependencies: context.dependencies(), tuning: context.tuning, holder: AppContext.holder)
         let report = try await cycle.run()
         reports.append(report)
         if let stop = report.stop { Terminal.complain("\(sync.name): \(stop.sentence)") }
@@ -251,9 +253,9 @@ struct AcknowledgeCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs([sync])[0]
-            let done = try world.database.write { try SyncTable($0).acknowledge(chosen.name) }
+            let context = try shared.context()
+            let chosen = try context.syncs([sync])[0]
+            let done = try context.database.write { try SyncTable($0).acknowledge(chosen.name) }
             guard done else {
                 throw CommandFailure.failed("\(sync): nothing waits to be acknowledged.")
             }
@@ -285,9 +287,9 @@ struct TurnOnCommand: AsyncParsableCommand {
 
 private func turn(_ names: [String], on isOn: Bool, _ shared: SharedOptions) async throws {
     try await reporting {
-        let world = try shared.world()
-        let chosen = try world.syncs(names)
-        try world.database.write { connection in
+        let context = try shared.context()
+        let chosen = try context.syncs(names)
+        try context.database.write { connection in
             for sync in chosen {
                 _ = try SyncTable(connection).register(sync)
                 _ = try SyncTable(connection).turn(on: isOn, sync.name)
@@ -328,13 +330,13 @@ struct RenameCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs([new])[0]
-            if world.configuration.syncs.contains(where: { $0.name.text == old }) {
+            let context = try shared.context()
+            let chosen = try context.syncs([new])[0]
+            if context.configuration.syncs.contains(where: { $0.name.text == old }) {
                 throw CommandFailure.usage(
                     "the configuration still has a sync `\(old)`; take it out first")
             }
-            try world.database.write { connection in
+            try context.database.write { connection in
                 let table = SyncTable(connection)
                 guard let known = try table.state(SyncName(old)) else {
                     let names = try table.orphans(besides: chosen.configured).map(\.name.text)
@@ -370,7 +372,7 @@ struct RemoveCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
+            let context = try shared.context()
             if !yes {
                 guard Terminal.isWatched else {
                     throw CommandFailure.usage(
@@ -381,7 +383,7 @@ struct RemoveCommand: AsyncParsableCommand {
                     throw CommandFailure.failed("nothing was removed.")
                 }
             }
-            let done = try world.database.write { try SyncTable($0).remove(SyncName(sync)) }
+            let done = try context.database.write { try SyncTable($0).remove(SyncName(sync)) }
             guard done else { throw CommandFailure.failed("the store knows no sync `\(sync)`.") }
             if shared.json { return try Terminal.printJSON(DoneWith(sync: sync, done: "removed")) }
             Terminal.write("\(sync) is forgotten.\n")

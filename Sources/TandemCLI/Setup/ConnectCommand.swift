@@ -28,14 +28,14 @@ struct ConnectCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
+            let context = try shared.context()
             let name = ConnectionName(connection)
-            guard let found = world.configuration.connections[name] else {
-                let known = world.configuration.connections.keys.map(\.text)
+            guard let found = context.configuration.connections[name] else {
+                let known = context.configuration.connections.keys.map(\.text)
                 throw CommandFailure.usage(
                     "there is no connection `\(name)`\(suggestion(for: connection, in: known))")
             }
-            if let (client, vault) = world.oauth(name) {
+            if let (client, vault) = context.oauth(name) {
                 try vault.save(try await Consent(client: client, port: port).tokens())
                 return Terminal.write("\(name) is connected.\n")
             }
@@ -43,7 +43,7 @@ struct ConnectCommand: AsyncParsableCommand {
                 return Terminal.write(
                     "\(name) needs nothing: `tandem check` shows whether it works.\n")
             }
-            let tables = world.configuration.syncs.filter { $0.connection == name }
+            let tables = context.configuration.syncs.filter { $0.connection == name }
                 .map(\.mapping.appObject).filter { database.tables[$0]?.changes == .log }
             if tables.isEmpty {
                 return Terminal.write(
@@ -54,7 +54,7 @@ struct ConnectCommand: AsyncParsableCommand {
     }
 
     private func makeLog(of table: String, _ database: PostgresConnection) async throws {
-        let app = PostgresApp(database.settings(of: table, fields: []))
+        let app = PostgresAdapter(database.settings(of: table, fields: []))
         let log = try await app.changeLog()
         guard install else { return Terminal.write(log.installation) }
         try await app.install(log)

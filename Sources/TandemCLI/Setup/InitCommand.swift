@@ -62,16 +62,16 @@ struct InitCommand: AsyncParsableCommand {
     /// Makes an empty store; its ids go on behind those of the lost one.
     private func makeStore() throws {
         let configuration = try Configuration.read(folder + "/tandem.yaml")
-        _ = try World.open(configuration, for: .newStore)
+        _ = try AppContext.open(configuration, for: .newStore)
         Terminal.write(
             "\(configuration.store) is made, empty. Its ids go on behind those of the store before it; "
                 + "the next `tandem sync` meets every record as if for the first time.\n")
     }
 
     private func place(_ name: String, _ library: MappingLibrary, _ known: [String]) throws
-        -> AppPlace
+        -> AdapterDefinition
     {
-        if let kind = AppKind(rawValue: name) { return AppPlace(kind) }
+        if let kind = AppKind(rawValue: name) { return AdapterDefinition(kind) }
         switch library.place(of: name) {
         // One that stands for an adapter says the rest itself.
         case .success(let place): return place
@@ -84,7 +84,7 @@ struct InitCommand: AsyncParsableCommand {
     }
 
     /// What a connection to a described app says: what it needs, and what it may say in a comment.
-    private func variables(of place: AppPlace, _ name: String) throws -> String {
+    private func variables(of place: AdapterDefinition, _ name: String) throws -> String {
         let given = ["url": url, "username": username]
         let known = place.description?.variables.map(\.name) ?? []
         for (key, value) in given.sorted(by: { $0.key < $1.key })
@@ -116,7 +116,7 @@ struct InitCommand: AsyncParsableCommand {
         case .carddav:
             let url = try answer(url, "Address of the server?", option: "--url")
             // Refuses an address that no connection could be made to.
-            _ = try CardDAVApp(.init(url: url))
+            _ = try CardDAVAdapter(.init(url: url))
             let username = try answer(username, "User name?", option: "--username")
             return """
                     url: \(Self.quoted(url))

@@ -6,7 +6,7 @@ import TandemSupport
 /// Holds the app of one sync to the adapter laws (`tandem check --laws`).
 struct LawsCheck {
     let sync: SyncSettings
-    let app: any App
+    let app: any Adapter
 
     /// A field that takes no more characters than this is not one for the laws of text.
     private static let shortest = 20
@@ -88,7 +88,7 @@ struct LawsCheck {
         }
         let limits = schema.filter { [first.app, last.app].contains($0.field) }
             .compactMap(\.maximumLength)
-        let mark = World.now.milliseconds
+        let mark = AppContext.now.milliseconds
         return LawSubject(
             app, texts: (first.app, last.app), textLimit: limits.min() ?? 100,
             values: { number in
@@ -106,6 +106,7 @@ struct LawsCheck {
                         values[field.app] = values[field.app].map { String($0.prefix(length)) }
                     }
                 }
-            }, now: { World.now }, wait: { try? await Task.sleep(for: .seconds($0)) }, leave: leave)
+            }, now: { AppContext.now }, wait: { try? await Task.sleep(for: .seconds($0)) },
+            leave: leave)
     }
 }

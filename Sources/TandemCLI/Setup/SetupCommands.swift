@@ -113,11 +113,11 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            if let laws { return try await hold(to: laws, world) }
+            let context = try shared.context()
+            if let laws { return try await hold(to: laws, context) }
             var rows: [Row] = []
-            for sync in world.configuration.syncs { rows.append(await row(sync, world)) }
-            let orphans = try world.orphans
+            for sync in context.configuration.syncs { rows.append(await row(sync, context)) }
+            let orphans = try context.orphans
             for row in rows {
                 for trial in row.calls {
                     guard let record else { continue }
@@ -135,7 +135,7 @@ struct CheckCommand: AsyncParsableCommand {
             } else {
                 let found =
                     isBad ? "the file is right, and there are problems:" : "no problems found"
-                Terminal.write("\(world.configuration.path): \(found)\n")
+                Terminal.write("\(context.configuration.path): \(found)\n")
                 for row in rows { show(row) }
                 for orphan in orphans { Terminal.say("\(orphan.sentence)\n") }
             }
@@ -181,14 +181,14 @@ struct CheckCommand: AsyncParsableCommand {
         Terminal.write("\n" + table.text)
     }
 
-    private func hold(to name: String, _ world: World) async throws {
-        guard let sync = try world.syncs([name]).first else { return }
+    private func hold(to name: String, _ context: AppContext) async throws {
+        guard let sync = try context.syncs([name]).first else { return }
         if !yes {
             throw CommandFailure.usage(
                 "this makes, changes and deletes test records in `\(sync.connection)`; "
                     + "add --yes if you mean it")
         }
-        let app = try world.app(for: sync)
+        let app = try context.app(for: sync)
         try await app.prepare()
         if !app.capabilities.canDelete && !keepRecords {
             throw CommandFailure.usage(
@@ -196,7 +196,7 @@ struct CheckCommand: AsyncParsableCommand {
                     + "(their addresses are law-…@example.invalid, and no sync takes them in); add "
                     + "--keep-records if you mean it")
         }
-        let described = (app as? RESTApp).map(\.traced)
+        let described = (app as? RESTAdapter).map(\.traced)
         var seen = 0
         let found = try await LawsCheck(sync: sync, app: described?.app ?? app).findings { law in
             guard let record, let trace = described?.trace else { return }
@@ -231,14 +231,14 @@ struct CheckCommand: AsyncParsableCommand {
         }
     }
 
-    private func row(_ sync: SyncSettings, _ world: World) async -> Row {
+    private func row(_ sync: SyncSettings, _ context: AppContext) async -> Row {
         var calls: [RESTTrial] = []
         do {
-            let app = try world.app(for: sync)
-            let known = try world.database.read { try SyncTable($0).state(sync.name)?.account }
+            let app = try context.app(for: sync)
+            let known = try context.database.read { try SyncTable($0).state(sync.name)?.account }
             if let known { _ = try await app.resume(known) }
             let profile: AppProfile
-            if let described = app as? RESTApp {
+            if let described = app as? RESTAdapter {
                 let tried = await described.trials()
                 calls = tried.trials
                 profile = try tried.profile.get()
@@ -249,39 +249,43 @@ struct CheckCommand: AsyncParsableCommand {
                 sync: sync.name.text, app: sync.app, account: profile.account,
                 summary: profile.summary,
                 error: profile.lacking.map { "\($0.message). \($0.remedy)" }
-                    ?? missingProperties(sync, world) ?? "",
-                fields: fields(sync, world, profile.fields),
+                    ?? missingProperties(sync, context) ?? "",
+                fields: fields(sync, context, profile.fields),
                 calls: calls)
         } catch {
             let text = (error as? AppError).map { "\($0.message). \($0.remedy)" } ?? "\(error)"
             return Row(
                 sync: sync.name.text, app: sync.app, account: "", summary: "", error: text,
-                fields: fields(sync, world, []), calls: calls)
+                fields: fields(sync, context, []), calls: calls)
         }
     }
 
     /// What the mapping names and the CRM does not have: records without it would fail one by one.
-    private func missingProperties(_ sync: SyncSettings, _ world: World) -> String? {
-        let missing = sync.mapping.fields.filter { isMissing($0, sync, world) }.map(\.crm.text)
+    private func missingProperties(_ sync: SyncSettings, _ context: AppContext) -> String? {
+        let missing = sync.mapping.fields.filter { isMissing($0, sync, context) }.map(\.crm.text)
         guard let first = missing.first else { return nil }
         return
             "the CRM has no \(sync.object) property `\(missing.joined(separator: "`, `"))`. Correct the "
             + "mapping, or make it: tandem crm properties \(sync.object) --add \(first)"
     }
 
-    private func isMissing(_ field: FieldMapping, _ sync: SyncSettings, _ world: World) -> Bool {
+    private func isMissing(_ field: FieldMapping, _ sync: SyncSettings, _ context: AppContext)
+        -> Bool
+    {
         field.template == nil && field.association == nil
-            && world.store.schema.objects[sync.object]?[field.crm] == nil
+            && context.store.schema.objects[sync.object]?[field.crm] == nil
     }
 
-    private func fields(_ sync: SyncSettings, _ world: World, _ known: [FieldSchema]) -> [Field] {
+    private func fields(_ sync: SyncSettings, _ context: AppContext, _ known: [FieldSchema])
+        -> [Field]
+    {
         sync.mapping.fields.map { field in
             let direction = sync.direction.intersection(field.direction)
             var notes: [String] = []
             if let object = field.association, sync.companions[object] == nil {
                 notes.append("waits for a sync of \(object) on this connection")
             }
-            if isMissing(field, sync, world) {
+            if isMissing(field, sync, context) {
                 notes.append("the CRM has no such property")
             }
             notes += appNotes(field, direction, known)

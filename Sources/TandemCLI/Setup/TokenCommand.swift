@@ -35,10 +35,10 @@ private struct TokenCreate: AsyncParsableCommand {
     func run() async throws {
         try await reporting {
             let scopes = try Self.scopes(scope)
-            let world = try shared.world()
+            let context = try shared.context()
             let secret = "tandem-" + Self.random()
-            let token = try world.database.write {
-                try TokenTable($0).add(secret, name: name, scopes: scopes, now: World.now)
+            let token = try context.database.write {
+                try TokenTable($0).add(secret, name: name, scopes: scopes, now: AppContext.now)
             }
             if shared.json {
                 return try Terminal.printJSON(
@@ -107,8 +107,8 @@ private struct TokenList: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let rows = try world.database.read { try TokenTable($0).all() }.map { token in
+            let context = try shared.context()
+            let rows = try context.database.read { try TokenTable($0).all() }.map { token in
                 Row(
                     id: "\(token.id)", name: token.name, scopes: token.scopes.sorted(),
                     createdAt: token.createdAt.description,
@@ -135,9 +135,9 @@ private struct TokenRevoke: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let isDone = try world.database.write {
-                try TokenTable($0).revoke(id, now: World.now)
+            let context = try shared.context()
+            let isDone = try context.database.write {
+                try TokenTable($0).revoke(id, now: AppContext.now)
             }
             guard isDone else {
                 throw CommandFailure.failed(

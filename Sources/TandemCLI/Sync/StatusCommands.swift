@@ -18,18 +18,18 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let now = World.now
-            let chosen = try world.syncs(syncs)
-            let all = try world.database.read { connection in
+            let context = try shared.context()
+            let now = AppContext.now
+            let chosen = try context.syncs(syncs)
+            let all = try context.database.read { connection in
                 try chosen.map { sync in
                     try SyncStatus(
-                        sync, windowSeconds: world.configuration.windowSeconds, now: now,
+                        sync, windowSeconds: context.configuration.windowSeconds, now: now,
                         in: connection)
                 }
             }
-            let quotas = try world.quotas(of: Set(chosen.map(\.connection)), now: now)
-            let orphans = try world.orphans
+            let quotas = try context.quotas(of: Set(chosen.map(\.connection)), now: now)
+            let orphans = try context.orphans
             if shared.json {
                 let health = Health(
                     syncs: all, quotas: quotas, orphans: orphans.map(OrphanedSync.init))
@@ -49,7 +49,7 @@ private struct Health: Encodable {
     let orphans: [OrphanedSync]
 }
 
-extension World {
+extension AppContext {
     /// The syncs that the store has pairs of and the configuration lacks.
     var orphans: [SyncTable.Orphan] {
         get throws {
@@ -160,10 +160,10 @@ struct RecordOptions: ParsableArguments {
     var sort: String?
 
     /// - Throws: ``CommandFailure`` for a word that is not known.
-    func query(_ world: World) throws -> (RecordQuery, columns: [String]) {
+    func query(_ context: AppContext) throws -> (RecordQuery, columns: [String]) {
         var query = RecordQuery()
-        query.syncs = Set(try world.syncs(sync).map(\.name))
-        query.object = try object.map { try world.object($0) }
+        query.syncs = Set(try context.syncs(sync).map(\.name))
+        query.object = try object.map { try context.object($0) }
         query.state = try word(state, "--state", PairStateKind.self)
         query.category = try word(category, "--category", FailureCategory.self)
         query.since = try moment(since, "--since")
@@ -212,18 +212,20 @@ struct RecordsCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let (query, columns) = try options.query(world)
+            let context = try shared.context()
+            let (query, columns) = try options.query(context)
             let usual = [
                 "sync", "crm_id", "app_id", "label", "state", "category", "reason", "message",
             ]
             if shared.json {
-                return try ReportCommand.write(.json, query, columns, world) { Terminal.write($0) }
+                return try ReportCommand.write(.json, query, columns, context) {
+                    Terminal.write($0)
+                }
             }
             let shown = options.columns == nil ? usual : columns
             var table = TextTable(shown.map { $0.uppercased() })
-            try world.database.read { connection in
-                try query.each(of: world.configuration.syncs, in: connection) { row in
+            try context.database.read { connection in
+                try query.each(of: context.configuration.syncs, in: connection) { row in
                     table.add(shown.map { row[$0] })
                 }
             }
@@ -248,27 +250,32 @@ struct ReportCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let (query, columns) = try options.query(world)
+            let context = try shared.context()
+            let (query, columns) = try options.query(context)
             let chosen = try word(
                 shared.json ? "json" : format, "--format", ReportWriter.Format.self)
             guard let output else {
-                return try Self.write(chosen ?? .csv, query, columns, world) { Terminal.write($0) }
+                return try Self.write(chosen ?? .csv, query, columns, context) {
+                    Terminal.write($0)
+                }
             }
             let file = try AtomicFile(output)
-            try Self.write(chosen ?? .csv, query, columns, world) { file.write($0) }
+            try Self.write(chosen ?? .csv, query, columns, context) { file.write($0) }
             try file.commit()
         }
     }
 
     static func write(
-        _ format: ReportWriter.Format, _ query: RecordQuery, _ columns: [String], _ world: World,
+        _ format: ReportWriter.Format, _ query: RecordQuery, _ columns: [String],
+        _ context: AppContext,
         to sink: (String) -> Void
     ) throws {
         var writer = ReportWriter(format, columns: columns)
         sink(writer.head)
-        try world.database.read { connection in
-            try query.each(of: world.configuration.syncs, in: connection) { sink(writer.line($0)) }
+        try context.database.read { connection in
+            try query.each(of: context.configuration.syncs, in: connection) {
+                sink(writer.line($0))
+            }
         }
         sink(writer.tail)
     }

@@ -34,13 +34,13 @@ struct SyncCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
-            let world = try shared.world()
-            let chosen = try world.syncs(syncs)
-            if dryRun { return try await preview(world, chosen) }
+            let context = try shared.context()
+            let chosen = try context.syncs(syncs)
+            if dryRun { return try await preview(context, chosen) }
             var reports: [CycleReport] = []
-            for sync in chosen { reports.append(try await cycle(of: sync, in: world)) }
+            for sync in chosen { reports.append(try await cycle(of: sync, in: context)) }
             for (place, sync) in chosen.enumerated() where refers(sync, to: chosen[place...]) {
-                reports[place].add(try await cycle(of: sync, in: world))
+                reports[place].add(try await cycle(of: sync, in: context))
             }
             try show(reports)
             try finish(reports)
@@ -56,17 +56,18 @@ struct SyncCommand: AsyncParsableCommand {
         }
     }
 
-    private func cycle(of sync: SyncSettings, in world: World, preview: Bool = false) async throws
+    private func cycle(of sync: SyncSettings, in context: AppContext, preview: Bool = false)
+        async throws
         -> CycleReport
     {
-        let app = try world.app(for: sync)
-        var tuning = world.tuning
+        let app = try context.app(for: sync)
+        var tuning = context.tuning
         tuning.firstActivationLimit = limit
         let progress = Progress(sync: sync.name)
         let cycle = Cycle(
-            sync: sync, app: preview ? RecordingApp(app) : app,
-            store: world.store, surroundings: world.surroundings(), tuning: tuning,
-            holder: World.holder, onProgress: { progress.show($0) })
+            sync: sync, app: preview ? DryRunAdapter(app) : app,
+            store: context.store, dependencies: context.dependencies(), tuning: tuning,
+            holder: AppContext.holder, onProgress: { progress.show($0) })
         defer { Terminal.progress("") }
         return try await cycle.run(isFull: full)
     }
@@ -97,12 +98,12 @@ struct SyncCommand: AsyncParsableCommand {
     }
 
     /// Runs the cycles over a copy of the store, which is gone when this returns.
-    private func plan(_ world: World, _ chosen: [SyncSettings]) async throws -> (
+    private func plan(_ context: AppContext, _ chosen: [SyncSettings]) async throws -> (
         [PreviewLine], [CycleReport]
     ) {
         let folder = try ScratchFolder()
         defer { folder.remove() }
-        let copy = try world.snapshot(at: folder.path + "/preview.db")
+        let copy = try context.snapshot(at: folder.path + "/preview.db")
         var lines: [PreviewLine] = []
         var reports: [CycleReport] = []
         for sync in chosen {
@@ -115,8 +116,8 @@ struct SyncCommand: AsyncParsableCommand {
         return (lines, reports)
     }
 
-    private func preview(_ world: World, _ chosen: [SyncSettings]) async throws {
-        let (lines, reports) = try await plan(world, chosen)
+    private func preview(_ context: AppContext, _ chosen: [SyncSettings]) async throws {
+        let (lines, reports) = try await plan(context, chosen)
         if shared.json { return try Terminal.printJSON(["plan": lines]) }
         for line in lines { Terminal.say(line.sentence + "\n") }
         Terminal.write("\n\(lines.count) actions; nothing was written.\n")

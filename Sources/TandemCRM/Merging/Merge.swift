@@ -157,9 +157,9 @@ extension CRMWriter {
 
     /// Moves what hangs on the two, each kind by its own rule.
     private func moveBelongings(_ one: CRMRecord, _ other: CRMRecord, to result: CRMRecord) throws {
-        let stash = MergeStash(connection: connection, result: result.id)
+        let stash = MergeSnapshot(connection: connection, result: result.id)
         let both = [SQLValue.integer(one.id.number), .integer(other.id.number)]
-        for table in Belonging.all {
+        for table in RecordOwnedTable.all {
             try stash.keep(table, where: "record_id IN (?, ?)", both)
         }
         let here = [SQLValue.integer(result.id.number)]
@@ -192,7 +192,7 @@ extension CRMWriter {
 
     /// Moves the associations of both; of two primary companies the first one's keeps the label.
     private func moveAssociations(_ records: [CRMRecord], to result: CRMRecord) throws {
-        let stash = MergeStash(connection: connection, result: result.id)
+        let stash = MergeSnapshot(connection: connection, result: result.id)
         let ids = records.map { SQLValue.integer($0.id.number) }
         try stash.keep(
             .associations, where: "from_id IN (?, ?) OR to_id IN (?, ?)", ids + ids)

@@ -71,20 +71,20 @@ extension CRMWriter {
     }
 
     private func returnBelongings(_ merge: Merge) throws {
-        let stash = MergeStash(connection: connection, result: merge.result)
+        let stash = MergeSnapshot(connection: connection, result: merge.result)
         try connection.run(
             "DELETE FROM alias WHERE id IN (?, ?)",
             [.integer(merge.primary.number), .integer(merge.secondary.number)])
-        for table in [Belonging.memberships, .enrolments, .marketing] {
+        for table in [RecordOwnedTable.memberships, .enrolments, .marketing] {
             try connection.run(
                 "DELETE FROM \(table.name) WHERE record_id = ?", [.integer(merge.result.number)])
         }
-        for table in Belonging.all { try stash.restore(table) }
+        for table in RecordOwnedTable.all { try stash.restore(table) }
     }
 
     /// Puts the associations back that still have their other end.
     private func returnAssociations(_ merge: Merge, _ object: ObjectName) throws {
-        let stash = MergeStash(connection: connection, result: merge.result)
+        let stash = MergeSnapshot(connection: connection, result: merge.result)
         var others = try endAssociations(of: merge.result)
         for row in try stash.rows(of: .associations) {
             guard let link = try StashedLink(row, reader), try !isTaken(link) else { continue }

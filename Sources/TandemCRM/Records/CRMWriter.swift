@@ -150,7 +150,7 @@ package struct CRMWriter {
         try connection.run(
             "DELETE FROM association WHERE from_id = ? OR to_id = ?",
             [.integer(id.number), .integer(id.number)])
-        for table in Belonging.all where table.name != Belonging.aliases.name {
+        for table in RecordOwnedTable.all where table.name != RecordOwnedTable.aliases.name {
             try connection.run(
                 "DELETE FROM \(table.name) WHERE record_id = ?", [.integer(id.number)])
         }

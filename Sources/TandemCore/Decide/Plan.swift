@@ -22,19 +22,19 @@ package struct PairView: Hashable, Sendable {
     package let crmBase: Values
     package let appBase: Values
     /// Whether the two records have been planned together before.
-    package let hasMet: Bool
+    package let wasReconciled: Bool
     /// A person allowed the deletion that waits.
     package let isDeletionApproved: Bool
 
     package init(
         crm: Presence, app: Presence, crmBase: Values = [:], appBase: Values = [:],
-        hasMet: Bool = false, isDeletionApproved: Bool = false
+        wasReconciled: Bool = false, isDeletionApproved: Bool = false
     ) {
         self.crm = crm
         self.app = app
         self.crmBase = crmBase
         self.appBase = appBase
-        self.hasMet = hasMet
+        self.wasReconciled = wasReconciled
         self.isDeletionApproved = isDeletionApproved
     }
 }

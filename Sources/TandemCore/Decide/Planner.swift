@@ -65,9 +65,9 @@ package struct Planner: Sendable {
     }
 
     private func exclusion(of pair: PairView, crm: Values, app: Values) -> ExclusionReason? {
-        if !pair.hasMet && TestRecord.isOne(app) { return .test }
-        if pair.hasMet && settings.onLeavingFilter == .keep { return nil }
-        if settings.requiresEmail && !pair.hasMet && ![crm, app].contains(where: hasEmail) {
+        if !pair.wasReconciled && TestRecord.isOne(app) { return .test }
+        if pair.wasReconciled && settings.onLeavingFilter == .keep { return nil }
+        if settings.requiresEmail && !pair.wasReconciled && ![crm, app].contains(where: hasEmail) {
             return .noEmail
         }
         // A field that was left out of the last read has not left the filter by that.
@@ -106,7 +106,7 @@ package struct Planner: Sendable {
     private func deletion(in side: Side, of pair: PairView) -> Plan {
         let deleted: PairState = side == .crm ? .deletedInCRM : .deletedInApp
         let survivor = side.other
-        guard settings.direction.allows(writingTo: survivor), pair.hasMet,
+        guard settings.direction.allows(writingTo: survivor), pair.wasReconciled,
             !wasEdited(survivor, of: pair)
         else { return Plan(state: deleted) }
         switch settings.deletions {

@@ -4,7 +4,7 @@ package import TandemSupport
 /// Where a listing by modification time goes on, without missing what shares a moment with it
 /// or became visible late.
 ///
-/// The floor is a signpost: the app's own clock before the first page, less the app's lag, rounded
+/// The floor is a watermark: the app's own clock before the first page, less the app's lag, rounded
 /// down to the app's granularity. Records changed at the floor are read again (`>=`), because
 /// another one may have got the same time; reading one twice does no harm.
 package struct TimeCursor: Hashable, Sendable {
@@ -19,11 +19,11 @@ package struct TimeCursor: Hashable, Sendable {
     }
 
     /// - Parameters:
-    ///   - signpost: The app's clock before the listing began.
+    ///   - watermark: The app's clock before the listing began.
     ///   - lag: How long a change may stay invisible to a listing.
     ///   - granularity: The unit in which the app stamps changes.
-    package init(signpost: Timestamp, lag: Span, granularity: Span) {
-        let safe = (signpost - lag).milliseconds
+    package init(watermark: Timestamp, lag: Span, granularity: Span) {
+        let safe = (watermark - lag).milliseconds
         let unit = max(granularity.milliseconds, 1)
         floor = Timestamp(milliseconds: safe - ((safe % unit) + unit) % unit)
     }

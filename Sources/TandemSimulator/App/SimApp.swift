@@ -3,7 +3,7 @@ package import TandemModel
 package import TandemSupport
 
 /// The adapter of the simulated app: written as a careful adapter of a real app would be.
-package struct SimApp: App {
+package struct SimApp: Adapter {
     let server: SimServer
     /// Called before each call with its name and what it is to write: users act, or the process
     /// dies.
@@ -185,7 +185,7 @@ package struct SimApp: App {
             if state.strikes(.tokenExpired, rate: state.profile.rate / 3) {
                 return .tryLater(.authentication, "401", afterSeconds: nil)
             }
-            if Urgency.current == .later && state.strikes(.quotaForChanges) {
+            if RequestPriority.current == .background && state.strikes(.quotaForChanges) {
                 return .tryLater(.rateLimit, "what is left is for changes", afterSeconds: 60)
             }
             if call != "apply" && state.strikes(.readOutage, rate: state.profile.rate / 3) {

@@ -17,20 +17,20 @@ final class SimListing: ChangeListing {
     private let app: SimApp
     private let since: Cursor?
     /// Where the next listing starts: taken before the first page is read.
-    private let signpost: Cursor
+    private let watermark: Cursor
     private let place: Mutex<Place>
     private static let cap = 6
 
     init(app: SimApp, since: Cursor?) {
         self.app = app
         self.since = since
-        signpost = app.server.with { state, now in
+        watermark = app.server.with { state, now in
             if state.profile.style == .listing, state.profile.faults.contains(.stateCursor) {
                 return Cursor("\(state.digest)")
             }
             if state.profile.style != .times { return state.cursor(at: state.log.count) }
             return TimeCursor(
-                signpost: Timestamp(milliseconds: now + state.offset), lag: .seconds(30),
+                watermark: Timestamp(milliseconds: now + state.offset), lag: .seconds(30),
                 granularity: Span(milliseconds: state.profile.granularity)
             ).cursor
         }
@@ -65,7 +65,7 @@ final class SimListing: ChangeListing {
             // What is not there yet may be written in a moment.
             place.isDone = true
             var page = page(of: Array(state.firstHalf), &state, now)
-            page.provesAbsence = state.profile.trustsHalfSaved
+            page.isCompleteListing = state.profile.trustsHalfSaved
             return page
         }
         var ids = state.living
@@ -82,12 +82,12 @@ final class SimListing: ChangeListing {
         place.offset = end
         place.isDone = end >= state.living.count
         var page = page(of: ids, &state, now)
-        page.provesAbsence = place.isDone
+        page.isCompleteListing = place.isDone
         if place.isDone {
             state.drifted = place.drifted
             page.mayHaveDrifted = state.living.count > state.profile.pageSize
         }
-        if place.isDone { page.cursor = signpost }
+        if place.isDone { page.cursor = watermark }
         return page
     }
 
@@ -124,7 +124,7 @@ final class SimListing: ChangeListing {
         if let last = found.last { place.after = last }
         place.isDone = found.count == all.count
         var page = page(of: found.map(\.id), &state, now)
-        if place.isDone { page.cursor = signpost }
+        if place.isDone { page.cursor = watermark }
         return page
     }
 

@@ -181,7 +181,7 @@ extension SimWorld {
         }
         let cycle = Cycle(
             sync: settings[index], app: app, store: store,
-            surroundings: Surroundings(now: { clock.now }, jitter: { 0.5 }), tuning: tuning,
+            dependencies: CycleDependencies(now: { clock.now }, jitter: { 0.5 }), tuning: tuning,
             holder: "sim")
         do {
             let report = try await cycle.run(isFull: isFull)

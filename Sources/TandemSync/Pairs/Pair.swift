@@ -37,7 +37,7 @@ package struct Pair: Hashable, Sendable {
     package static let repeatLimit: Int64 = 2
 
     /// A write whose effect the app may not show yet.
-    package struct Echo: Hashable, Sendable {
+    package struct StaleReadGuard: Hashable, Sendable {
         /// The values that were written over; a read that still shows them is stale.
         package let old: Values
         package let until: Timestamp
@@ -69,7 +69,7 @@ package struct Pair: Hashable, Sendable {
     package var hasCreationTime = false
     package var crmBase: Values = [:]
     package var appBase: Values = [:]
-    package var hasMet = false
+    package var wasReconciled = false
     package var state = PairState.pending
     package var attempts = 0
     /// When the pair is to be planned; `nil` until something changes.
@@ -80,7 +80,7 @@ package struct Pair: Hashable, Sendable {
     /// The listing that last named the record.
     package var generation: Int64 = 0
     /// The app did not name the record where it should have; a point read decides.
-    package var isSuspect = false
+    package var needsDeletionCheck = false
     /// When the record is to be read by itself.
     package var recheckAt: Timestamp?
     /// The app's values changed since the last plan.
@@ -88,12 +88,12 @@ package struct Pair: Hashable, Sendable {
     package var intent: Intent?
     /// How many creates were given up, on the app's word that it has no such record.
     package var repeats: Int64 = 0
-    package var echo: Echo?
+    package var staleReadGuard: StaleReadGuard?
     package var isDeletionApproved = false
     /// What was written and not read back yet.
     package var awaiting: Awaiting?
     /// What a write without answer carried, in CRM names: a read that shows it shows our own write.
-    package var unanswered: Values = [:]
+    package var unacknowledgedWrite: Values = [:]
     /// What the app accepted and did not take, in CRM names: it is not sent again.
     package var ignored: Values = [:]
     /// Fields of which the CRM took a part, with what kept it from taking the rest; and those that the app

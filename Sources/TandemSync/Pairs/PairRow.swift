@@ -14,19 +14,21 @@ extension PairTable {
             .text(FlatJSON.text(pair.appRefusals.mapValues(\.line))),
             .text(pair.appKeys.map { "\($0.kind)\t\($0.value)" }.joined(separator: "\n")),
             .optional(pair.appCreatedAt?.milliseconds), .text(FlatJSON.text(pair.crmBase)),
-            .text(FlatJSON.text(pair.appBase)), .integer(pair.hasMet ? 1 : 0),
+            .text(FlatJSON.text(pair.appBase)), .integer(pair.wasReconciled ? 1 : 0),
             .text(pair.state.kind.rawValue), .optional(words.category), .optional(words.reason),
             .optional(words.message), .optional(words.otherID), .integer(Int64(pair.attempts)),
             .optional(pair.workAt?.milliseconds), .optional(pair.changedAt?.milliseconds),
             .optional(pair.syncedAt?.milliseconds), .integer(pair.generation),
-            .integer(pair.isSuspect ? 1 : 0), .optional(pair.recheckAt?.milliseconds),
+            .integer(pair.needsDeletionCheck ? 1 : 0), .optional(pair.recheckAt?.milliseconds),
             .integer(pair.appChanged ? 1 : 0), .optional(pair.intent?.key),
             .optional(pair.intent.map { FlatJSON.text($0.values) }),
             .optional(pair.intent?.at.milliseconds),
-            .optional(pair.echo.map { FlatJSON.text($0.old) }),
-            .optional(pair.echo?.until.milliseconds), .integer(pair.isDeletionApproved ? 1 : 0),
+            .optional(pair.staleReadGuard.map { FlatJSON.text($0.old) }),
+            .optional(pair.staleReadGuard?.until.milliseconds),
+            .integer(pair.isDeletionApproved ? 1 : 0),
             .integer(pair.isForeign ? 1 : 0), .integer(pair.isFindable ? 1 : 0),
-            pair.unanswered.isEmpty ? .null : .text(FlatJSON.text(pair.unanswered)),
+            pair.unacknowledgedWrite.isEmpty
+                ? .null : .text(FlatJSON.text(pair.unacknowledgedWrite)),
             .optional(pair.awaiting.map { FlatJSON.text($0.sent) }),
             .optional(pair.awaiting?.version),
             pair.ignored.isEmpty ? .null : .text(FlatJSON.text(pair.ignored)),
@@ -65,7 +67,7 @@ extension PairTable {
         pair.appCreatedAt = moment(8)
         pair.crmBase = try values(9)
         pair.appBase = try values(10)
-        pair.hasMet = row.integer(11) == 1
+        pair.wasReconciled = row.integer(11) == 1
         pair.state = PairState(
             row.text(12) ?? "", category: row.text(13), reason: row.text(14),
             message: row.text(15), otherID: row.text(16))
@@ -74,7 +76,7 @@ extension PairTable {
         pair.changedAt = moment(19)
         pair.syncedAt = moment(20)
         pair.generation = row.integer(21) ?? 0
-        pair.isSuspect = row.integer(22) == 1
+        pair.needsDeletionCheck = row.integer(22) == 1
         pair.recheckAt = moment(23)
         pair.appChanged = row.integer(24) == 1
         if let key = row.text(25), let at = moment(27) {
@@ -85,11 +87,13 @@ extension PairTable {
             pair.intent = Pair.Intent(
                 key: key, values: try values(26), at: at, status: status)
         }
-        if let until = moment(29) { pair.echo = Pair.Echo(old: try values(28), until: until) }
+        if let until = moment(29) {
+            pair.staleReadGuard = Pair.StaleReadGuard(old: try values(28), until: until)
+        }
         pair.isDeletionApproved = row.integer(30) == 1
         pair.isForeign = row.integer(31) == 1
         pair.isFindable = row.integer(32) == 1
-        pair.unanswered = try values(33)
+        pair.unacknowledgedWrite = try values(33)
         if row.text(34) != nil {
             pair.awaiting = Pair.Awaiting(sent: try values(34), version: row.text(35))
         }

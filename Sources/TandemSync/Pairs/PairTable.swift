@@ -157,7 +157,7 @@ package struct PairTable {
 
     /// Puts every pair whose record a complete listing did not name under suspicion, but not
     /// those whose last write the app may not show yet.
-    package func suspectUnseen(before generation: Int64, now: Timestamp) throws {
+    package func markUnseenMissing(before generation: Int64, now: Timestamp) throws {
         try connection.run(
             """
             UPDATE pair SET suspect = 1, recheck_at = ? WHERE sync_id = ? AND app_presence = 1

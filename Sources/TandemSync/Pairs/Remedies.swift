@@ -102,7 +102,7 @@ package struct Remedies {
             pair.crmID = nil
             pair.crmBase = [:]
             pair.appBase = [:]
-            pair.hasMet = false
+            pair.wasReconciled = false
         }
     }
 
@@ -260,8 +260,8 @@ extension Pair {
         appKeys = []
         crmBase = [:]
         appBase = [:]
-        hasMet = false
-        echo = nil
+        wasReconciled = false
+        staleReadGuard = nil
         recheckAt = nil
         rewound = nil
     }

@@ -19,7 +19,7 @@ package struct SyncState: Hashable, Sendable {
     /// When the last listing that can prove absence began.
     package let sweptAt: Timestamp?
     /// Why a rail stopped the sync.
-    package let finding: Finding?
+    package let finding: SafetyStop?
     package let problem: Problem?
     /// Settings that changed and that not every pair has followed yet.
     package let replan: Replan?
@@ -86,7 +86,7 @@ package struct SyncState: Hashable, Sendable {
         package let isWider: Bool
     }
 
-    package struct Finding: Hashable, Sendable {
+    package struct SafetyStop: Hashable, Sendable {
         package let kind: String
         package let text: String
         /// Names exactly what was found, so that only that is let through.
@@ -126,7 +126,7 @@ package struct SyncTable {
             row.integer(column).map { Timestamp(milliseconds: $0) }
         }
         let finding = row.text(9).map { kind in
-            SyncState.Finding(kind: kind, text: row.text(10) ?? "", digest: row.text(11) ?? "")
+            SyncState.SafetyStop(kind: kind, text: row.text(10) ?? "", digest: row.text(11) ?? "")
         }
         let problem = row.text(12).map { category in
             SyncState.Problem(
@@ -330,7 +330,7 @@ package struct SyncTable {
     }
 
     /// Stops a sync for a reason that a person has to judge.
-    func stop(_ id: Int64, _ finding: SyncState.Finding) throws {
+    func stop(_ id: Int64, _ finding: SyncState.SafetyStop) throws {
         try set("finding", .text(finding.kind), of: id)
         try set("finding_text", .text(finding.text), of: id)
         try set("finding_digest", .text(finding.digest), of: id)

@@ -44,7 +44,7 @@ extension PlanStep {
                 isExchanging = true
                 firsts = firstAddresses(owners.map { ($0.record.id, $0.wanted) } + [(id, accepted)])
                 let isOpen = try write(values, to: &pair)
-                for owner in owners { try carryOut(owner.pair, record: owner.record) }
+                for owner in owners { try applyPlan(owner.pair, record: owner.record) }
                 do { for record in records { try tx.writer.claim(record) } } catch is CRMError {
                     throw Kept()
                 }

@@ -73,7 +73,7 @@ struct MergeFollower {
     }
 
     /// How a pair is to be planned whose record took part in a merge.
-    enum Standing {
+    enum MergeDisposition {
         /// As any other.
         case ordinary
         /// Not before the feed has told where it goes.
@@ -87,7 +87,7 @@ struct MergeFollower {
     /// A deletion is never carried over from a record that was merged, or from a result that was
     /// split again.
     func standing(_ pair: Pair, _ record: CRMRecord?, isMerged: Bool, feedReadTo sequence: Int64)
-        throws -> Standing
+        throws -> MergeDisposition
     {
         if isMerged {
             let followed = try tx.connection.number(

@@ -33,7 +33,7 @@ extension Cycle {
             try transaction(run) { tx in
                 let batch = try tx.pairs.batch(after: after, limit: tuning.batch)
                 let records = try tx.crm.records(batch.compactMap(\.crmID))
-                for pair in batch where pair.hasMet {
+                for pair in batch where pair.wasReconciled {
                     let crm = pair.crmID.flatMap { records[$0] }.map {
                         sync.mapping.view(of: $0.properties)
                     }

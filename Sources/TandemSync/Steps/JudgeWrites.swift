@@ -56,13 +56,13 @@ extension Cycle {
     func recogniseWrite(
         in pair: inout Pair, by mapped: MappedRecord, _ tx: CycleTransaction
     ) throws {
-        let arrived = pair.unanswered.filter { property, sent in
+        let arrived = pair.unacknowledgedWrite.filter { property, sent in
             guard let held = mapped.values[property], held != pair.appValues[property] else {
                 return false
             }
             return isEqual(property, held, sent)
         }
-        pair.unanswered = [:]
+        pair.unacknowledgedWrite = [:]
         if arrived.isEmpty { return }
         // What the app held before is known from the journal alone, once the base is another one.
         try tx.journal.note(
@@ -89,10 +89,10 @@ extension Cycle {
     func isStale(
         _ values: Values, _ record: AppRecord, _ pair: Pair, now: Timestamp
     ) -> Bool {
-        guard let echo = pair.echo, echo.until > now,
+        guard let staleReadGuard = pair.staleReadGuard, staleReadGuard.until > now,
             record.version == nil || record.version != pair.appVersion,
             !tuning.defects.has(.believesStaleReads)
         else { return false }
-        return echo.old.allSatisfy { values[$0.key] == $0.value }
+        return staleReadGuard.old.allSatisfy { values[$0.key] == $0.value }
     }
 }

@@ -211,7 +211,7 @@ private struct Matcher {
         placed.insert(pair.id)
         try tx.pairs.removeKeys(of: &pair)
         pair.crmID = id
-        pair.hasMet = false
+        pair.wasReconciled = false
         pair.crmBase = [:]
         pair.appBase = [:]
         pair.wake(changedAt: nil)

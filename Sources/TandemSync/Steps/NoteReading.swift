@@ -41,7 +41,7 @@ extension Cycle {
             pair.wake(changedAt: nil)
             try tx.pairs.save(pair)
         case .gone:
-            if let known { try suspect(known, tx) }
+            if let known { try markMissing(known, tx) }
         case .foreign(let version):
             var pair = known ?? Pair()
             pair.appID = id
@@ -49,7 +49,7 @@ extension Cycle {
             pair.appVersion = version
             pair.isForeign = true
             pair.generation = run.generation
-            pair.isSuspect = false
+            pair.needsDeletionCheck = false
             pair.recheckAt = nil
             pair.settle(.excluded(.group))
             try tx.pairs.save(pair)
@@ -59,7 +59,7 @@ extension Cycle {
             pair.appPresence = .present
             pair.appVersion = version
             pair.generation = run.generation
-            pair.isSuspect = false
+            pair.needsDeletionCheck = false
             // A record that was not answered for is asked for again; a broken one when it changes.
             pair.recheckAt = refusal.category == .appUnavailable ? tx.now : nil
             pair.appRefusals = ["": refusal]
@@ -95,7 +95,7 @@ extension Cycle {
         {
             if isListed {
                 // It is missing like any other, so the rails count it before anything is parted.
-                replaced.isSuspect = true
+                replaced.needsDeletionCheck = true
                 replaced.recheckAt = tx.now
                 replaced.generation = run.generation
                 return try tx.pairs.save(replaced)
@@ -115,7 +115,7 @@ extension Cycle {
         if let known, !isFirstSight,
             isStale(mapped.values, record, known, now: tx.now)
         {
-            pair.recheckAt = known.echo?.until
+            pair.recheckAt = known.staleReadGuard?.until
             pair.generation = run.generation
             return try tx.pairs.save(pair)
         }
@@ -125,7 +125,7 @@ extension Cycle {
         let isOwn = pair.awaiting?.version.map { $0 == record.version && hasVersions } ?? false
         let hasArrived =
             pair.awaiting.map { settle($0, of: &pair, by: mapped, isOwn: isOwn) } ?? true
-        if !pair.unanswered.isEmpty { try recogniseWrite(in: &pair, by: mapped, tx) }
+        if !pair.unacknowledgedWrite.isEmpty { try recogniseWrite(in: &pair, by: mapped, tx) }
         takeCalendar(of: &pair, from: mapped.values)
         // What a read leaves out is known only as long as the record is the same version: whatever
         // was there before may have been edited (P36). So it is not known either where the app
@@ -165,9 +165,11 @@ extension Cycle {
             pair.appCreatedAt = tx.now
         }
         pair.generation = run.generation
-        pair.isSuspect = false
+        pair.needsDeletionCheck = false
         pair.recheckAt = recheckTime(of: pair, after: mapped, run, now: tx.now)
-        if let echo = pair.echo, echo.until <= tx.now || isNews { pair.echo = nil }
+        if let staleReadGuard = pair.staleReadGuard, staleReadGuard.until <= tx.now || isNews {
+            pair.staleReadGuard = nil
+        }
         if isNews && !isOwn {
             pair.wake(changedAt: record.modifiedAt ?? run.state.readAt)
             pair.appChanged = true
@@ -234,19 +236,19 @@ extension Cycle {
         }
     }
 
-    func suspect(_ pair: Pair, _ tx: CycleTransaction) throws {
+    func markMissing(_ pair: Pair, _ tx: CycleTransaction) throws {
         guard pair.appPresence == .present else { return }
         var pair = pair
-        pair.isSuspect = true
-        pair.recheckAt = max(tx.now, pair.echo?.until ?? tx.now)
+        pair.needsDeletionCheck = true
+        pair.recheckAt = max(tx.now, pair.staleReadGuard?.until ?? tx.now)
         try tx.pairs.save(pair)
     }
 
     /// A point read found no record, which proves the deletion unless we have just written it, or
     /// something in the app has lost its name and may be it.
     func noteGone(_ pair: inout Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
-        if let echo = pair.echo, echo.until > tx.now {
-            pair.recheckAt = echo.until
+        if let staleReadGuard = pair.staleReadGuard, staleReadGuard.until > tx.now {
+            pair.recheckAt = staleReadGuard.until
         } else if run.state.unidentified.count > 0
             && !tuning.defects.has(.namelessProvesAbsence)
         {
@@ -255,9 +257,9 @@ extension Cycle {
             pair.appPresence = .gone
             if run.state.isRewound && pair.crmID != nil { pair.rewound = [:] }
             pair.appRefusals = [:]
-            pair.isSuspect = false
+            pair.needsDeletionCheck = false
             pair.recheckAt = nil
-            pair.echo = nil
+            pair.staleReadGuard = nil
             pair.wake(changedAt: nil)
             try tx.pairs.removeKeys(of: &pair)
             try wakeClaims(to: Set(pair.appKeys), isLate: run.hasMatched, tx)

@@ -7,7 +7,7 @@ import TandemSupport
 extension Cycle {
     /// Reads what changed in the app, then whatever was marked to be read by itself.
     ///
-    /// - Throws: ``AppError`` if the app cannot be read, ``RailStop`` if so many records are
+    /// - Throws: ``AppError`` if the app cannot be read, ``SafetyStopError`` if so many records are
     ///   missing that it looks like an accident.
     func observeApp(_ run: inout CycleRun, _ listing: DueListing) async throws {
         do { try await look(listing, &run) } catch AppError.wentBack {
@@ -74,11 +74,11 @@ extension Cycle {
 
     /// Goes on with an app that went back in time, if a person has said so.
     ///
-    /// - Throws: ``RailStop`` if nobody has.
+    /// - Throws: ``SafetyStopError`` if nobody has.
     private func acceptRewind(_ run: inout CycleRun) throws {
         try transaction(run) { tx in
             let since = run.state.readAt?.milliseconds ?? 0
-            try letThrough(.rewound, records: 0, of: 0, detail: "\(since)", tx)
+            try requireAcknowledged(.rewound, records: 0, of: 0, detail: "\(since)", tx)
             try tx.syncs.set("rewound", 1, of: tx.syncID)
         }
         try reload(&run)
@@ -101,7 +101,7 @@ extension Cycle {
         // As long as something has no name, no deletion is proven.
         if run.state.unidentified.count > 0 { period = min(period, tuning.partialSeconds) }
         let sweepAt = (run.state.sweptAt ?? Timestamp(milliseconds: 0)) + .seconds(period)
-        return surroundings.now() >= sweepAt ? .sweep : .changes
+        return dependencies.now() >= sweepAt ? .sweep : .changes
     }
 
     func isKnownAccount(_ run: CycleRun) async throws -> Bool {
@@ -111,14 +111,14 @@ extension Cycle {
 
     /// Asks the app whose account it is, and what it lets be written.
     ///
-    /// - Throws: ``AppError`` if it does not say; ``RailStop`` if it is another account.
+    /// - Throws: ``AppError`` if it does not say; ``SafetyStopError`` if it is another account.
     func askApp(_ run: inout CycleRun) async throws {
         let profile = try await app.profile()
         if let lacking = profile.lacking, run.state.isInitial { throw lacking }
         let readOnly = profile.fields.filter { !$0.isWritable }.map(\.field.text).sorted()
         try transaction(run) { tx in
             if let known = run.state.account, known != profile.account {
-                try letThrough(
+                try requireAcknowledged(
                     .otherAccount, records: 0, of: 0, detail: "\(known) -> \(profile.account)", tx)
                 // What changed since a moment of the other one says nothing of this one.
                 try tx.syncs.set("cursor", .null, of: tx.syncID)
@@ -132,13 +132,13 @@ extension Cycle {
 
     private func list(since cursor: Cursor?, _ run: inout CycleRun) async throws {
         // Changes that came meanwhile are in the next listing, too: everything can wait for them.
-        try await Urgency.$current.withValue(cursor == nil ? .later : .fresh) {
+        try await RequestPriority.$current.withValue(cursor == nil ? .background : .interactive) {
             try await read(since: cursor, &run)
         }
     }
 
     private func read(since cursor: Cursor?, _ run: inout CycleRun) async throws {
-        let startedAt = surroundings.now()
+        let startedAt = dependencies.now()
         let listing = try await app.changes(since: cursor)
         var summary = ListingSummary()
         while let page = try await listing.next() {
@@ -156,7 +156,7 @@ extension Cycle {
         try transaction(run) { tx in
             if summary.isComplete {
                 if summary.unidentified.count == 0 || tuning.defects.has(.namelessProvesAbsence) {
-                    try tx.pairs.suspectUnseen(before: run.generation, now: startedAt)
+                    try tx.pairs.markUnseenMissing(before: run.generation, now: startedAt)
                 }
                 // Together with what is missing, or a crash between would hide it: from this cursor
                 // on, no deletion of before is told again.
@@ -196,7 +196,7 @@ extension Cycle {
             identified += page.records.count + page.sightings.count + page.unreadable.count
             unidentified.add(page.unidentified)
             mayHaveDrifted = mayHaveDrifted || page.mayHaveDrifted
-            if page.provesAbsence {
+            if page.isCompleteListing {
                 isComplete = true
                 end = page.cursor
             }
@@ -296,7 +296,7 @@ extension Cycle {
                     .unreadable(bad.refusal, version: bad.version), of: bad.id, isListed: true,
                     run, tx)
             }
-            for pair in try tx.pairs.pairs(app: page.gone).values { try suspect(pair, tx) }
+            for pair in try tx.pairs.pairs(app: page.gone).values { try markMissing(pair, tx) }
             if !page.unidentified.isEmpty {
                 // Before its cursor: behind it no listing of changes shows it again.
                 var known = run.state.unidentified
@@ -305,7 +305,7 @@ extension Cycle {
                 run.state.unidentified = known
             }
         }
-        if !page.provesAbsence { try store(page.cursor, run) }
+        if !page.isCompleteListing { try store(page.cursor, run) }
     }
 
     private func store(_ cursor: Cursor?, _ run: CycleRun) throws {
@@ -327,7 +327,7 @@ extension Cycle {
 
     /// The sighted records that must be read: new ones, and those whose version is news.
     private func unknownVersions(
-        _ sightings: [ChangePage.Sighting], _ run: CycleRun, _ tx: CycleTransaction
+        _ sightings: [ChangePage.ListedVersion], _ run: CycleRun, _ tx: CycleTransaction
     ) throws -> [AppRecordID] {
         var news: [AppRecordID] = []
         for chunk in sightings.chunks(of: 500) {
@@ -336,7 +336,7 @@ extension Cycle {
             for sighting in chunk {
                 if let pair = known[sighting.id], let version = sighting.version,
                     pair.appVersion == version,
-                    pair.appPresence == .present, !pair.isSuspect,
+                    pair.appPresence == .present, !pair.needsDeletionCheck,
                     !isFirstSight(of: pair, run) || tuning.defects.has(.trustsRewoundVersions)
                 {
                     same.append(pair)
@@ -379,7 +379,7 @@ extension Cycle {
                     }
                     guard var pair = try tx.pairs.pair(app: id) else { continue }
                     // As long as it is listed.
-                    if pair.appRefusals[""]?.category == .notFound && !pair.isSuspect {
+                    if pair.appRefusals[""]?.category == .notFound && !pair.needsDeletionCheck {
                         pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
                         try tx.pairs.save(pair)
                     } else {

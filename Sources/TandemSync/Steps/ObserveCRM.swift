@@ -14,7 +14,7 @@ extension Cycle {
 
     /// Makes a pair for every living record; the feed is followed from before the walk began.
     private func walkAllRecords(_ run: inout CycleRun) throws {
-        let signpost = try store.database.read { try store.reader(in: $0).latestSequence() }
+        let watermark = try store.database.read { try store.reader(in: $0).latestSequence() }
         var last = RecordID(0)
         var isDone = false
         while !isDone {
@@ -28,7 +28,7 @@ extension Cycle {
                     try tx.pairs.save(pair)
                 }
                 guard let end = records.last else {
-                    try tx.syncs.set("crm_sequence", .integer(signpost), of: tx.syncID)
+                    try tx.syncs.set("crm_sequence", .integer(watermark), of: tx.syncID)
                     return (last, true)
                 }
                 return (end.id, false)

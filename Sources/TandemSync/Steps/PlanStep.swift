@@ -39,7 +39,7 @@ extension Cycle {
                         pair, record, isMerged: pair.crmID.map { aliases[$0] != nil } ?? false,
                         feedReadTo: run.state.crmSequence ?? 0)
                     switch standing {
-                    case .ordinary: try step.carryOut(pair, record: record)
+                    case .ordinary: try step.applyPlan(pair, record: record)
                     case .waits:
                         let moved = try merges.followMissed(
                             pair, feedReadTo: run.state.crmSequence ?? 0)
@@ -118,7 +118,7 @@ struct PlanStep {
 
     var mapping: ObjectMapping { cycle.sync.mapping }
 
-    mutating func carryOut(_ pair: Pair, record: CRMRecord?) throws {
+    mutating func applyPlan(_ pair: Pair, record: CRMRecord?) throws {
         if pair.isForeign && pair.appPresence == .present {
             var pair = pair
             pair.settle(.excluded(.group))
@@ -242,7 +242,7 @@ struct PlanStep {
         let delivered = pair.awaiting?.sent ?? [:]
         let view = PairView(
             crm: crm, app: app, crmBase: pair.crmBase.merging(delivered) { $1 },
-            appBase: pair.appBase.merging(delivered) { $1 }, hasMet: pair.hasMet,
+            appBase: pair.appBase.merging(delivered) { $1 }, wasReconciled: pair.wasReconciled,
             isDeletionApproved: pair.isDeletionApproved)
         return (pair.rewound.map(view.without) ?? view, waits)
     }
@@ -268,7 +268,7 @@ struct PlanStep {
     /// Fields that agree by themselves, or whose difference was decided on, are settled.
     private func moveBases(of pair: inout Pair, _ plan: Plan) throws {
         if plan.decisions.isEmpty { return }
-        pair.hasMet = true
+        pair.wasReconciled = true
         for (property, decision) in plan.decisions where decision.movesBases {
             pair.crmBase[property] = decision.crm.now
             pair.appBase[property] = decision.app.now
@@ -279,7 +279,7 @@ struct PlanStep {
     /// Ends the plan of a pair: its state, and the window if a change has arrived.
     mutating func conclude(_ pair: inout Pair, _ plan: Plan, hasWritten: Bool) throws {
         if hasWritten, !isInitial, let changedAt = pair.changedAt,
-            pair.syncedAt != nil || pair.hasMet
+            pair.syncedAt != nil || pair.wasReconciled
         {
             let cause = try cycle.causeOfMissing(changedAt, tx)
             try tx.window.record(pair, changedAt: changedAt, syncedAt: tx.now, cause: cause)
@@ -383,7 +383,7 @@ struct PlanStep {
         report.count("failed-\(refusal.category.rawValue)")
         var pair = pair
         pair.fail(
-            refusal, now: tx.now, jitter: cycle.surroundings.jitter(), afterSeconds: afterSeconds)
+            refusal, now: tx.now, jitter: cycle.dependencies.jitter(), afterSeconds: afterSeconds)
         if cycle.tuning.defects.has(.dropsFailures) && refusal.category.isTransient {
             pair.settle(.inSync)
         }
@@ -401,7 +401,7 @@ extension PairView {
         }
         return PairView(
             crm: still(crm, crmBase), app: still(app, appBase), crmBase: crmBase, appBase: appBase,
-            hasMet: hasMet, isDeletionApproved: isDeletionApproved)
+            wasReconciled: wasReconciled, isDeletionApproved: isDeletionApproved)
     }
 }
 

@@ -28,7 +28,7 @@ extension PlanStep {
             return try fail(pair, error.refusal)
         }
         settle(&pair, accepted, incoming, values, stored: record.properties)
-        pair.hasMet = true
+        pair.wasReconciled = true
         pair.refused = refusals.filter { accepted[$0.key] != nil }
         pair.appRefusals.merge(refusals) { first, _ in first }
         // A full quota keeps nobody out of the CRM; the contact is then a non-marketing one.
@@ -39,7 +39,7 @@ extension PlanStep {
         }
         // What the create could not carry (fields that flow to the app only) is planned at once;
         // that also saves the pair.
-        try carryOut(pair, record: record)
+        try applyPlan(pair, record: record)
     }
 
     /// - Returns: `false` if the pair failed and is done with.
@@ -108,9 +108,9 @@ extension PlanStep {
     /// They go to the conflict log.
     func noteUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
         for field in mapping.fields {
-            let isUnconfirmed = side == .crm && pair.awaiting?.sent[field.crm] != nil
+            let needsReadBack = side == .crm && pair.awaiting?.sent[field.crm] != nil
             guard let value = values[field.crm], !value.isEmpty,
-                isUnconfirmed || pair.crmBase[field.crm] != pair.appBase[field.crm]
+                needsReadBack || pair.crmBase[field.crm] != pair.appBase[field.crm]
             else { continue }
             try tx.journal.note(
                 .conflict, on: side, of: pair, reason: "\(field.crm): deleted on the other side",
@@ -220,7 +220,7 @@ extension PlanStep {
                 try tx.pairs.save(pair)
                 return .done
             }
-            return try post(create: &pair, values) ? .waits : .done
+            return try enqueueCreate(&pair, values) ? .waits : .done
         case .write, .delete:
             // Without the version that the condition needs, an edit would be written over.
             guard mustBeRead(pair) else { return try handChange(action, of: &pair, plan) }
@@ -236,7 +236,7 @@ extension PlanStep {
         -> Handed
     {
         guard case .write(_, let wanted) = action else {
-            post(.delete(pair.appID ?? "", version: pair.appVersion), of: pair)
+            enqueue(.delete(pair.appID ?? "", version: pair.appVersion), of: pair)
             return .waits
         }
         let values = wanted.filter {
@@ -245,18 +245,18 @@ extension PlanStep {
                     && cycle.tuning.defects.has(.dropsSpellings))
         }
         if values.isEmpty { return .nothing }
-        if let echo = pair.echo, echo.until > tx.now {
+        if let staleReadGuard = pair.staleReadGuard, staleReadGuard.until > tx.now {
             // Until the app shows the last write, an older value could not be told from an edit.
-            pair.workAt = echo.until
+            pair.workAt = staleReadGuard.until
             try tx.pairs.save(pair)
             return .done
         }
         if try isLooping(pair, values, plan, on: .app) { return .done }
-        return try post(update: &pair, values, plan) ? .waits : .nothing
+        return try enqueueUpdate(&pair, values, plan) ? .waits : .nothing
     }
 
     /// - Returns: Whether a write waits for the app; `false` if the pair failed.
-    mutating func post(create pair: inout Pair, _ values: Values) throws -> Bool {
+    mutating func enqueueCreate(_ pair: inout Pair, _ values: Values) throws -> Bool {
         let fields = mapping.appFields(for: values, current: [:], isCreate: true)
         let missing = fields.refusals.sorted { $0.key < $1.key }
             .first { $0.value.category == .requiredField }
@@ -301,7 +301,7 @@ extension PlanStep {
     }
 
     /// - Returns: Whether a write waits for the app; `false` if no field of it can be written.
-    mutating func post(update pair: inout Pair, _ values: Values, _ plan: Plan) throws
+    mutating func enqueueUpdate(_ pair: inout Pair, _ values: Values, _ plan: Plan) throws
         -> Bool
     {
         let fields = mapping.appFields(for: values, current: pair.appValues, isCreate: false)
@@ -318,7 +318,7 @@ extension PlanStep {
         return true
     }
 
-    mutating func post(_ kind: AppWrite.Kind, of pair: Pair) {
+    mutating func enqueue(_ kind: AppWrite.Kind, of pair: Pair) {
         outbox.append(
             OutboxItem(
                 pair: pair, write: AppWrite(kind), sent: [:], reason: "deleted in the CRM"))

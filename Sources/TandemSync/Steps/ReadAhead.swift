@@ -5,7 +5,7 @@ import TandemModel
 /// Every id that was asked for gets a reading: one without an answer is unreadable for now.
 struct ReadAhead: AsyncSequence {
     typealias Element = [AppRecordID: AppReading]
-    let app: any App
+    let app: any Adapter
     let batches: [ArraySlice<AppRecordID>]
     /// Off, each batch is read when it is asked for, so that a simulation stays in one order.
     let isOn: Bool
@@ -37,7 +37,8 @@ struct ReadAhead: AsyncSequence {
             Task { [app = source.app] in try await Self.read(batch, from: app) }
         }
 
-        private static func read(_ batch: [AppRecordID], from app: any App) async throws -> Element
+        private static func read(_ batch: [AppRecordID], from app: any Adapter) async throws
+            -> Element
         {
             var readings = try await app.read(batch)
             for id in batch where readings[id] == nil {

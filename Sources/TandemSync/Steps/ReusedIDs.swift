@@ -49,12 +49,12 @@ extension Cycle {
         var deleted = deleted
         if deleted.appPresence == .present {
             deleted.appPresence = .gone
-            deleted.isSuspect = false
+            deleted.needsDeletionCheck = false
             deleted.recheckAt = nil
             deleted.appRefusals = [:]
-            deleted.echo = nil
+            deleted.staleReadGuard = nil
             deleted.awaiting = nil
-            deleted.unanswered = [:]
+            deleted.unacknowledgedWrite = [:]
             deleted.isUnlisted = false
             try wakeClaims(to: Set(deleted.appKeys), isLate: isLate, tx)
             if isRewound { deleted.rewound = [:] }

@@ -26,7 +26,7 @@ extension Cycle {
         if !run.state.isRewound { pair.rewound = nil }
         // One that seemed to be gone with the backup is seen for the first time, too.
         let wasThere = before.appPresence == .present || before.rewound?.isEmpty ?? false
-        guard pair.crmID != nil, pair.hasMet, wasThere else { return }
+        guard pair.crmID != nil, pair.wasReconciled, wasThere else { return }
         let moved = pair.appValues.filter { property, now in
             before.appValues[property].map { $0 != now } ?? false
         }

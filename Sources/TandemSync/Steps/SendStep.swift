@@ -11,7 +11,9 @@ extension Cycle {
         for chunk in outbox.chunks(of: app.capabilities.writeBatch) {
             let isRetry = chunk.allSatisfy { $0.pair.attempts > 0 }
             do {
-                try await Urgency.$current.withValue(isRetry ? .later : Urgency.current) {
+                try await RequestPriority.$current.withValue(
+                    isRetry ? .background : RequestPriority.current
+                ) {
                     try await send(chunk: Array(chunk), &run)
                 }
             } catch let error as AppError {
@@ -27,8 +29,8 @@ extension Cycle {
         items = try await kept(items, run)
         items = try await absent(items, &run)
         if items.isEmpty { return }
-        surroundings.onWriting(true)
-        defer { surroundings.onWriting(false) }
+        dependencies.onWriting(true)
+        defer { dependencies.onWriting(false) }
         let outcomes = try await app.apply(items.map(\.write))
         let readBack = await readings(of: outcomes)
         let report = try transaction(run) { tx in
@@ -215,7 +217,7 @@ struct RecordStep {
             if pair.appID != nil {
                 pair.recheckAt = tx.now
                 pair.isUnlisted = true
-                pair.unanswered.merge(item.sent) { $1 }
+                pair.unacknowledgedWrite.merge(item.sent) { $1 }
             }
             try step.fail(pair, Refusal(.unknownOutcome, message))
         case .notNow(let category, let message, let afterSeconds):
@@ -260,7 +262,7 @@ struct RecordStep {
 
     /// Nothing was written; the record is asked for once more.
     private func gone(_ pair: inout Pair) throws {
-        pair.isSuspect = true
+        pair.needsDeletionCheck = true
         pair.recheckAt = tx.now
         try tx.pairs.save(pair)
     }
@@ -280,13 +282,13 @@ struct RecordStep {
         pair.appValues.merge(mapped.values) { $1 }
         pair.appVersion = record.version
         pair.recheckAt = cycle.recheckTime(of: pair, after: mapped, run, now: tx.now)
-        pair.hasMet = true
+        pair.wasReconciled = true
         pair.isUnlisted = true
         pair.intent = nil
         pair.awaiting = nil
-        pair.unanswered = [:]
+        pair.unacknowledgedWrite = [:]
         // Who can be written is there, whatever a listing left out.
-        pair.isSuspect = false
+        pair.needsDeletionCheck = false
         for (property, value) in item.sent {
             _ = cycle.take(
                 property, value, in: &pair, from: mapped, before: old, isOwn: isOurs)
@@ -298,7 +300,7 @@ struct RecordStep {
         if let rewriting, !cycle.tuning.defects.has(.rewritingIsEdit) {
             take(rewriting, of: &pair, mapped, sent: item.sent)
         }
-        expectEcho(of: item, old: old, &pair)
+        guardAgainstStaleReads(of: item, old: old, &pair)
         try journal(item, old: old, pair)
         try replan(&pair)
     }
@@ -375,23 +377,23 @@ struct RecordStep {
         } else {
             pair.awaiting = Pair.Awaiting(sent: item.sent, version: version)
         }
-        pair.hasMet = true
+        pair.wasReconciled = true
         pair.isUnlisted = true
         pair.intent = nil
-        pair.isSuspect = false
-        pair.unanswered = [:]
+        pair.needsDeletionCheck = false
+        pair.unacknowledgedWrite = [:]
         pair.recheckAt = tx.now + .seconds(cycle.app.capabilities.readLagSeconds)
         pair.appVersion = nil
-        expectEcho(of: item, old: old, &pair)
+        guardAgainstStaleReads(of: item, old: old, &pair)
         try journal(item, old: old, pair)
         try replan(&pair)
     }
 
-    private func expectEcho(of item: OutboxItem, old: Values, _ pair: inout Pair) {
+    private func guardAgainstStaleReads(of item: OutboxItem, old: Values, _ pair: inout Pair) {
         let lag = cycle.app.capabilities.readLagSeconds
         guard lag > 0 else { return }
         let written = item.sent.reduce(into: Values()) { $0[$1.key] = old[$1.key] ?? "" }
-        pair.echo = Pair.Echo(old: written, until: tx.now + .seconds(lag))
+        pair.staleReadGuard = Pair.StaleReadGuard(old: written, until: tx.now + .seconds(lag))
     }
 
     private mutating func journal(

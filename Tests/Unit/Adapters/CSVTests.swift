@@ -95,8 +95,8 @@ import Testing
 
     deinit { try? FileManager.default.removeItem(at: folder) }
 
-    private func app(_ encoding: CSVEncoding = .utf8) -> CSVApp {
-        CSVApp(
+    private func app(_ encoding: CSVEncoding = .utf8) -> CSVAdapter {
+        CSVAdapter(
             path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
             labels: ["phone": "Phone Number"], restSeconds: 0, encoding: encoding)
     }
@@ -132,7 +132,7 @@ import Testing
     /// What a column is, the mapping says; a label stands for a field only where no column has its name.
     @Test func `takes a column for what the mapping says`() async throws {
         try Data("Notes,Comments,E-mail 1 - Value\nx,y,a@x.example\n".utf8).write(to: file)
-        let app = CSVApp(
+        let app = CSVAdapter(
             path: file.path(), naturalKey: ["E-mail 1 - Value"],
             newColumns: ["id", "E-mail 1 - Value", "Comments"],
             labels: ["Comments": "Notes", "E-mail 1 - Value": "Email"], restSeconds: 0)
@@ -160,7 +160,7 @@ import Testing
 
     @Test func `waits for saves`() async throws {
         try put("id,email,phone\n" + (0..<40).map { "\($0),p\($0)@b.co,\($0)\n" }.joined())
-        let app = CSVApp(
+        let app = CSVAdapter(
             path: file.path(), naturalKey: ["email"], newColumns: ["id", "email", "phone"],
             labels: [:], restSeconds: 100_000)
         let path = file.path()
@@ -185,7 +185,7 @@ import Testing
 
     @Test func `needs the id column that was named`() async throws {
         try put("Id No,email\n1,a@b.co\n")
-        let app = CSVApp(
+        let app = CSVAdapter(
             path: file.path(), idColumn: "Id Nr", naturalKey: ["email"],
             newColumns: ["Id Nr", "email"], labels: [:], restSeconds: 0)
         await #expect {
@@ -201,7 +201,7 @@ import Testing
         String(decoding: try Data(contentsOf: file), as: UTF8.self)
     }
 
-    private func list(_ app: CSVApp, since cursor: Cursor? = nil) async throws -> (
+    private func list(_ app: CSVAdapter, since cursor: Cursor? = nil) async throws -> (
         records: [AppRecord], last: ChangePage?
     ) {
         let listing = try await app.changes(since: cursor)
@@ -266,7 +266,7 @@ import Testing
         try put("id,email\n1,a@b.co\n")
         let app = app()
         let (_, last) = try await list(app)
-        #expect(last?.provesAbsence == true)
+        #expect(last?.isCompleteListing == true)
         let again = try await list(app, since: last?.cursor)
         #expect(again.records == [] && again.last == nil)
         try FileManager.default.removeItem(at: file)

@@ -19,9 +19,9 @@ import Testing
 
     /// How many requests have room at this moment.
     private func room(
-        in budget: RateBudget, for urgency: Urgency = .fresh, cost: Int = 1
+        in budget: RateBudget, for priority: RequestPriority = .interactive, cost: Int = 1
     ) async -> Int {
-        await Urgency.$current.withValue(urgency) {
+        await RequestPriority.$current.withValue(priority) {
             var count = 0
             while await budget.take(cost: cost, patienceSeconds: 0) == nil { count += 1 }
             return count
@@ -39,8 +39,8 @@ import Testing
 
     @Test func `keeps a quarter for what is fresh`() async {
         let budget = budget(100, per: 60)
-        #expect(await room(in: budget, for: .later) == 75)
-        #expect(await room(in: budget, for: .fresh) == 25)
+        #expect(await room(in: budget, for: .background) == 75)
+        #expect(await room(in: budget, for: .interactive) == 25)
     }
 
     @Test func `lets one request through that costs more than there is`() async {
@@ -62,7 +62,7 @@ import Testing
 
     /// Half a listing of everything is of no use: it is begun where it can end, and leaves a quarter.
     @Test func `takes room for something whole, or none`() async {
-        await Urgency.$current.withValue(.later) {
+        await RequestPriority.$current.withValue(.background) {
             let day: Int64 = 86_400
             let budget = budget([.init(100, seconds: day), .init(5, seconds: 60)])
             #expect(
@@ -70,7 +70,7 @@ import Testing
             #expect(await budget.reserve(requests: 60, cost: 1) == .now)
             // Only half of it is used, at the pace of the short window: the other half is there still.
             for _ in 0..<6 {
-                #expect(await room(in: budget, for: .fresh) == 5)
+                #expect(await room(in: budget, for: .interactive) == 5)
                 clock.pass(seconds: 65)
             }
             #expect(await budget.reserve(requests: 30, cost: 1) == .now)
@@ -92,8 +92,8 @@ import Testing
     /// An eighth of what is left goes in an hour; what can come later leaves a quarter of that.
     @Test func `is never used up in a day`() async {
         let budget = budget(2_400, per: 86_400)
-        #expect(await room(in: budget, for: .later) == 225)
-        #expect(await room(in: budget, for: .fresh) == 75)
+        #expect(await room(in: budget, for: .background) == 225)
+        #expect(await room(in: budget, for: .interactive) == 75)
         var used = 300
         for _ in 1..<24 {
             clock.pass(seconds: 3_600)

@@ -144,13 +144,13 @@ enum DecisionTable {
 
 
             """
-        for (crm, app, hasMet) in sides {
+        for (crm, app, wasReconciled) in sides {
             for direction in Direction.allCases {
                 for rule in DeletionRule.allCases {
                     let plan = Planner(PlanCase.settings(direction: direction, deletions: rule))
-                        .plan(PlanCase.view(crm, app, hasMet: hasMet))
+                        .plan(PlanCase.view(crm, app, wasReconciled: wasReconciled))
                     let line =
-                        "\(padded(crm, 9))\(padded(app, 9))\(padded(hasMet ? "met" : "new", 5))"
+                        "\(padded(crm, 9))\(padded(app, 9))\(padded(wasReconciled ? "met" : "new", 5))"
                         + "\(padded(direction.rawValue, 8))\(padded(rule.rawValue, 11))\(words(plan))"
                     text += line + "\n"
                 }
@@ -213,10 +213,11 @@ enum PlanCase {
             direction: direction, winner: winner, deletions: deletions, blanks: blanks)
     }
 
-    static func view(_ crm: String, _ app: String, hasMet: Bool) -> PairView {
-        let base: Values = hasMet ? ["one": "a", "two": "a"] : [:]
+    static func view(_ crm: String, _ app: String, wasReconciled: Bool) -> PairView {
+        let base: Values = wasReconciled ? ["one": "a", "two": "a"] : [:]
         return PairView(
-            crm: presence(crm), app: presence(app), crmBase: base, appBase: base, hasMet: hasMet)
+            crm: presence(crm), app: presence(app), crmBase: base, appBase: base,
+            wasReconciled: wasReconciled)
     }
 
     private static func presence(_ word: String) -> Presence {

@@ -99,19 +99,21 @@ import Testing
         }
         return PairView(
             crm: .present(values(\.crm.now)), app: .present(values(\.app.now)),
-            crmBase: values(\.crm.base), appBase: values(\.app.base), hasMet: true)
+            crmBase: values(\.crm.base), appBase: values(\.app.base), wasReconciled: true)
     }
 
     @Test func `deletes happen only where a rule asks for them and nothing was edited (I9)`() {
         var deletes = 0
-        for (crm, app, hasMet) in DecisionTable.sides {
+        for (crm, app, wasReconciled) in DecisionTable.sides {
             for direction in Direction.allCases {
                 for rule in DeletionRule.allCases {
                     let plan = Planner(PlanCase.settings(direction: direction, deletions: rule))
-                        .plan(PlanCase.view(crm, app, hasMet: hasMet))
+                        .plan(PlanCase.view(crm, app, wasReconciled: wasReconciled))
                     for case .delete(let side) in plan.actions {
                         deletes += 1
-                        #expect(rule == .propagate && hasMet && direction.allows(writingTo: side))
+                        #expect(
+                            rule == .propagate && wasReconciled && direction.allows(writingTo: side)
+                        )
                         #expect((side == .crm ? app : crm) == "deleted")
                         #expect((side == .crm ? crm : app) == "present")
                     }

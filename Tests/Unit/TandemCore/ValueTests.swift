@@ -189,7 +189,8 @@ import Testing
             PairView(
                 crm: .present(values(crm)),
                 app: .present(mapping.crmValues(of: ["name": app]).values),
-                crmBase: values(before), appBase: base, hasMet: true, isDeletionApproved: false))
+                crmBase: values(before), appBase: base, wasReconciled: true,
+                isDeletionApproved: false))
         let written = plan.actions.map { action in
             switch action {
             case .write(.app, let sent):
@@ -239,9 +240,10 @@ import Testing
 }
 
 @Suite struct `Cursors and retries` {
-    @Test func `a time cursor stays behind the signpost by the lag and on the app's grid`() {
+    @Test func `a time cursor stays behind the watermark by the lag and on the app's grid`() {
         let cursor = TimeCursor(
-            signpost: Timestamp(milliseconds: 125_500), lag: .seconds(30), granularity: .seconds(60)
+            watermark: Timestamp(milliseconds: 125_500), lag: .seconds(30),
+            granularity: .seconds(60)
         )
         #expect(cursor.floor.milliseconds == 60_000)
         #expect(TimeCursor(cursor.cursor) == cursor)
@@ -258,7 +260,7 @@ import Testing
     }
 
     @Test func `rails trip above share and number together`() {
-        let rails = Rails()
+        let rails = SafetyLimits()
         #expect(rails.judge(missing: 26, linked: 100, appIsEmpty: false) == .massDeletion)
         #expect(rails.judge(missing: 25, linked: 100, appIsEmpty: false) == nil)
         #expect(rails.judge(missing: 26, linked: 1_000, appIsEmpty: false) == nil)

@@ -32,7 +32,7 @@ import Testing
 }
 
 /// An app that keeps all promises but one.
-final class LyingApp: App {
+final class LyingApp: Adapter {
     enum Lie: String, CaseIterable, Sendable {
         case changesItsName, forgetsRecords, hidesChanges, hidesDeletions, mixesUpReads
         case believesAnyCursor, clearsOthers, manglesText, writesNull, ignoresVersions
@@ -60,10 +60,10 @@ final class LyingApp: App {
     }
 
     private let lie: Lie
-    private let app: any App
+    private let app: any Adapter
     private let count = Counter()
 
-    init(_ lie: Lie, _ app: any App) {
+    init(_ lie: Lie, _ app: any Adapter) {
         self.lie = lie
         self.app = app
     }
@@ -92,7 +92,7 @@ final class LyingApp: App {
         private let count = Counter()
         init(gone: Bool) { isComplete = gone }
         func next() async throws(AppError) -> ChangePage? {
-            count.next() == 1 ? ChangePage(cursor: "1", provesAbsence: isComplete) : nil
+            count.next() == 1 ? ChangePage(cursor: "1", isCompleteListing: isComplete) : nil
         }
     }
 
@@ -102,7 +102,7 @@ final class LyingApp: App {
         init(base: any ChangeListing) { self.base = base }
         func next() async throws(AppError) -> ChangePage? {
             var page = try await base.next()
-            page?.provesAbsence = true
+            page?.isCompleteListing = true
             return page
         }
     }

@@ -6,9 +6,9 @@ import TandemModel
 /// Nothing tells in which version the card is kept, and a conversion may lose something, such as a photo.
 struct CardForms: Sendable {
     /// As it is shown unasked.
-    var plain: CardDAVApp.Card
+    var plain: CardDAVAdapter.Card
     /// As it is shown in the versions that the server names, if it names several.
-    var asked: [String: CardDAVApp.Card] = [:]
+    var asked: [String: CardDAVAdapter.Card] = [:]
 
     /// The form in which the card is whole: 3.0 if it is, else 4.0.
     ///

@@ -4,7 +4,7 @@ import TandemModel
 
 /// A listing of an address book: paths and ETags; the engine reads what it does not know.
 final class CardListing: ChangeListing {
-    private let app: CardDAVApp
+    private let app: CardDAVAdapter
     private let book: AddressBook
     private let isFull: Bool
     /// The token to go on from; `nil` once everything was listed.
@@ -13,7 +13,7 @@ final class CardListing: ChangeListing {
     private static let sync = "sync:"
     private static let tag = "ctag:"
 
-    init(app: CardDAVApp, book: AddressBook, since cursor: Cursor?) {
+    init(app: CardDAVAdapter, book: AddressBook, since cursor: Cursor?) {
         self.app = app
         self.book = book
         isFull = cursor == nil
@@ -65,7 +65,7 @@ final class CardListing: ChangeListing {
         let cursor = Cursor(Self.sync + next)
         place.withLock { $0 = isCut ? cursor : nil }
         page.cursor = isCut && isFull ? nil : cursor
-        page.provesAbsence = isFull && !isCut
+        page.isCompleteListing = isFull && !isCut
         return page
     }
 
@@ -94,7 +94,7 @@ final class CardListing: ChangeListing {
             }
         }
         page.cursor = Cursor(Self.tag + tag)
-        page.provesAbsence = true
+        page.isCompleteListing = true
         return page
     }
 }

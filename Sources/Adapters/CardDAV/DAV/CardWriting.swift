@@ -5,7 +5,7 @@ import TandemTasks
 
 /// Writing cards: read, change, write back under the condition that nobody else did, and look at what the
 /// server made of it.
-extension CardDAVApp {
+extension CardDAVAdapter {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         let book = try await book()
         let updated = writes.compactMap { write in

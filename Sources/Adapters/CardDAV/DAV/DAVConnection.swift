@@ -12,7 +12,7 @@ final class DAVConnection: Sendable {
     private let start: String
     private let username: String?
     private let password: String?
-    private let auth: CardDAVApp.Settings.Auth?
+    private let auth: CardDAVAdapter.Settings.Auth?
     private let signIn = Mutex(SignIn())
 
     private struct SignIn {
@@ -22,7 +22,7 @@ final class DAVConnection: Sendable {
         var tried = ""
     }
 
-    init(_ settings: CardDAVApp.Settings) {
+    init(_ settings: CardDAVAdapter.Settings) {
         client = HTTPClient(
             .init(timeoutSeconds: settings.timeoutSeconds, caFile: settings.caFile))
         let text = settings.url.trimmed

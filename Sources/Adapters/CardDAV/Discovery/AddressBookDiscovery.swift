@@ -24,7 +24,7 @@ final class AddressBookDiscovery: Sendable {
         "C:addressbook-home-set", "C:supported-address-data",
     ]
 
-    init(_ settings: CardDAVApp.Settings, _ connection: DAVConnection) throws(AppError) {
+    init(_ settings: CardDAVAdapter.Settings, _ connection: DAVConnection) throws(AppError) {
         let text = settings.url.trimmed
         let address = text.contains("://") ? text : "https://" + text
         guard let url = URL(string: address), ["http", "https"].contains(url.scheme ?? ""),

@@ -3,7 +3,7 @@ package import TandemSupport
 
 /// A promise that every adapter keeps; ``check(_:)`` holds an adapter to it.
 ///
-/// The laws are what ``App`` says, made of records that they write, change and delete themselves;
+/// The laws are what ``Adapter`` says, made of records that they write, change and delete themselves;
 /// no other record is touched. `tandem check --laws` runs them against somebody's app.
 package enum AppLaw: String, CaseIterable, Sendable {
     /// Two profiles of one account name the same account.
@@ -96,7 +96,7 @@ package enum AppLaw: String, CaseIterable, Sendable {
 
 /// An app to be held to the laws, and what must be known to write records into it.
 package struct LawSubject: Sendable {
-    package let app: any App
+    package let app: any Adapter
     /// The fields of a new record; each number gives another record that nobody takes for a real
     /// one.
     package let values: @Sendable (_ number: Int) -> [AppField: String]
@@ -116,7 +116,7 @@ package struct LawSubject: Sendable {
     package typealias Save = @Sendable (_ work: () async throws -> Void) async throws -> Void
 
     package init(
-        _ app: any App, texts: (AppField, AppField), textLimit: Int = 100,
+        _ app: any Adapter, texts: (AppField, AppField), textLimit: Int = 100,
         values: @escaping @Sendable (_ number: Int) -> [AppField: String],
         now: @escaping @Sendable () -> Timestamp,
         wait: @escaping @Sendable (_ seconds: Int64) async -> Void,

@@ -18,7 +18,7 @@ final class LawBench: Sendable {
         place = AppLaw.allCases.firstIndex(of: law) ?? 0
     }
 
-    var app: any App { subject.app }
+    var app: any Adapter { subject.app }
 
     /// What a listing showed.
     struct Listed {
@@ -27,7 +27,7 @@ final class LawBench: Sendable {
         var present: Set<AppRecordID> = []
         var gone: Set<AppRecordID> = []
         var cursor: Cursor?
-        var provesAbsence = false
+        var isCompleteListing = false
     }
 
     func broken(_ what: String) -> AppLaw.Broken { AppLaw.Broken(law: law, what: what) }
@@ -248,6 +248,6 @@ extension LawBench.Listed {
         present.formUnion(page.unreadable.map(\.id))
         gone.formUnion(page.gone)
         cursor = page.cursor ?? cursor
-        provesAbsence = page.provesAbsence || provesAbsence
+        isCompleteListing = page.isCompleteListing || isCompleteListing
     }
 }

@@ -23,7 +23,7 @@ extension LawBench {
         guard shown.allSatisfy({ $0.values[field] == nil || !same($0.values[field], "") }) else {
             throw broken("a listed record shows `\(field)` blank that was written")
         }
-        guard listed.cursor != nil || listed.provesAbsence else {
+        guard listed.cursor != nil || listed.isCompleteListing else {
             throw broken("a listing of everything ends without cursor and without proof")
         }
     }
@@ -66,7 +66,7 @@ extension LawBench {
         let reports = app.capabilities.reportsDeletions
         try await eventually("a deletion shows in no listing") {
             let listed = try await list(since: reports ? before.cursor : nil)
-            let isMissed = listed.provesAbsence && !listed.present.contains(ids[0])
+            let isMissed = listed.isCompleteListing && !listed.present.contains(ids[0])
             return listed.gone.contains(ids[0]) || isMissed
         }
         return .kept
@@ -95,7 +95,7 @@ extension LawBench {
     func refusesForeignCursors() async throws {
         do {
             let listed = try await list(since: "tandem-law: no cursor of this app")
-            guard listed.provesAbsence else {
+            guard listed.isCompleteListing else {
                 throw broken("a cursor that it never gave is answered as if it had")
             }
         } catch AppError.cursorExpired {}
@@ -240,7 +240,7 @@ extension LawBench {
         try await save {
             try await unlessLater {
                 let listed = try await list(since: nil)
-                guard !listed.provesAbsence || listed.present.isSuperset(of: ids) else {
+                guard !listed.isCompleteListing || listed.present.isSuperset(of: ids) else {
                     throw broken("what is not saved yet counts as gone in a listing")
                 }
             }
@@ -255,7 +255,7 @@ extension LawBench {
         }
         try await eventually("what was saved is not all there") {
             let listed = try await list(since: nil)
-            return listed.provesAbsence && listed.present.isSuperset(of: ids)
+            return listed.isCompleteListing && listed.present.isSuperset(of: ids)
         }
         return .kept
     }

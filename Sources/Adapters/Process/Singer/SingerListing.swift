@@ -48,7 +48,7 @@ final class SingerListing: ChangeListing {
             records: present.values.sorted { $0.id < $1.id }, gone: gone.sorted(),
             unidentified: unidentified,
             cursor: state.map { Cursor(String(decoding: $0.bytes, as: UTF8.self)) },
-            provesAbsence: part.isEnd && stream.isAlwaysWhole)
+            isCompleteListing: part.isEnd && stream.isAlwaysWhole)
     }
 
     /// - Returns: `nil` for a record without its key.

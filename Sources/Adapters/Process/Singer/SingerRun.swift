@@ -6,7 +6,7 @@ import TandemTasks
 /// One run of a tap.
 actor SingerRun {
     private let executor = QueueExecutor("tandem-singer")
-    private let settings: SingerApp.Settings
+    private let settings: SingerAdapter.Settings
     private let stream: SingerStream?
     private let state: JSON?
     private var tap: ChildProgram?
@@ -21,7 +21,7 @@ actor SingerRun {
         executor.asUnownedSerialExecutor()
     }
 
-    init(_ settings: SingerApp.Settings, _ stream: SingerStream?, state: JSON?) {
+    init(_ settings: SingerAdapter.Settings, _ stream: SingerStream?, state: JSON?) {
         self.settings = settings
         self.stream = stream
         self.state = state

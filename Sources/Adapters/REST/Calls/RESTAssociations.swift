@@ -2,7 +2,7 @@ import TandemModel
 import TandemSupport
 
 /// Fields that name other records and that calls of their own read and write.
-extension RESTApp {
+extension RESTAdapter {
     private var associations: [(field: AppField, how: RESTDescription.Association)] {
         object.shape.associations.filter { fields.contains($0.key) }
             .sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -3,7 +3,7 @@ import TandemModel
 import TandemSupport
 
 /// Records of a described app as fields, and fields as what the app takes.
-extension RESTApp {
+extension RESTAdapter {
     private var shape: RESTDescription.Shape { object.shape }
 
     private func path(of field: AppField) -> FieldPath {

@@ -5,7 +5,7 @@ import TandemSupport
 
 /// A listing of a described app: all records, or those changed since a moment, and what is gone.
 final class RESTListing: ChangeListing {
-    private let app: RESTApp
+    private let app: RESTAdapter
     private let since: RESTCursor?
     private let parts: [Part]
     private let state = Mutex(State())
@@ -21,7 +21,7 @@ final class RESTListing: ChangeListing {
         var part = 0
         var place = Place.after(nil)
         /// Where the next listing starts.
-        var signpost: String?
+        var watermark: String?
         /// The app's clock at the first answer.
         var moment: Timestamp?
         /// Records and pages of this part since it began anew, and the most that a page had.
@@ -52,7 +52,7 @@ final class RESTListing: ChangeListing {
         case address(String)
     }
 
-    init(app: RESTApp, since: RESTCursor?) {
+    init(app: RESTAdapter, since: RESTCursor?) {
         self.app = app
         self.since = since
         var parts = (since == nil ? app.object.list : app.object.changes?.listings ?? []).map {
@@ -62,7 +62,7 @@ final class RESTListing: ChangeListing {
             parts += listings.map { Part(listing: $0, goneID: id) }
         }
         self.parts = parts
-        if let since, case .link? = app.object.changes?.signpost {
+        if let since, case .link? = app.object.changes?.watermark {
             state.withLock { $0.place = .address(since.value) }
         }
     }
@@ -92,7 +92,7 @@ final class RESTListing: ChangeListing {
         let fresh = try withoutOverlap(found, ids, before, part.listing)
         var after = before
         after.moment = before.moment ?? answer.response.date
-        after.signpost = try signpost(answer, before.signpost)
+        after.watermark = try watermark(answer, before.watermark)
         after.seenInRange += fresh.count
         after.pages += 1
         after.requests += 1
@@ -112,10 +112,10 @@ final class RESTListing: ChangeListing {
         if end.part == parts.count {
             try requireFields(end)
             // Without changes there is nothing to start from; what a listing costs is kept instead.
-            let next = app.object.changes == nil ? "\(end.requests)" : end.signpost
+            let next = app.object.changes == nil ? "\(end.requests)" : end.watermark
             page.cursor = next.map { RESTCursor($0, at: end.moment).cursor }
             page.mayHaveDrifted = end.mayHaveDrifted
-            page.provesAbsence = since == nil
+            page.isCompleteListing = since == nil
         }
         return page
     }
@@ -133,7 +133,7 @@ final class RESTListing: ChangeListing {
 
     /// `{since}` of a listing of everything.
     private var beginning: String {
-        switch app.object.changes?.signpost {
+        switch app.object.changes?.watermark {
         case .date(let form)?: form.text(Timestamp(milliseconds: 0))
         case .header?: "0"
         case .token?, .link?, nil: ""
@@ -245,7 +245,7 @@ final class RESTListing: ChangeListing {
         }
         // Each part starts from the beginning.
         let before = state
-        state = State(part: before.part + 1, signpost: before.signpost, moment: before.moment)
+        state = State(part: before.part + 1, watermark: before.watermark, moment: before.moment)
         (state.records, state.hasFields) = (before.records, before.hasFields)
         state.mayHaveDrifted = before.mayHaveDrifted
         state.requests = before.requests
@@ -263,7 +263,7 @@ final class RESTListing: ChangeListing {
         _ state: inout State, _ listing: RESTDescription.Listing, _ found: [JSON], _ cap: Int
     ) throws(AppError) -> Bool {
         let modified = app.object.shape.modified ?? ""
-        guard case .date(let form)? = app.object.changes?.signpost,
+        guard case .date(let form)? = app.object.changes?.watermark,
             let last = found.last?.at(modified)?.field.flatMap({ Timestamp(loose: $0) })
         else { throw app.unexpected(listing.call) }
         let start = form.text(last)
@@ -359,11 +359,11 @@ final class RESTListing: ChangeListing {
 
     /// Where the next listing starts, less the time that a change may stay invisible; `nil` if the
     /// app does not say.
-    private func signpost(_ answer: RESTConnection.Success, _ known: String?) throws(AppError)
+    private func watermark(_ answer: RESTConnection.Success, _ known: String?) throws(AppError)
         -> String?
     {
         guard let changes = app.object.changes else { return nil }
-        switch changes.signpost {
+        switch changes.watermark {
         case .date(let form):
             return known
                 ?? answer.response.date.map { form.text($0 - .seconds(changes.lagSeconds)) }

@@ -79,9 +79,9 @@ package struct RESTTrial: Encodable, Hashable, Sendable {
     package let exchanges: [RESTTrace.Exchange]
 }
 
-extension RESTApp {
+extension RESTAdapter {
     /// The same app, with all that it sends and is answered noted.
-    package var traced: (app: RESTApp, trace: RESTTrace) {
+    package var traced: (app: RESTAdapter, trace: RESTTrace) {
         let trace = RESTTrace(secrets: connection.secrets)
         var app = self
         app.connection.trace = trace
@@ -166,7 +166,7 @@ extension RESTApp {
     private var now: Cursor? {
         // The year 2100: no app has changed anything later.
         let future = Timestamp(milliseconds: 4_102_444_800_000)
-        switch object.changes?.signpost {
+        switch object.changes?.watermark {
         case .date(let form): return RESTCursor(form.text(future), at: nil).cursor
         case .header: return RESTCursor("\(future.milliseconds)", at: nil).cursor
         case .token, .link, nil: return nil

@@ -5,7 +5,7 @@ import TandemSupport
 import TandemTasks
 
 /// Writing records: only the fields that changed, several at a time, or in the app's own batches.
-extension RESTApp {
+extension RESTAdapter {
     package func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome] {
         // Without access nothing is sent, and no record is to blame.
         try await connection.requireAccess()

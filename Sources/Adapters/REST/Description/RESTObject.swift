@@ -95,16 +95,16 @@ extension RESTDescription {
     package struct Changes: Hashable, Sendable {
         /// One after the other.
         package let listings: [Listing]
-        package let signpost: Signpost
+        package let watermark: Watermark
         /// How long a change may stay invisible.
         package var lagSeconds = usualLagSeconds
         package static let usualLagSeconds: Int64 = 30
         /// It is an index that may be behind the records themselves, which are then read.
         package var isIndex = false
 
-        package init(listings: [Listing], signpost: Signpost) {
+        package init(listings: [Listing], watermark: Watermark) {
             self.listings = listings
-            self.signpost = signpost
+            self.watermark = watermark
         }
     }
 
@@ -117,7 +117,7 @@ extension RESTDescription {
     }
 
     /// Where `{since}` of the next listing comes from.
-    package enum Signpost: Hashable, Sendable {
+    package enum Watermark: Hashable, Sendable {
         /// The app's clock at the first answer, in this form.
         case date(TimeForm)
         /// A header of the first answer with a number that grows; quotes round it (an ETag) do not

@@ -4,7 +4,7 @@ package import TandemSupport
 /// The requests that one account may make, shared by everything that makes some.
 ///
 /// A request that would be one too many waits until enough of the oldest have left their window,
-/// unless that takes too long. What can come later (``Urgency``) leaves room for what is fresh.
+/// unless that takes too long. What can come later (``RequestPriority``) leaves room for what is fresh.
 package actor RateBudget {
     private var tallies: [WindowTally]
     private let ledger: any UsageLedger
@@ -27,7 +27,7 @@ package actor RateBudget {
         self.now = now
     }
 
-    /// Waits for room, and takes it; how much room there is depends on ``Urgency/current``.
+    /// Waits for room, and takes it; how much room there is depends on ``RequestPriority/current``.
     ///
     /// - Parameters:
     ///   - cost: The points of the request.
@@ -103,7 +103,7 @@ package actor RateBudget {
         // A clock that was set back must not make the pause longer.
         if let pause, pause.from <= now, now < pause.until { return pause.until }
         return zip(tallies, amounts).compactMap { tally, amount in
-            amount == 0 ? nil : tally.nextRoom(for: amount, Urgency.current, at: now)
+            amount == 0 ? nil : tally.nextRoom(for: amount, RequestPriority.current, at: now)
         }.max()
     }
 
@@ -192,9 +192,9 @@ package struct WindowTally: Sendable {
     /// When a request has room, `nil` for now.
     ///
     /// One request always fits into an empty window.
-    func nextRoom(for count: Int, _ urgency: Urgency, at now: Timestamp) -> Timestamp? {
+    func nextRoom(for count: Int, _ priority: RequestPriority, at now: Timestamp) -> Timestamp? {
         let counting = counting(at: now)
-        let limit = share(of: window.limit, urgency)
+        let limit = share(of: window.limit, priority)
         var total = counting.values.reduce(0, +)
         let current = slot(at: now)
         let inSlot = counting[current] ?? 0
@@ -205,15 +205,15 @@ package struct WindowTally: Sendable {
             room = end(of: slot)
         }
         // An eighth of what is left in each slot: so a day is never used up.
-        if window.isLong, inSlot > 0, inSlot + count > share(of: max(1, left / 8), urgency) {
+        if window.isLong, inSlot > 0, inSlot + count > share(of: max(1, left / 8), priority) {
             room = max(room ?? now, start(of: current + 1))
         }
         return room
     }
 
     /// What can come later may use three quarters.
-    private func share(of limit: Int, _ urgency: Urgency) -> Int {
-        urgency == .later ? max(1, limit * 3 / 4) : limit
+    private func share(of limit: Int, _ priority: RequestPriority) -> Int {
+        priority == .background ? max(1, limit * 3 / 4) : limit
     }
 
     /// What the window comes to if it goes on as in this slot and the one before.

@@ -19,7 +19,7 @@ extension Endpoint {
         let name: String
     }
 
-    private static func listTypes(_ exchange: Exchange) throws -> Answer {
+    private static func listTypes(_ exchange: EndpointContext) throws -> APIResponse {
         let types = try exchange.reader.associationTypes(
             from: exchange.object(), to: exchange.object("to"))
         return .ok(
@@ -32,7 +32,7 @@ extension Endpoint {
     }
 
     /// Of companies only the primary one is shown, as HubSpot does here.
-    private static func readOld(_ exchange: Exchange) throws -> Answer {
+    private static func readOld(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<IDBody>.self).inputs
         try requireBatch(inputs.count, most: 1_000)
         let (object, to) = (try exchange.object(), try exchange.other(.read))
@@ -72,7 +72,7 @@ extension Endpoint {
         let type: String
     }
 
-    private static func createOld(_ exchange: Exchange) throws -> Answer {
+    private static func createOld(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<PairRow>(at: exchange.session.now)
@@ -87,7 +87,7 @@ extension Endpoint {
         return batch.answer(.created)
     }
 
-    private static func archiveOld(_ exchange: Exchange) throws -> Answer {
+    private static func archiveOld(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         for input in inputs {

@@ -30,7 +30,7 @@ extension Endpoint {
         }
     }
 
-    private static func pageCompanies(_ exchange: Exchange) throws -> Answer {
+    private static func pageCompanies(_ exchange: EndpointContext) throws -> APIResponse {
         let names = exchange.call.query.list("properties").map { PropertyName($0) }
         let (records, offset) = try page(exchange, .companies, most: 250)
         return .ok(
@@ -40,7 +40,7 @@ extension Endpoint {
                 }, hasMore: offset != nil, offset: offset ?? 0))
     }
 
-    private static func getCompany(_ exchange: Exchange) throws -> Answer {
+    private static func getCompany(_ exchange: EndpointContext) throws -> APIResponse {
         let record = try exchange.record("id", in: .companies)
         let all = try exchange.schema.properties(of: .companies).keys.sorted()
         return .ok(try OldRecord(record, all, "companyId", nil, exchange))
@@ -52,7 +52,7 @@ extension Endpoint {
         let offset: Int64
     }
 
-    private static func pageDeals(_ exchange: Exchange) throws -> Answer {
+    private static func pageDeals(_ exchange: EndpointContext) throws -> APIResponse {
         let query = exchange.call.query
         let names =
             query.flag("includeAllProperties")
@@ -69,7 +69,7 @@ extension Endpoint {
     }
 
     /// A page, and the offset of the next one if there is one.
-    private static func page(_ exchange: Exchange, _ object: ObjectName, most: Int) throws
+    private static func page(_ exchange: EndpointContext, _ object: ObjectName, most: Int) throws
         -> ([CRMRecord], Int64?)
     {
         let limit = try exchange.call.query.number("limit", default: 100, in: 1...most)
@@ -106,7 +106,7 @@ extension Endpoint {
         }
     }
 
-    private static func oldPipelines(_ exchange: Exchange) throws -> Answer {
+    private static func oldPipelines(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(
             try exchange.pipelineTable.pipelines(of: .deals).map { pipeline in
                 OldPipeline(
@@ -156,7 +156,7 @@ struct OldRecord: Encodable, Sendable {
         let associatedCompanyIds: [Int64]
         let associatedDealIds: [Int64]
 
-        init(of id: RecordID, _ exchange: Exchange) throws {
+        init(of id: RecordID, _ exchange: EndpointContext) throws {
             func ids(_ object: ObjectName) throws -> [Int64] {
                 try exchange.require(.read, of: object)
                 return try exchange.reader.associations(of: id, to: object, limit: 1_000).map(
@@ -170,7 +170,7 @@ struct OldRecord: Encodable, Sendable {
 
     init(
         _ record: CRMRecord, _ names: [PropertyName], _ idName: String,
-        _ associations: Associations?, _ exchange: Exchange
+        _ associations: Associations?, _ exchange: EndpointContext
     ) throws {
         id = record.id.number
         self.idName = idName

@@ -7,8 +7,8 @@ import TandemSupport
 /// `/crm/v3/lists`: lists kept by hand and active ones.
 extension Endpoint {
     private static let lists3 = "/crm/v3/lists"
-    private static let reads = Need.scope("crm.lists.read")
-    private static let changes = Need.scope("crm.lists.write")
+    private static let reads = RequiredScope.scope("crm.lists.read")
+    private static let changes = RequiredScope.scope("crm.lists.write")
 
     static let lists: [Endpoint] = [
         .read(lists3, reads, listLists),
@@ -45,7 +45,7 @@ extension Endpoint {
         let filterBranch: ListFilter?
     }
 
-    private static func createList(_ exchange: Exchange) throws -> Answer {
+    private static func createList(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(CreateInput.self)
         guard let kind = RecordList.Kind(rawValue: input.processingType.uppercased()) else {
             let kinds = RecordList.Kind.allCases.map(\.rawValue).joined(separator: ", ")
@@ -57,11 +57,11 @@ extension Endpoint {
         return .ok(Wrapped(list: try exchange.row(list)))
     }
 
-    private static func getList(_ exchange: Exchange) throws -> Answer {
+    private static func getList(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(Wrapped(list: try exchange.row(exchange.list())))
     }
 
-    private static func getListByName(_ exchange: Exchange) throws -> Answer {
+    private static func getListByName(_ exchange: EndpointContext) throws -> APIResponse {
         let name = exchange.call.parameter("name")
         do {
             let list = try exchange.lists.list(named: name, of: exchange.object())
@@ -71,7 +71,7 @@ extension Endpoint {
         }
     }
 
-    private static func listLists(_ exchange: Exchange) throws -> Answer {
+    private static func listLists(_ exchange: EndpointContext) throws -> APIResponse {
         let ids = Set(exchange.call.query.list("listIds"))
         let lists = try exchange.lists.all().filter { ids.isEmpty || ids.contains("\($0.id)") }
         return .ok(Several(lists: try lists.map { try exchange.row($0) }))
@@ -97,7 +97,7 @@ extension Endpoint {
     /// More than a page is asked for by every connector; they get a page.
     private static let pageLimit = 500
 
-    private static func searchLists(_ exchange: Exchange) throws -> Answer {
+    private static func searchLists(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(SearchInput.self)
         let object = try input.objectTypeId.map { try exchange.session.object($0) }
         let ids = input.listIds.map { Set($0.map(\.text)) }
@@ -132,12 +132,12 @@ extension Endpoint {
         lists.sort { isDescending ? isBefore($1, $0) : isBefore($0, $1) }
     }
 
-    private static func deleteList(_ exchange: Exchange) throws -> Answer {
+    private static func deleteList(_ exchange: EndpointContext) throws -> APIResponse {
         try exchange.lists.delete(exchange.list())
         return .none
     }
 
-    private static func restoreList(_ exchange: Exchange) throws -> Answer {
+    private static func restoreList(_ exchange: EndpointContext) throws -> APIResponse {
         try exchange.onList { try exchange.lists.restore($0) }
         return .none
     }
@@ -146,7 +146,7 @@ extension Endpoint {
         let updatedList: ListRow
     }
 
-    private static func renameList(_ exchange: Exchange) throws -> Answer {
+    private static func renameList(_ exchange: EndpointContext) throws -> APIResponse {
         let list = try exchange.list()
         guard let name = exchange.call.query["listName"] else {
             throw APIError.invalid("`listName` is missing")
@@ -159,7 +159,7 @@ extension Endpoint {
         let filterBranch: ListFilter
     }
 
-    private static func updateFilters(_ exchange: Exchange) throws -> Answer {
+    private static func updateFilters(_ exchange: EndpointContext) throws -> APIResponse {
         let list = try exchange.list()
         try exchange.lists.set(exchange.call.input(FilterInput.self).filterBranch, of: list)
         return .ok(Updated(updatedList: try exchange.row(exchange.list())))
@@ -179,7 +179,7 @@ extension Endpoint {
         let total: Int
     }
 
-    fileprivate static func listMembers(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func listMembers(_ exchange: EndpointContext) throws -> APIResponse {
         let list = try exchange.list()
         try exchange.require(.read, of: list.object)
         let query = exchange.call.query
@@ -204,7 +204,7 @@ extension Endpoint {
         let lastAddedTimestamp: String
     }
 
-    fileprivate static func listMemberships(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func listMemberships(_ exchange: EndpointContext) throws -> APIResponse {
         try exchange.require(.read, of: exchange.object())
         let record = try exchange.record("id", in: exchange.object())
         let rows = try exchange.lists.memberships(of: record).map { list, member in
@@ -228,15 +228,15 @@ extension Endpoint {
         let recordIdsToRemove: [LooseText]?
     }
 
-    fileprivate static func addMembers(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func addMembers(_ exchange: EndpointContext) throws -> APIResponse {
         try change(exchange, adding: exchange.call.input([LooseText].self), removing: [])
     }
 
-    fileprivate static func removeMembers(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func removeMembers(_ exchange: EndpointContext) throws -> APIResponse {
         try change(exchange, adding: [], removing: exchange.call.input([LooseText].self))
     }
 
-    fileprivate static func changeMembers(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func changeMembers(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(ChangeInput.self)
         return try change(
             exchange, adding: input.recordIdsToAdd ?? [], removing: input.recordIdsToRemove ?? [])
@@ -246,8 +246,8 @@ extension Endpoint {
     private static let changeLimit = 100_000
 
     private static func change(
-        _ exchange: Exchange, adding: [LooseText], removing: [LooseText]
-    ) throws -> Answer {
+        _ exchange: EndpointContext, adding: [LooseText], removing: [LooseText]
+    ) throws -> APIResponse {
         let list = try exchange.list()
         try exchange.require(.read, of: list.object)
         guard adding.count + removing.count <= changeLimit else {
@@ -272,7 +272,7 @@ extension Endpoint {
         return .ok(change)
     }
 
-    fileprivate static func addFrom(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func addFrom(_ exchange: EndpointContext) throws -> APIResponse {
         let list = try exchange.list()
         let source = try exchange.list("source")
         if source.object != list.object {
@@ -288,7 +288,7 @@ extension Endpoint {
         return .none
     }
 
-    fileprivate static func removeAllMembers(_ exchange: Exchange) throws -> Answer {
+    fileprivate static func removeAllMembers(_ exchange: EndpointContext) throws -> APIResponse {
         let list = try exchange.list()
         while case let batch = try exchange.lists.members(
             of: list, after: RecordID(0), limit: 500), !batch.isEmpty
@@ -319,7 +319,7 @@ struct ListRow: Encodable, Sendable {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     var lists: ListTable { ListTable(session.connection, schema, now: session.now) }
 
     func list(_ parameter: String = "list") throws -> RecordList {

@@ -33,7 +33,7 @@ extension Endpoint {
         }
     }
 
-    private static func details(_ exchange: Exchange) throws -> Answer {
+    private static func details(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(
             Details(
                 portalId: exchange.account,
@@ -52,7 +52,7 @@ extension Endpoint {
         }
     }
 
-    private static func usage(_ exchange: Exchange) throws -> Answer {
+    private static func usage(_ exchange: EndpointContext) throws -> APIResponse {
         let server = exchange.server
         let now = exchange.session.now
         return .ok(
@@ -86,7 +86,7 @@ extension Endpoint {
         }
     }
 
-    private static func describeToken(_ exchange: Exchange) throws -> Answer {
+    private static func describeToken(_ exchange: EndpointContext) throws -> APIResponse {
         let text = exchange.call.parameter("token")
         guard let token = try TokenTable(exchange.session.connection).token(text) else {
             throw APIError.notFound("the access token does not exist or is revoked")
@@ -114,7 +114,7 @@ extension Endpoint {
         }
     }
 
-    private static func describeKey(_ exchange: Exchange) throws -> Answer {
+    private static func describeKey(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(KeyInput.self)
         guard let token = try TokenTable(exchange.session.connection).token(input.tokenKey) else {
             throw APIError.notFound("the access token does not exist or is revoked")

@@ -25,7 +25,7 @@ extension Endpoint {
         let idProperty: String?
     }
 
-    private static func readMany(_ exchange: Exchange) throws -> Answer {
+    private static func readMany(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(ReadInput.self)
         try requireBatch(input.inputs.count)
@@ -59,7 +59,7 @@ extension Endpoint {
     }
 
     /// Makes all records or none, unless every input can be told from the others.
-    private static func createMany(_ exchange: Exchange) throws -> Answer {
+    private static func createMany(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let inputs = try exchange.call.input(Inputs<CreateInput>.self).inputs
         try requireBatch(inputs.count)
@@ -77,14 +77,14 @@ extension Endpoint {
         return batch.answer(.created)
     }
 
-    private static func updateMany(_ exchange: Exchange) throws -> Answer {
+    private static func updateMany(_ exchange: EndpointContext) throws -> APIResponse {
         try writeEach(exchange) { id, input, object in
             let record = try exchange.update(id, by: input.idProperty, input, in: object)
             return try exchange.written(record, input.properties)
         }
     }
 
-    private static func upsertMany(_ exchange: Exchange) throws -> Answer {
+    private static func upsertMany(_ exchange: EndpointContext) throws -> APIResponse {
         try writeEach(exchange) { id, input, object in
             try upsert(id, input, in: object, exchange)
         }
@@ -92,8 +92,8 @@ extension Endpoint {
 
     /// Writes the inputs one by one; one that is refused does not undo the others.
     private static func writeEach(
-        _ exchange: Exchange, _ write: (String, UpdateInput, ObjectName) throws -> RecordBody
-    ) throws -> Answer {
+        _ exchange: EndpointContext, _ write: (String, UpdateInput, ObjectName) throws -> RecordBody
+    ) throws -> APIResponse {
         let object = try exchange.object()
         let inputs = try exchange.call.input(Inputs<UpdateInput>.self).inputs
         try requireBatch(inputs.count)
@@ -110,7 +110,7 @@ extension Endpoint {
     }
 
     private static func upsert(
-        _ id: String, _ input: UpdateInput, in object: ObjectName, _ exchange: Exchange
+        _ id: String, _ input: UpdateInput, in object: ObjectName, _ exchange: EndpointContext
     ) throws -> RecordBody {
         if let property = input.idProperty, let value = input.properties[property]?.text,
             value.trimmed.lowercased() != id.trimmed.lowercased()
@@ -138,7 +138,7 @@ extension Endpoint {
         return body
     }
 
-    private static func archiveMany(_ exchange: Exchange) throws -> Answer {
+    private static func archiveMany(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let inputs = try exchange.call.input(Inputs<IDInput>.self).inputs
         try requireBatch(inputs.count)
@@ -184,7 +184,7 @@ struct BatchBody<Element: Encodable & Sendable>: Encodable, Sendable {
     ///
     /// - Throws: The refusal, unless the inputs stand for themselves.
     mutating func add(
-        _ exchange: Exchange, _ context: [String: [String]]?, isAlone: Bool = true,
+        _ exchange: EndpointContext, _ context: [String: [String]]?, isAlone: Bool = true,
         _ work: () throws -> Element
     ) throws {
         do {
@@ -208,8 +208,8 @@ struct BatchBody<Element: Encodable & Sendable>: Encodable, Sendable {
     }
 
     /// 207 if something was refused.
-    func answer(_ status: HTTPResponse.Status) -> Answer {
-        Answer(status: errors == nil ? status : HTTPResponse.Status(code: 207), body: self)
+    func answer(_ status: HTTPResponse.Status) -> APIResponse {
+        APIResponse(status: errors == nil ? status : HTTPResponse.Status(code: 207), body: self)
     }
 }
 
@@ -234,7 +234,7 @@ extension LooseText {
     init(_ text: String) { self.text = text }
 }
 
-extension Exchange {
+extension EndpointContext {
     /// Finds many records; those that are not there are left out.
     func find(
         _ ids: [String], by idProperty: String?, in object: ObjectName, isArchived: Bool

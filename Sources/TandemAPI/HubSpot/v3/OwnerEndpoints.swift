@@ -11,7 +11,7 @@ extension Endpoint {
         .read("/crm/v3/owners/:id", .scope("crm.objects.owners.read"), getOwner),
     ]
 
-    private static func listOwners(_ exchange: Exchange) throws -> Answer {
+    private static func listOwners(_ exchange: EndpointContext) throws -> APIResponse {
         let query = exchange.call.query
         // Connectors ask for more than there can be on a page; they get a page.
         let limit = min(try query.number("limit", default: 100, in: 1...10_000), 500)
@@ -26,7 +26,7 @@ extension Endpoint {
         return .ok(body)
     }
 
-    private static func getOwner(_ exchange: Exchange) throws -> Answer {
+    private static func getOwner(_ exchange: EndpointContext) throws -> APIResponse {
         let id = exchange.call.parameter("id")
         let owner = try Int64(id).flatMap { try OwnerTable(exchange.session.connection).owner($0) }
         guard let owner, (owner.archivedAt != nil) == exchange.call.query.flag("archived") else {

@@ -28,15 +28,15 @@ extension Endpoint {
         .read("\(stages)/:stage/audit", .records(.read), auditStage),
     ]
 
-    private static func listPipelines(_ exchange: Exchange) throws -> Answer {
+    private static func listPipelines(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(ListBody(try exchange.pipelines().map { PipelineBody($0) }))
     }
 
-    private static func getPipeline(_ exchange: Exchange) throws -> Answer {
+    private static func getPipeline(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(PipelineBody(try exchange.pipeline()))
     }
 
-    private static func createPipeline(_ exchange: Exchange) throws -> Answer {
+    private static func createPipeline(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(PipelineInput.self)
         guard let label = input.label?.trimmed, !label.isEmpty else {
             throw APIError.invalid("a pipeline needs a `label`")
@@ -56,7 +56,7 @@ extension Endpoint {
         return .created(PipelineBody(pipeline))
     }
 
-    private static func updatePipeline(_ exchange: Exchange) throws -> Answer {
+    private static func updatePipeline(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(PipelineInput.self)
         var pipeline = try exchange.pipeline()
         if let label = input.label, label != pipeline.label {
@@ -69,7 +69,7 @@ extension Endpoint {
         return .ok(PipelineBody(pipeline))
     }
 
-    private static func replacePipeline(_ exchange: Exchange) throws -> Answer {
+    private static func replacePipeline(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(PipelineInput.self)
         var pipeline = try exchange.pipeline()
         pipeline.label = input.label ?? pipeline.label
@@ -83,7 +83,7 @@ extension Endpoint {
         return .ok(PipelineBody(pipeline))
     }
 
-    private static func deletePipeline(_ exchange: Exchange) throws -> Answer {
+    private static func deletePipeline(_ exchange: EndpointContext) throws -> APIResponse {
         let pipeline = try exchange.pipeline()
         let query = exchange.call.query
         if query.flag("validateReferencesBeforeDelete")
@@ -97,19 +97,19 @@ extension Endpoint {
         return .none
     }
 
-    private static func auditPipeline(_ exchange: Exchange) throws -> Answer {
+    private static func auditPipeline(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(try exchange.audit(of: exchange.pipeline().id, stage: nil))
     }
 
-    private static func listStages(_ exchange: Exchange) throws -> Answer {
+    private static func listStages(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(ListBody(try exchange.pipeline().stages.map { StageBody($0) }))
     }
 
-    private static func getStage(_ exchange: Exchange) throws -> Answer {
+    private static func getStage(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(StageBody(try exchange.stage(in: exchange.pipeline())))
     }
 
-    private static func createStage(_ exchange: Exchange) throws -> Answer {
+    private static func createStage(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(StageInput.self)
         var pipeline = try exchange.pipeline()
         let stage = try exchange.stage(input, of: pipeline)
@@ -119,7 +119,7 @@ extension Endpoint {
         return .created(StageBody(stage))
     }
 
-    private static func updateStage(_ exchange: Exchange) throws -> Answer {
+    private static func updateStage(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(StageInput.self)
         var pipeline = try exchange.pipeline()
         var stage = try exchange.stage(in: pipeline)
@@ -135,7 +135,7 @@ extension Endpoint {
         return .ok(StageBody(stage))
     }
 
-    private static func deleteStage(_ exchange: Exchange) throws -> Answer {
+    private static func deleteStage(_ exchange: EndpointContext) throws -> APIResponse {
         var pipeline = try exchange.pipeline()
         let stage = try exchange.stage(in: pipeline)
         try exchange.requireUnused(stage.id)
@@ -146,7 +146,7 @@ extension Endpoint {
     }
 
     /// The official client forgets to fill the pipeline in; a stage is known by its own id.
-    private static func auditStage(_ exchange: Exchange) throws -> Answer {
+    private static func auditStage(_ exchange: EndpointContext) throws -> APIResponse {
         let id = exchange.call.parameter("stage")
         let named = exchange.call.parameter("pipeline")
         let all = try exchange.pipelines()
@@ -224,7 +224,7 @@ struct StageBody: Encodable, Sendable {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     var pipelineTable: PipelineTable { PipelineTable(session.connection) }
 
     func pipelines() throws -> [Pipeline] { try pipelineTable.pipelines(of: object()) }

@@ -24,7 +24,7 @@ extension Endpoint {
         .read("/properties/v1/:object/properties", .token, oldProperties),
     ]
 
-    private static func listProperties(_ exchange: Exchange) throws -> Answer {
+    private static func listProperties(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(
             ListBody(
                 try exchange.properties(
@@ -33,14 +33,14 @@ extension Endpoint {
 
     /// A bare list; of objects that this store lacks, what every record has, because an empty list
     /// ends Airbyte's discovery.
-    private static func oldProperties(_ exchange: Exchange) throws -> Answer {
+    private static func oldProperties(_ exchange: EndpointContext) throws -> APIResponse {
         guard exchange.schema.object(named: exchange.call.parameter("object")) != nil else {
             return .ok(CRMSchema.kept.map { PropertyBody($0, of: "") })
         }
         return .ok(try exchange.properties(of: exchange.object()))
     }
 
-    private static func getProperty(_ exchange: Exchange) throws -> Answer {
+    private static func getProperty(_ exchange: EndpointContext) throws -> APIResponse {
         let property = try exchange.property(exchange.call.parameter("name"))
         if (property.archivedAt != nil) != exchange.call.query.flag("archived") {
             throw exchange.noProperty(property.name.text)
@@ -48,12 +48,12 @@ extension Endpoint {
         return .ok(PropertyBody(property, of: try exchange.object()))
     }
 
-    private static func createProperty(_ exchange: Exchange) throws -> Answer {
+    private static func createProperty(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(PropertyInput.self)
         return .created(try exchange.add(input))
     }
 
-    private static func updateProperty(_ exchange: Exchange) throws -> Answer {
+    private static func updateProperty(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         var property = try exchange.property(exchange.call.parameter("name"))
         let input = try exchange.call.input(PropertyInput.self)
@@ -68,7 +68,7 @@ extension Endpoint {
         return .ok(PropertyBody(property, of: object))
     }
 
-    private static func archiveProperty(_ exchange: Exchange) throws -> Answer {
+    private static func archiveProperty(_ exchange: EndpointContext) throws -> APIResponse {
         let property = try exchange.property(exchange.call.parameter("name"))
         try exchange.archive(property)
         return .none
@@ -80,7 +80,7 @@ extension Endpoint {
         let name: String
     }
 
-    private static func readProperties(_ exchange: Exchange) throws -> Answer {
+    private static func readProperties(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<NameInput>.self).inputs
         try requireBatch(inputs.count, most: propertyLimit)
         var batch = BatchBody<PropertyBody>(at: exchange.session.now)
@@ -92,7 +92,7 @@ extension Endpoint {
         return batch.answer(.ok)
     }
 
-    private static func createProperties(_ exchange: Exchange) throws -> Answer {
+    private static func createProperties(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PropertyInput>.self).inputs
         try requireBatch(inputs.count, most: propertyLimit)
         var batch = BatchBody<PropertyBody>(at: exchange.session.now)
@@ -101,7 +101,7 @@ extension Endpoint {
     }
 
     /// 204 whatever becomes of them, as HubSpot answers.
-    private static func archiveProperties(_ exchange: Exchange) throws -> Answer {
+    private static func archiveProperties(_ exchange: EndpointContext) throws -> APIResponse {
         let known = try exchange.schema.properties(of: exchange.object())
         for input in try exchange.call.input(Inputs<NameInput>.self).inputs {
             guard let property = known[PropertyName(input.name)], property.isCustom else {
@@ -112,15 +112,15 @@ extension Endpoint {
         return .none
     }
 
-    private static func listGroups(_ exchange: Exchange) throws -> Answer {
+    private static func listGroups(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(ListBody(try exchange.groups.all(of: exchange.object()).map(GroupBody.init)))
     }
 
-    private static func getGroup(_ exchange: Exchange) throws -> Answer {
+    private static func getGroup(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(GroupBody(try exchange.group()))
     }
 
-    private static func createGroup(_ exchange: Exchange) throws -> Answer {
+    private static func createGroup(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(GroupInput.self)
         guard let name = input.name, let label = input.label else {
             throw APIError.invalid("a group needs `name` and `label`")
@@ -131,7 +131,7 @@ extension Endpoint {
         return .created(GroupBody(group))
     }
 
-    private static func updateGroup(_ exchange: Exchange) throws -> Answer {
+    private static func updateGroup(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(GroupInput.self)
         var group = try exchange.group()
         group.label = input.label ?? group.label
@@ -140,7 +140,7 @@ extension Endpoint {
         return .ok(GroupBody(group))
     }
 
-    private static func archiveGroup(_ exchange: Exchange) throws -> Answer {
+    private static func archiveGroup(_ exchange: EndpointContext) throws -> APIResponse {
         try exchange.groups.delete(exchange.group(), of: exchange.object())
         return .none
     }
@@ -152,7 +152,7 @@ extension Endpoint {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     /// Works on the schema as this request has left it so far.
     var editor: SchemaEditor {
         get throws {

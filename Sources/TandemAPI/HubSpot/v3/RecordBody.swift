@@ -69,7 +69,7 @@ struct RecordBody: Encodable, Sendable {
     /// How many associated records of one object are shown with a record.
     private static let associationLimit = 500
 
-    init(_ record: CRMRecord, _ selection: Selection, _ exchange: Exchange) throws {
+    init(_ record: CRMRecord, _ selection: Selection, _ exchange: EndpointContext) throws {
         id = record.id.description
         var values: [String: String?] = [:]
         values.reserveCapacity(selection.properties.count)
@@ -90,7 +90,7 @@ struct RecordBody: Encodable, Sendable {
     }
 
     private static func history(
-        of id: RecordID, _ names: [PropertyName], _ exchange: Exchange
+        of id: RecordID, _ names: [PropertyName], _ exchange: EndpointContext
     ) throws -> [String: [HistoryBody]] {
         let changes = try exchange.reader.history(of: id)
         return names.reduce(into: [:]) { history, name in
@@ -106,7 +106,7 @@ struct RecordBody: Encodable, Sendable {
     }
 
     private static func associations(
-        of record: CRMRecord, _ objects: [ObjectName], _ exchange: Exchange
+        of record: CRMRecord, _ objects: [ObjectName], _ exchange: EndpointContext
     ) throws -> [String: ListBody<AssociatedBody>] {
         var all: [String: ListBody<AssociatedBody>] = [:]
         for object in objects {

@@ -20,7 +20,7 @@ extension Endpoint {
     private static let pageLimit = 100
     private static let historyLimit = 50
 
-    private static func list(_ exchange: Exchange) throws -> Answer {
+    private static func list(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let query = exchange.call.query
         let selection = try exchange.selection(of: object)
@@ -39,7 +39,7 @@ extension Endpoint {
         return .ok(body)
     }
 
-    private static func get(_ exchange: Exchange) throws -> Answer {
+    private static func get(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let id = exchange.call.parameter("id")
         let query = exchange.call.query
@@ -49,13 +49,13 @@ extension Endpoint {
         return .ok(try RecordBody(record, exchange.selection(of: object), exchange))
     }
 
-    private static func create(_ exchange: Exchange) throws -> Answer {
+    private static func create(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(CreateInput.self)
         return .created(try exchange.written(exchange.create(input, in: object), input.properties))
     }
 
-    private static func update(_ exchange: Exchange) throws -> Answer {
+    private static func update(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(UpdateInput.self)
         let record = try exchange.update(
@@ -63,7 +63,7 @@ extension Endpoint {
         return .ok(try exchange.written(record, input.properties))
     }
 
-    private static func archive(_ exchange: Exchange) throws -> Answer {
+    private static func archive(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let id = exchange.call.parameter("id")
         if let record = try exchange.find(id, by: nil, in: object) {
@@ -79,7 +79,7 @@ extension Endpoint {
         let objectIdToMerge: LooseText
     }
 
-    private static func merge(_ exchange: Exchange) throws -> Answer {
+    private static func merge(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(MergeInput.self)
         if object == .companies && exchange.server.rules.refusesCompanyMerges {
@@ -101,7 +101,7 @@ extension Endpoint {
         let idProperty: String?
     }
 
-    private static func erase(_ exchange: Exchange) throws -> Answer {
+    private static func erase(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(EraseInput.self)
         let id = input.objectId.text
@@ -119,7 +119,7 @@ extension Endpoint {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     /// What the query wants of a record.
     func selection(of object: ObjectName) throws -> Selection {
         // Names of objects that are not there are left out; a connector asks for all it knows.

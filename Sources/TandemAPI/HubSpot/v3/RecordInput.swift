@@ -35,7 +35,7 @@ struct UpdateInput: Decodable, Sendable {
     let objectWriteTraceId: String?
 }
 
-extension Exchange {
+extension EndpointContext {
     /// Turns what a client sends into values that the store takes.
     ///
     /// - Parameters:

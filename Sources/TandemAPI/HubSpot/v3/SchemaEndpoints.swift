@@ -22,7 +22,7 @@ extension Endpoint {
             ]
         }
 
-    private static func listSchemas(_ exchange: Exchange) throws -> Answer {
+    private static func listSchemas(_ exchange: EndpointContext) throws -> APIResponse {
         let custom = exchange.schema.definitions.values.filter(\.isCustom)
         let isArchived = exchange.call.query.flag("archived")
         return .ok(
@@ -32,11 +32,11 @@ extension Endpoint {
                 }))
     }
 
-    private static func getSchema(_ exchange: Exchange) throws -> Answer {
+    private static func getSchema(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(try SchemaBody(exchange.definition(), exchange))
     }
 
-    private static func createSchema(_ exchange: Exchange) throws -> Answer {
+    private static func createSchema(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(SchemaInput.self)
         guard let name = input.name else { throw APIError.invalid("`name` is missing") }
         let now = exchange.session.now
@@ -58,7 +58,7 @@ extension Endpoint {
         return .created(try SchemaBody(made, exchange, schema))
     }
 
-    private static func updateSchema(_ exchange: Exchange) throws -> Answer {
+    private static func updateSchema(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(SchemaInput.self)
         var definition = try exchange.definition()
         let known = try exchange.schema.properties(of: definition.name)
@@ -67,7 +67,7 @@ extension Endpoint {
         return .ok(try SchemaBody(definition, exchange))
     }
 
-    private static func deleteSchema(_ exchange: Exchange) throws -> Answer {
+    private static func deleteSchema(_ exchange: EndpointContext) throws -> APIResponse {
         try exchange.editor.remove(exchange.definition().name)
         return .none
     }
@@ -85,7 +85,7 @@ extension Endpoint {
         let name: String?
     }
 
-    private static func addSchemaAssociation(_ exchange: Exchange) throws -> Answer {
+    private static func addSchemaAssociation(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(AssociationDefinitionInput.self)
         let from = try exchange.session.object(input.fromObjectTypeId)
         let to = try exchange.session.object(input.toObjectTypeId)
@@ -98,7 +98,7 @@ extension Endpoint {
                 toObjectTypeId: input.toObjectTypeId, name: name))
     }
 
-    private static func deleteSchemaAssociation(_ exchange: Exchange) throws -> Answer {
+    private static func deleteSchemaAssociation(_ exchange: EndpointContext) throws -> APIResponse {
         let text = exchange.call.parameter("association")
         let name = try exchange.definition().name
         for other in exchange.schema.definitions.keys.sorted() {
@@ -175,7 +175,9 @@ struct SchemaBody: Encodable, Sendable {
         case searchableProperties, properties, associations, archived, createdAt, updatedAt
     }
 
-    init(_ definition: ObjectDefinition, _ exchange: Exchange, _ schema: CRMSchema? = nil) throws {
+    init(_ definition: ObjectDefinition, _ exchange: EndpointContext, _ schema: CRMSchema? = nil)
+        throws
+    {
         let schema = schema ?? exchange.schema
         id = definition.typeID
         objectTypeId = definition.typeID
@@ -206,7 +208,7 @@ struct SchemaBody: Encodable, Sendable {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     func definition() throws -> ObjectDefinition {
         let object = try object()
         guard let definition = schema.definitions[object] else {

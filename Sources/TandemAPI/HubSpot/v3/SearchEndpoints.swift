@@ -65,7 +65,7 @@ extension Endpoint {
     private static let pageLimit = 200
     private static let resultLimit = 10_000
 
-    private static func search(_ exchange: Exchange) throws -> Answer {
+    private static func search(_ exchange: EndpointContext) throws -> APIResponse {
         let object = try exchange.object()
         let input = try exchange.call.input(Input.self)
         let query = try query(input, object, exchange.schema)

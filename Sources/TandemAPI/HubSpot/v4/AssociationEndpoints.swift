@@ -46,7 +46,7 @@ extension Endpoint {
         let associationTypes: [TypeBody]
     }
 
-    private static func listAssociations(_ exchange: Exchange) throws -> Answer {
+    private static func listAssociations(_ exchange: EndpointContext) throws -> APIResponse {
         let (body, _) = try page(exchange) { association in
             Row(
                 toObjectId: association.to.number,
@@ -55,7 +55,7 @@ extension Endpoint {
         return .ok(body)
     }
 
-    private static func listOldAssociations(_ exchange: Exchange) throws -> Answer {
+    private static func listOldAssociations(_ exchange: EndpointContext) throws -> APIResponse {
         let (body, found) = try page(exchange) { $0.to.description }
         let rows = found.flatMap { association in
             association.types.map {
@@ -68,7 +68,7 @@ extension Endpoint {
 
     /// A page of the records that one is associated with; the cursor is the last id shown.
     private static func page<Element: Encodable & Sendable>(
-        _ exchange: Exchange, _ element: (Association) -> Element
+        _ exchange: EndpointContext, _ element: (Association) -> Element
     ) throws -> (ListBody<Element>, [Association]) {
         let query = exchange.call.query
         let record = try exchange.record("id", in: exchange.object())
@@ -84,33 +84,33 @@ extension Endpoint {
         return (body, shown)
     }
 
-    private static func associate(_ exchange: Exchange) throws -> Answer {
+    private static func associate(_ exchange: EndpointContext) throws -> APIResponse {
         let types = try exchange.call.input([TypeInput].self)
         let (one, other) = try exchange.pair()
         try exchange.associate(one.id, other.id, Set(types.map(\.associationTypeId)))
         return .created(try exchange.labels(one, other))
     }
 
-    private static func associateDefault(_ exchange: Exchange) throws -> Answer {
+    private static func associateDefault(_ exchange: EndpointContext) throws -> APIResponse {
         let (one, other) = try exchange.pair()
         try exchange.associate(one.id, other.id, nil)
         return .ok(
             DefaultBody(at: exchange.session.now, try exchange.directions(one, other)))
     }
 
-    private static func dissociate(_ exchange: Exchange) throws -> Answer {
+    private static func dissociate(_ exchange: EndpointContext) throws -> APIResponse {
         let (one, other) = try exchange.pair()
         try exchange.writer.dissociate(one.id, other.id)
         return .none
     }
 
-    private static func associateOld(_ exchange: Exchange) throws -> Answer {
+    private static func associateOld(_ exchange: EndpointContext) throws -> APIResponse {
         let (one, other) = try exchange.pair()
         try exchange.associate(one, other, as: exchange.call.parameter("type"))
         return .ok(try exchange.written(one, [:]))
     }
 
-    private static func dissociateOld(_ exchange: Exchange) throws -> Answer {
+    private static func dissociateOld(_ exchange: EndpointContext) throws -> APIResponse {
         let (one, other) = try exchange.pair()
         try exchange.dissociate(one, other, from: exchange.call.parameter("type"))
         return .none
@@ -138,7 +138,7 @@ extension Endpoint {
         let paging: Paging?
     }
 
-    private static func readAssociations(_ exchange: Exchange) throws -> Answer {
+    private static func readAssociations(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<ReadInput>.self).inputs
         try requireBatch(inputs.count, most: 1_000)
         let (object, to) = (try exchange.object(), try exchange.other(.read))
@@ -167,7 +167,7 @@ extension Endpoint {
         return batch.answer(.ok)
     }
 
-    static func noAssociations(_ id: String, _ exchange: Exchange) -> APIError {
+    static func noAssociations(_ id: String, _ exchange: EndpointContext) -> APIError {
         let (from, to) = (exchange.call.parameter("object"), exchange.call.parameter("to"))
         var error = APIError.notFound(
             "No \(to) is associated with \(from) \(id).",
@@ -182,7 +182,7 @@ extension Endpoint {
         let types: [TypeInput]?
     }
 
-    private static func createAssociations(_ exchange: Exchange) throws -> Answer {
+    private static func createAssociations(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         var batch = BatchBody<LabelsBody>(at: exchange.session.now)
@@ -198,7 +198,7 @@ extension Endpoint {
         return batch.answer(.created)
     }
 
-    private static func createDefaults(_ exchange: Exchange) throws -> Answer {
+    private static func createDefaults(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         var rows: [DefaultBody.Direction] = []
@@ -215,7 +215,7 @@ extension Endpoint {
         let to: [IDBody]
     }
 
-    private static func archiveAssociations(_ exchange: Exchange) throws -> Answer {
+    private static func archiveAssociations(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<ArchiveInput>.self).inputs
         try requireBatch(inputs.map(\.to.count).reduce(0, +), most: 2_000)
         for input in inputs {
@@ -227,7 +227,7 @@ extension Endpoint {
         return .none
     }
 
-    private static func archiveLabels(_ exchange: Exchange) throws -> Answer {
+    private static func archiveLabels(_ exchange: EndpointContext) throws -> APIResponse {
         let inputs = try exchange.call.input(Inputs<PairInput>.self).inputs
         try requireBatch(inputs.count, most: 2_000)
         for input in inputs {
@@ -302,7 +302,7 @@ struct DefaultBody: Encodable, Sendable {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     /// The living record whose id the path has under this name.
     func record(_ parameter: String, in object: ObjectName) throws -> CRMRecord {
         let id = call.parameter(parameter)
@@ -316,7 +316,7 @@ extension Exchange {
     }
 
     /// The second object that the path names, of which a token needs as much as of the first.
-    func other(_ access: Need.Access) throws -> ObjectName {
+    func other(_ access: RequiredScope.Access) throws -> ObjectName {
         let object = try object("to")
         try require(access, of: object)
         return object

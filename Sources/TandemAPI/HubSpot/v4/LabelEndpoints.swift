@@ -23,7 +23,7 @@ extension Endpoint {
                 listConfigurations),
         ]
 
-    private static func listLabels(_ exchange: Exchange) throws -> Answer {
+    private static func listLabels(_ exchange: EndpointContext) throws -> APIResponse {
         let types = try exchange.reader.associationTypes(
             from: exchange.object(), to: exchange.object("to"))
         return .ok(ListBody(types.map(TypeBody.init)))
@@ -36,7 +36,7 @@ extension Endpoint {
         let associationTypeId: Int64?
     }
 
-    private static func addLabel(_ exchange: Exchange) throws -> Answer {
+    private static func addLabel(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(LabelInput.self)
         let types = try exchange.writer.addLabel(
             try labelled(input), inverse: input.inverseLabel, from: exchange.object(),
@@ -44,7 +44,7 @@ extension Endpoint {
         return .ok(ListBody(types.map(TypeBody.init)))
     }
 
-    private static func renameLabel(_ exchange: Exchange) throws -> Answer {
+    private static func renameLabel(_ exchange: EndpointContext) throws -> APIResponse {
         let input = try exchange.call.input(LabelInput.self)
         try exchange.writer.renameLabel(
             input.associationTypeId ?? 0, to: try labelled(input), inverse: input.inverseLabel,
@@ -60,7 +60,7 @@ extension Endpoint {
         return label
     }
 
-    private static func deleteLabel(_ exchange: Exchange) throws -> Answer {
+    private static func deleteLabel(_ exchange: EndpointContext) throws -> APIResponse {
         let text = exchange.call.parameter("type")
         guard let type = Int64(text) else {
             throw APIError.invalid("`\(text)` is no association type")
@@ -70,7 +70,7 @@ extension Endpoint {
     }
 
     /// No association is limited further than the store limits all of them.
-    private static func listConfigurations(_ exchange: Exchange) throws -> Answer {
+    private static func listConfigurations(_ exchange: EndpointContext) throws -> APIResponse {
         .ok(ListBody<TypeBody>([]))
     }
 }

@@ -6,7 +6,7 @@ package import TandemSupport
 /// An app that a program of somebody's reaches: JSON lines on its standard input and output.
 ///
 /// `Docs/process.md` is the protocol. The program says itself what it can do.
-package final class ProcessApp: App {
+package final class ProcessAdapter: Adapter {
     private let session: ProcessSession
     private let known = Mutex(AppCapabilities(conditionalWrites: false, createSafety: .clientID))
 
@@ -120,7 +120,7 @@ package final class ProcessApp: App {
 
 /// A listing that the program gives page by page.
 final class ProcessListing: ChangeListing {
-    private let app: ProcessApp
+    private let app: ProcessAdapter
     private let since: Cursor?
     private let place = Mutex<Place>(.next(.null))
     /// Pages that were asked for.
@@ -131,7 +131,7 @@ final class ProcessListing: ChangeListing {
         case end
     }
 
-    init(app: ProcessApp, since: Cursor?) {
+    init(app: ProcessAdapter, since: Cursor?) {
         self.app = app
         self.since = since
     }

@@ -6,7 +6,7 @@ import TandemModel
 import TandemSupport
 
 /// What a token must be allowed for an endpoint.
-enum Need: Sendable {
+enum RequiredScope: Sendable {
     /// The records of the object that the path names under `object`.
     case records(Access)
     /// The properties and schemas of that object.
@@ -25,9 +25,9 @@ enum Need: Sendable {
     }
 }
 
-extension Need {
+extension RequiredScope {
     /// The scopes of which a token needs one; none if any token will do.
-    func scopes(_ call: Call, _ session: Session) throws -> [String] {
+    func scopes(_ call: APIRequest, _ session: Session) throws -> [String] {
         switch self {
         case .token, .nothing: return []
         case .definition(let access):
@@ -43,7 +43,8 @@ extension Need {
         }
     }
 
-    private func scopes(_ area: String, _ access: Access, _ call: Call, _ session: Session) throws
+    private func scopes(_ area: String, _ access: Access, _ call: APIRequest, _ session: Session)
+        throws
         -> [String]
     {
         let object = try session.object(call.parameter("object"))
@@ -51,7 +52,7 @@ extension Need {
     }
 }
 
-extension Need.Access {
+extension RequiredScope.Access {
     /// The scopes of which one lets a token at an object; who may write may read.
     func scopes(_ area: String, _ object: ObjectName, _ schema: CRMSchema) -> [String] {
         let isCustom = schema.definitions[object]?.isCustom ?? true
@@ -60,9 +61,9 @@ extension Need.Access {
     }
 }
 
-extension Exchange {
+extension EndpointContext {
     /// - Throws: ``APIError`` if the token may not read, or write, the records of an object.
-    func require(_ access: Need.Access, of object: ObjectName) throws {
+    func require(_ access: RequiredScope.Access, of object: ObjectName) throws {
         let scopes = access.scopes("crm.objects", object, schema)
         if token.scopes.isDisjoint(with: scopes) { throw APIError.missingScopes([scopes[0]]) }
     }

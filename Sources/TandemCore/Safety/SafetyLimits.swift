@@ -1,5 +1,5 @@
 /// Limits that stop a sync before it writes, because what was observed looks like an accident.
-package struct Rails: Hashable, Sendable {
+package struct SafetyLimits: Hashable, Sendable {
     /// Deletions above this share of the linked pairs, and above this number, need a person.
     package var deletedShare = 0.2
     package var deletedRecords = 25
@@ -10,7 +10,7 @@ package struct Rails: Hashable, Sendable {
     package init() {}
 
     /// What looks like an accident.
-    package enum Finding: String, Hashable, Sendable, CaseIterable {
+    package enum SafetyStop: String, Hashable, Sendable, CaseIterable {
         case suddenlyEmpty = "app-empty"
         case massDeletion = "mass-deletion"
         case everythingChanged = "everything-changed"
@@ -41,14 +41,14 @@ package struct Rails: Hashable, Sendable {
     ///   - linked: Linked pairs whose app record was there before.
     ///   - appIsEmpty: No record of the app is left that is not missing.
     /// - Returns: `nil` if nothing is unusual.
-    package func judge(missing: Int, linked: Int, appIsEmpty: Bool) -> Finding? {
+    package func judge(missing: Int, linked: Int, appIsEmpty: Bool) -> SafetyStop? {
         if appIsEmpty && missing > 1 && missing == linked { return .suddenlyEmpty }
         let isMass = missing > deletedRecords && Double(missing) > deletedShare * Double(linked)
         return isMass ? .massDeletion : nil
     }
 
     /// Judges changed records; `nil` if nothing is unusual.
-    package func judge(changed: Int, linked: Int) -> Finding? {
+    package func judge(changed: Int, linked: Int) -> SafetyStop? {
         let isMass = changed > changedRecords && Double(changed) > changedShare * Double(linked)
         return isMass ? .everythingChanged : nil
     }

@@ -5,7 +5,7 @@ import TandemModel
 import TandemSupport
 
 /// A request, as far as an endpoint needs to know it.
-struct Call: Sendable {
+struct APIRequest: Sendable {
     let path: String
     let parameters: [String: String]
     let query: Query
@@ -108,7 +108,7 @@ struct Query: Sendable {
 }
 
 /// What an endpoint answers.
-struct Answer: Sendable {
+struct APIResponse: Sendable {
     let status: HTTPResponse.Status
     /// `nil` for an answer without body.
     let body: (any Encodable & Sendable)?

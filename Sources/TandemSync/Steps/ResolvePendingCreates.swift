@@ -9,7 +9,7 @@ extension Cycle {
     /// Asks the app for every record that a create may have made, and looks for it among the app's new
     /// records, before anything is matched or sent again: a record found this way is the pair's own and
     /// no stranger.
-    func settleIntents(_ run: inout CycleRun) async throws {
+    func resolvePendingCreates(_ run: inout CycleRun) async throws {
         if tuning.defects.has(.repeatsCreates) { return try forgetIntents(run) }
         var last: Int64 = 0
         while true {
@@ -52,7 +52,7 @@ extension Cycle {
         if intent.status == .held && pair.workAt == nil { return false }
         guard case .search(let lag) = app.capabilities.createSafety else { return true }
         let end = intent.at + .seconds(lag + 1)
-        if surroundings.now() >= end { return true }
+        if dependencies.now() >= end { return true }
         if case .failed = pair.state { return false }
         if intent.status == .made { return false }
         try transaction(run) { tx in
@@ -192,7 +192,7 @@ extension Cycle {
             app.crmBase[property] = sent
             app.appBase[property] = isEqual(property, held, sent) ? held : ""
         }
-        app.hasMet = true
+        app.wasReconciled = true
         // Our own record is no news of the app.
         app.appChanged = false
         app.changedAt = pair.changedAt

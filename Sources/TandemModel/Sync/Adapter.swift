@@ -38,7 +38,7 @@ package struct ChangePage: Hashable, Sendable {
     /// Records that came with their values.
     package var records: [AppRecord]
     /// Records that only showed id and version; those whose version is news are read one by one.
-    package var sightings: [Sighting]
+    package var sightings: [ListedVersion]
     /// Records the app says are gone; each is asked for again before it is believed.
     package var gone: [AppRecordID]
     /// Records that are present but not understood, with the reason.
@@ -61,9 +61,9 @@ package struct ChangePage: Hashable, Sendable {
     package var mayHaveDrifted: Bool
     /// Set on the last page of a listing that went through everything there is: if it identified
     /// every record, it can show that one is missing.
-    package var provesAbsence: Bool
+    package var isCompleteListing: Bool
 
-    package struct Sighting: Hashable, Sendable {
+    package struct ListedVersion: Hashable, Sendable {
         package let id: AppRecordID
         /// `nil` for a change of which the version tells nothing: the record is read in any case.
         package let version: String?
@@ -96,10 +96,10 @@ package struct ChangePage: Hashable, Sendable {
     }
 
     package init(
-        records: [AppRecord] = [], sightings: [Sighting] = [], gone: [AppRecordID] = [],
+        records: [AppRecord] = [], sightings: [ListedVersion] = [], gone: [AppRecordID] = [],
         unreadable: [Unreadable] = [], unidentified: [Unidentified] = [],
         fields: Set<AppField>? = nil, cursor: Cursor? = nil, mayHaveDrifted: Bool = false,
-        provesAbsence: Bool = false
+        isCompleteListing: Bool = false
     ) {
         self.records = records
         self.sightings = sightings
@@ -109,7 +109,7 @@ package struct ChangePage: Hashable, Sendable {
         self.fields = fields
         self.cursor = cursor
         self.mayHaveDrifted = mayHaveDrifted
-        self.provesAbsence = provesAbsence
+        self.isCompleteListing = isCompleteListing
     }
 }
 
@@ -132,7 +132,7 @@ package struct AppWrite: Hashable, Sendable {
     }
     package let kind: Kind
     package let values: [AppField: String]
-    /// Of a create that brings back a record which we deleted: what ``App/originals(of:)`` gave of it.
+    /// Of a create that brings back a record which we deleted: what ``Adapter/originals(of:)`` gave of it.
     ///
     /// What is in it and not in `values` is put back as far as the app lets.
     package let original: String?
@@ -232,7 +232,7 @@ package struct AppCapabilities: Hashable, Sendable {
     package var reportsDeletions: Bool
     /// A listed record has every field that a read of it would have.
     package var listsWholeRecords: Bool
-    /// Records can be searched for by what a new one would have (``App/search(_:)``).
+    /// Records can be searched for by what a new one would have (``Adapter/search(_:)``).
     package var canSearch: Bool
     /// A create is refused that may be a record which no listing could identify.
     package var checksCreates: Bool
@@ -314,7 +314,7 @@ package struct AppProfile: Hashable, Sendable {
 ///
 /// Everything above this protocol is the same for every app; everything that differs between
 /// apps stays below it. Records and calls are independent: a bad record never fails a call.
-package protocol App: Sendable {
+package protocol Adapter: Sendable {
     /// Holds from ``prepare()`` on.
     var capabilities: AppCapabilities { get }
 
@@ -395,7 +395,7 @@ package protocol App: Sendable {
     func apply(_ writes: [AppWrite]) async throws(AppError) -> [WriteOutcome]
 }
 
-extension App {
+extension Adapter {
     /// For an app whose records have nothing but the fields of a read.
     package func originals(of ids: [AppRecordID]) async throws(AppError) -> [AppRecordID: String] {
         try await read(ids).compactMapValues { reading in

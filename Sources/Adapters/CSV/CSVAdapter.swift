@@ -11,7 +11,7 @@ package import TandemSupport
 /// is noticed by content. Writes replace the file in one step; columns that are not mapped, the
 /// order of rows, separators and line ends stay as they are. A file that somebody saves while
 /// we write is not written over: the write is made again on the new content.
-package struct CSVApp: App {
+package struct CSVAdapter: Adapter {
     let path: String
     /// The header of the id column.
     let idColumn: String
@@ -290,7 +290,7 @@ package struct CSVApp: App {
 }
 
 /// Rows as records.
-extension CSVApp {
+extension CSVAdapter {
     /// The rows of a table by what names them.
     struct NamedRows {
         var places: [AppRecordID: Int] = [:]

@@ -7,7 +7,7 @@ package import TandemSupport
 ///
 /// Each listing is one run of the tap: with the state of the last one, or without for everything.
 /// The cursor is that state.
-package final class SingerApp: App {
+package final class SingerAdapter: Adapter {
     let settings: Settings
     private let stream = Mutex<SingerStream?>(nil)
 
@@ -84,7 +84,7 @@ package final class SingerApp: App {
                 readings[record.id] = .present(record)
             }
             for id in page.gone where asked.contains(id) { readings[id] = .gone }
-            isWhole = isWhole || page.provesAbsence
+            isWhole = isWhole || page.isCompleteListing
         }
         if isWhole { for id in asked where readings[id] == nil { readings[id] = .gone } }
         return readings

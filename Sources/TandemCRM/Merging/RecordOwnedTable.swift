@@ -2,7 +2,7 @@ import TandemDatabase
 import TandemModel
 
 /// A table whose rows belong to a record, named by their column `record_id`.
-struct Belonging {
+struct RecordOwnedTable {
     let name: String
     let columns: [String]
     /// The columns by which a row is told from others.
@@ -34,12 +34,12 @@ struct Belonging {
 }
 
 /// What two records had before they were merged, row by row.
-struct MergeStash {
+struct MergeSnapshot {
     let connection: any SQLConnection
     let result: RecordID
 
     /// Keeps the rows of a table under a condition.
-    func keep(_ table: Belonging, where condition: String, _ arguments: [SQLValue]) throws {
+    func keep(_ table: RecordOwnedTable, where condition: String, _ arguments: [SQLValue]) throws {
         let rows = try connection.rows(
             "SELECT \(table.columns.joined(separator: ", ")) FROM \(table.name) WHERE \(condition)",
             arguments
@@ -62,7 +62,7 @@ struct MergeStash {
     }
 
     /// The rows that were kept of a table, as they were.
-    func rows(of table: Belonging) throws -> [[PropertyName: String]] {
+    func rows(of table: RecordOwnedTable) throws -> [[PropertyName: String]] {
         try connection.rows(
             "SELECT cells FROM merge_row WHERE result_id = ? AND source = ? ORDER BY number",
             [.integer(result.number), .text(table.name)]
@@ -70,7 +70,7 @@ struct MergeStash {
     }
 
     /// Puts the rows of a table back, in place of those that have their keys now.
-    func restore(_ table: Belonging) throws {
+    func restore(_ table: RecordOwnedTable) throws {
         let places = table.columns.map { _ in "?" }.joined(separator: ", ")
         for row in try rows(of: table) {
             try connection.run(

@@ -15,7 +15,7 @@ extension Cycle {
             let others = try tx.pairs.has("app_presence = 1 AND suspect = 0")
             let finding = tuning.rails.judge(
                 missing: missing.count, linked: try linked(tx), appIsEmpty: !others)
-            if let finding { try letThrough(finding, missing, of: try linked(tx), tx) }
+            if let finding { try requireAcknowledged(finding, missing, of: try linked(tx), tx) }
         }
     }
 
@@ -27,7 +27,7 @@ extension Cycle {
             if changed.count > tuning.rails.changedRecords, !run.state.isRewound,
                 let finding = tuning.rails.judge(changed: changed.count, linked: try linked(tx))
             {
-                try letThrough(finding, changed, of: try linked(tx), tx)
+                try requireAcknowledged(finding, changed, of: try linked(tx), tx)
             }
             if sync.deletions == .propagate { try judgeDeletionsInCRM(tx) }
             if run.state.isInitial { try judgeFirstRun(tx) }
@@ -62,34 +62,35 @@ extension Cycle {
         guard deleted.count > tuning.rails.deletedRecords else { return }
         let finding = tuning.rails.judge(
             missing: deleted.count, linked: try linked(tx), appIsEmpty: false)
-        if let finding { try letThrough(finding, deleted, of: try linked(tx), tx) }
+        if let finding { try requireAcknowledged(finding, deleted, of: try linked(tx), tx) }
     }
 
     private func judgeFirstRun(_ tx: CycleTransaction) throws {
         guard let limit = tuning.firstActivationLimit else { return }
         let alone = try tx.pairs.ids("state = 'pending' AND (crm_id IS NULL OR app_id IS NULL)")
-        if alone.count > limit { try letThrough(.firstActivation, alone, of: limit, tx) }
+        if alone.count > limit { try requireAcknowledged(.firstActivation, alone, of: limit, tx) }
     }
 
-    private func letThrough(
-        _ finding: Rails.Finding, _ pairs: [Int64], of linked: Int, _ tx: CycleTransaction
+    private func requireAcknowledged(
+        _ finding: SafetyLimits.SafetyStop, _ pairs: [Int64], of linked: Int, _ tx: CycleTransaction
     ) throws {
-        try letThrough(finding, records: pairs.count, of: linked, detail: "\(pairs.count)", tx)
+        try requireAcknowledged(
+            finding, records: pairs.count, of: linked, detail: "\(pairs.count)", tx)
     }
 
     /// Passes if a person acknowledged exactly this finding; stops the sync otherwise.
-    func letThrough(
-        _ finding: Rails.Finding, records: Int, of linked: Int, detail: String,
+    func requireAcknowledged(
+        _ finding: SafetyLimits.SafetyStop, records: Int, of linked: Int, detail: String,
         _ tx: CycleTransaction
     ) throws {
         let digest = "\(finding.rawValue) \(detail)"
         if try tx.syncs.isAcknowledged(digest, of: tx.syncID) { return }
         let text = finding.explanation(records, of: linked)
-        throw RailStop(finding: .init(kind: finding.rawValue, text: text, digest: digest))
+        throw SafetyStopError(finding: .init(kind: finding.rawValue, text: text, digest: digest))
     }
 }
 
 /// A rail found something that a person has to judge; nothing of the transaction stays.
-struct RailStop: Error {
-    let finding: SyncState.Finding
+struct SafetyStopError: Error {
+    let finding: SyncState.SafetyStop
 }

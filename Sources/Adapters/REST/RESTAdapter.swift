@@ -5,7 +5,7 @@ package import TandemSupport
 import TandemTasks
 
 /// One object of an app that is reached by its description.
-package struct RESTApp: App {
+package struct RESTAdapter: Adapter {
     var connection: RESTConnection
     let object: RESTDescription.Object
     /// The fields that are read and written.
@@ -142,7 +142,7 @@ package struct RESTApp: App {
     private func reserve(asMuchAs cursor: Cursor) async throws(AppError) {
         guard let requests = RESTCursor(cursor).flatMap({ Int($0.value) }) else { return }
         let cost = object.list.map(\.call.cost).max() ?? 1
-        let room = await Urgency.$current.withValue(.later) {
+        let room = await RequestPriority.$current.withValue(.background) {
             await connection.budget.reserve(requests: requests, cost: cost)
         }
         let needs = "a listing of everything takes \(requests) requests"

@@ -2,10 +2,10 @@ package import TandemModel
 package import TandemSupport
 
 /// An app that is read for real and written in thought only, for previews.
-package struct RecordingApp: App {
-    private let base: any App
+package struct DryRunAdapter: Adapter {
+    private let base: any Adapter
 
-    package init(_ base: any App) { self.base = base }
+    package init(_ base: any Adapter) { self.base = base }
 
     package var capabilities: AppCapabilities { base.capabilities }
 

@@ -3,7 +3,7 @@ import TandemModel
 package import TandemSupport
 
 /// The world as the engine sees it: time and chance, handed in.
-package struct Surroundings: Sendable {
+package struct CycleDependencies: Sendable {
     package let now: @Sendable () -> Timestamp
     /// A number from 0 to 1 that spreads retries; never part of a decision.
     package let jitter: @Sendable () -> Double
@@ -32,7 +32,7 @@ package struct Surroundings: Sendable {
 
 /// Sizes and limits of a cycle, and in debug builds its defects.
 package struct Tuning: Sendable {
-    package var rails = Rails()
+    package var rails = SafetyLimits()
     /// Pairs planned, and changes read, in one transaction.
     package var batch = 400
     /// How long a cycle may hold a sync without a sign of life.

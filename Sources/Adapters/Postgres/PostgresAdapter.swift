@@ -5,7 +5,7 @@ package import TandemSupport
 /// A table or view in somebody's PostgreSQL database; one row is one record.
 ///
 /// Reads only the columns that are mapped. A value is a text as DESIGN.md §3 says; NULL is blank.
-package final class PostgresApp: App {
+package final class PostgresAdapter: Adapter {
     let settings: PostgresSettings
     let connection: PGConnection
     private let known = Mutex<TableShape?>(nil)

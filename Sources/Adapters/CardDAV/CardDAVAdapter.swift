@@ -8,7 +8,7 @@ import TandemTasks
 ///
 /// Ids are the paths of the cards, versions their ETags. Listings use `sync-collection`
 /// (RFC 6578) where the server has it, else the collection's ctag and all ETags.
-package struct CardDAVApp: App {
+package struct CardDAVAdapter: Adapter {
     package struct Settings: Hashable, Sendable {
         /// A server, a user's address, or an address book; `https` if nothing else is said.
         package var url: String

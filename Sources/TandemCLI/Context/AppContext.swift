@@ -17,7 +17,7 @@ import TandemSupport
 import TandemSync
 
 /// Everything a command works with, built from the configuration.
-struct World {
+struct AppContext {
     let configuration: Configuration
     let database: SQLiteDatabase
     let store: CRMStore
@@ -31,9 +31,11 @@ struct World {
     /// - Parameters:
     ///   - configuration: What was read of the file.
     ///   - use: What the store is opened for.
-    /// - Returns: The world; its store is there, up to date and compared with the ledger of its ids.
+    /// - Returns: The context; its store is there, up to date and compared with the ledger of its ids.
     /// - Throws: ``CommandFailure``, or `DatabaseFailure` if the store cannot be opened.
-    static func open(_ configuration: Configuration, for use: StoreUse = .command) throws -> World {
+    static func open(_ configuration: Configuration, for use: StoreUse = .command) throws
+        -> AppContext
+    {
         let database = try openDatabase(configuration.store, for: use)
         let store = try CRMStore(database: database)
         let unknown = configuration.named.compactMap { named -> String? in
@@ -43,7 +45,7 @@ struct World {
             } catch { return "\(named.place): filter: \(error)" }
         }
         if !unknown.isEmpty { throw CommandFailure.configuration(unknown.joined(separator: "\n")) }
-        return World(
+        return AppContext(
             configuration: configuration, database: database, store: store,
             vault: (database, configuration.store + ".key"))
     }
@@ -121,7 +123,7 @@ struct World {
     }
 
     /// The adapter of a sync.
-    func app(for sync: SyncSettings) throws -> any App {
+    func app(for sync: SyncSettings) throws -> any Adapter {
         guard let connection = configuration.connections[sync.connection] else {
             throw CommandFailure.configuration("\(sync.name): no such connection")
         }
@@ -156,20 +158,20 @@ struct World {
         }
     }
 
-    private func adapter(_ reach: AppReach, _ sync: SyncSettings) throws -> any App {
+    private func adapter(_ reach: ConnectionSettings, _ sync: SyncSettings) throws -> any Adapter {
         let object = sync.mapping.appObject
         var types: [AppField: ValueType] = [:]
         for field in sync.mapping.matchKeys.values.joined() { types[field] = .string }
         for field in sync.mapping.fields { types[field.app] = field.type }
         let fields = types.keys.sorted()
         switch reach {
-        case .carddav(let settings): return try CardDAVApp(settings)
+        case .carddav(let settings): return try CardDAVAdapter(settings)
         case .csv(let folder, let idColumn, let encoding, let rest):
             return csv(folder, idColumn, encoding, rest, sync)
         case .rest(let description, let variables, let caFile, let timeoutSeconds):
             let options = HTTPClient.Options(
                 timeoutSeconds: timeoutSeconds, maximumBytes: 64 << 20, caFile: caFile)
-            return try RESTApp(
+            return try RESTAdapter(
                 description, object: object, variables: variables, types: types,
                 budget: budget(of: sync.connection, description, variables),
                 access: apps.access.value(for: sync.connection) {
@@ -177,11 +179,11 @@ struct World {
                 },
                 options: options)
         case .postgres(let database):
-            return PostgresApp(database.settings(of: object, fields: fields))
+            return PostgresAdapter(database.settings(of: object, fields: fields))
         case .process(let program, let parameters):
-            return ProcessApp(program, object: object, fields: fields, parameters: parameters)
+            return ProcessAdapter(program, object: object, fields: fields, parameters: parameters)
         case .singer(let program, let config, let catalogOption, let replicationKey):
-            return SingerApp(
+            return SingerAdapter(
                 .init(
                     program, stream: object, fields: fields, config: config,
                     catalogOption: catalogOption, replicationKey: replicationKey))
@@ -195,7 +197,7 @@ struct World {
         apps.budgets.value(for: connection) {
             RateBudget(
                 description.limits.windows.compactMap { $0.filled(variables) },
-                ledger: ledger(of: connection), now: { World.now })
+                ledger: ledger(of: connection), now: { AppContext.now })
         }
     }
 
@@ -228,7 +230,7 @@ struct World {
                 options)
         }
         return oauth(connection).map {
-            TokenSource($0.client, $0.vault, of: connection, now: { World.now })
+            TokenSource($0.client, $0.vault, of: connection, now: { AppContext.now })
         }
     }
 
@@ -242,7 +244,7 @@ struct World {
         let options = HTTPClient.Options(
             timeoutSeconds: timeoutSeconds, maximumBytes: 1 << 20, caFile: caFile)
         return (
-            OAuthClient(oauth.filled(variables), HTTPClient(options), now: { World.now }),
+            OAuthClient(oauth.filled(variables), HTTPClient(options), now: { AppContext.now }),
             ConnectionVault(
                 connection: name, database: vault.database, keyPath: vault.keyPath)
         )
@@ -251,7 +253,7 @@ struct World {
     private func csv(
         _ folder: String, _ idColumn: String?, _ encoding: CSVEncoding, _ restSeconds: Int64,
         _ sync: SyncSettings
-    ) -> CSVApp {
+    ) -> CSVAdapter {
         let fields = sync.mapping.fields
         let properties = store.schema.objects[sync.object] ?? [:]
         let labels = fields.reduce(into: [AppField: String]()) { labels, field in
@@ -260,18 +262,18 @@ struct World {
         let keys: [PropertyName] =
             sync.object == .contacts ? ["email"] : ["domain", "name", "hs_sku"]
         let naturalKey = keys.compactMap { key in fields.first { $0.crm == key }?.app.text }
-        return CSVApp(
+        return CSVAdapter(
             path: "\(folder)/\(sync.mapping.appObject).csv", idColumn: idColumn,
             naturalKey: naturalKey, newColumns: [idColumn ?? "id"] + fields.map(\.app.text),
             labels: labels, restSeconds: restSeconds, encoding: encoding)
     }
 
-    func surroundings(
+    func dependencies(
         isStopping: @escaping @Sendable () -> Bool = { false },
         onWriting: @escaping @Sendable (Bool) -> Void = { _ in }
-    ) -> Surroundings {
-        Surroundings(
-            now: { World.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping,
+    ) -> CycleDependencies {
+        CycleDependencies(
+            now: { AppContext.now }, jitter: { Double.random(in: 0...1) }, isStopping: isStopping,
             isAlive: Self.isAlive, onWriting: onWriting)
     }
 
@@ -301,11 +303,11 @@ struct World {
     }
 
     /// A copy of the store, for a preview that must not leave a trace.
-    func snapshot(at path: String) throws -> World {
+    func snapshot(at path: String) throws -> AppContext {
         try database.copy(to: path)
         var configuration = configuration
         configuration.store = path
-        var copy = try World.open(configuration, for: .preview)
+        var copy = try AppContext.open(configuration, for: .preview)
         copy.vault = vault
         return copy
     }
@@ -314,15 +316,15 @@ struct World {
 /// What lives on from cycle to cycle, made when it is first needed.
 private struct LiveApps {
     /// A program or a connection stands behind some of them.
-    let adapters = Kept<SyncName, any App>()
+    let adapters = LazyCache<SyncName, any Adapter>()
     /// What one account may be asked, shared by all syncs of its connection.
-    let budgets = Kept<ConnectionName, RateBudget>()
+    let budgets = LazyCache<ConnectionName, RateBudget>()
     /// Tokens or sessions of one account, renewed once for all syncs of its connection.
-    let access = Kept<ConnectionName, (any AccessSource)?>()
+    let access = LazyCache<ConnectionName, (any AccessSource)?>()
 }
 
 /// One value for each key.
-private final class Kept<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+private final class LazyCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     private let values = Mutex<[Key: Value]>([:])
 
     func value(for key: Key, _ make: () throws -> Value) rethrows -> Value {
