@@ -1,5 +1,6 @@
 import FoundationEssentials
 package import TandemModel
+import TandemSupport
 import Yams
 
 /// What the configuration file says, checked as far as it can be without asking anybody.
@@ -109,9 +110,7 @@ struct ConfigurationReader {
     let path: String
     let problems: Problems
 
-    private var folder: String {
-        path.contains("/") ? String(path[...(path.lastIndex(of: "/") ?? path.startIndex)]) : ""
-    }
+    private var folder: String { path.folderAndName.folder }
 
     private func absolute(_ text: String) -> String { text.hasPrefix("/") ? text : folder + text }
 

@@ -39,7 +39,9 @@ import Testing
                 $0.contains(#/^(package )?import /#)
             }
             .compactMap { $0.split(separator: " ").last }
-            let allowed: Set<Substring> = ["FoundationEssentials", "TandemSupport", "TandemModel"]
+            let allowed: Set<Substring> = [
+                "FoundationEssentials", "Glibc", "TandemSupport", "TandemModel",
+            ]
             #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
             // The port to the apps is the one thing of the model that waits.
             if !name.hasSuffix("Adapter.swift") { #expect(!text.contains(" async "), "\(name)") }

@@ -245,12 +245,7 @@ package struct CSVAdapter: Adapter {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw CocoaError(.fileWriteNoPermission) }
         defer { close(file) }
-        var rest = content[...]
-        while !rest.isEmpty {
-            let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
-            guard written > 0 else { throw CocoaError(.fileWriteOutOfSpace) }
-            rest = rest.dropFirst(written)
-        }
+        guard writeAll(content, to: file) == nil else { throw CocoaError(.fileWriteOutOfSpace) }
         // Only root may give a file away; for everybody else it is theirs already.
         _ = fchown(file, stamp.owner, stamp.group)
         guard fchmod(file, stamp.permissions) == 0, fsync(file) == 0 else {

@@ -113,14 +113,12 @@ struct CSVTable {
                 remedy: "Rename one of them.")
         }
         self.rows = Array(rows.dropFirst())
-        let digest = SHA256.hash(data: file).map {
-            String($0 >> 4, radix: 16) + String($0 & 15, radix: 16)
-        }
+        let digest = SHA256.hash(data: file).hexadecimal
         extent = Extent(
             rows: self.rows.count,
             hasEnd: bytes.last.map { $0 == format.lineEnd.rawValue.utf8.last } ?? false)
         cursor = Cursor(
-            "3 \(digest.joined()) \(extent.rows) \(extent.hasEnd ? "whole" : "open")")
+            "3 \(digest) \(extent.rows) \(extent.hasEnd ? "whole" : "open")")
         headerHash = Self.hash(bytes[start..<(rows.first?.range.upperBound ?? start)])
     }
 

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import TandemSupport
 
 /// What tells one saved state of a file from the next; all zero if there is none.
 struct FileStamp: Equatable {
@@ -87,13 +88,5 @@ enum EditorLock {
             separator: ",", omittingEmptySubsequences: false)
         let names = fields.prefix(3).map { $0.filter { $0 != "\n" } }.filter { !$0.isEmpty }
         return names.isEmpty ? "nobody is named" : names.joined(separator: ", ")
-    }
-}
-
-extension String {
-    /// A path as its folder, with the slash at its end or blank for the present one, and the file's name.
-    var folderAndName: (folder: String, name: String) {
-        let cut = lastIndex(of: "/").map { index(after: $0) } ?? startIndex
-        return (String(self[..<cut]), String(self[cut...]))
     }
 }

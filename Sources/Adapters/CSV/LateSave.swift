@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import TandemCSV
 import TandemModel
+import TandemSupport
 
 /// A file that we replaced while somebody had it open: what is saved into it goes nowhere unless we look.
 ///

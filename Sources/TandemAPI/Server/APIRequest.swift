@@ -87,24 +87,8 @@ struct Query: Sendable {
         decoded(String(text.replacing("+", with: " ")))
     }
 
-    /// The text without its percent signs (RFC 3986 §2.1); one that is not encoded rightly stays.
-    static func decoded(_ text: String) -> String {
-        guard text.utf8.contains(UInt8(ascii: "%")) else { return text }
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            guard byte == UInt8(ascii: "%") else {
-                bytes.append(byte)
-                continue
-            }
-            guard let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16),
-                rest.count >= 2
-            else { return text }
-            bytes.append(value)
-            rest = rest.dropFirst(2)
-        }
-        return String(validating: bytes, as: UTF8.self) ?? text
-    }
+    /// One that is not encoded rightly stays.
+    static func decoded(_ text: String) -> String { text.percentDecoded ?? text }
 }
 
 /// What an endpoint answers.

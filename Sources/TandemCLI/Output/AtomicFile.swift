@@ -1,4 +1,5 @@
 import Glibc
+import TandemSupport
 
 /// A file that appears when it is complete, or not at all.
 final class AtomicFile {
@@ -21,7 +22,7 @@ final class AtomicFile {
 
     /// Writes more text; what goes wrong is said by ``commit()``.
     func write(_ text: String) {
-        if failure == nil { failure = Descriptor.failure(writing: text, to: descriptor) }
+        if failure == nil { failure = writeAll(Array(text.utf8), to: descriptor) }
     }
 
     /// - Throws: ``CommandFailure`` if any of the text could not be written; nothing of the file is left.

@@ -73,28 +73,13 @@ enum Terminal {
 /// Whole writes to a file descriptor.
 enum Descriptor {
     static func write(_ text: String, to descriptor: Int32) {
-        guard let failure = failure(writing: text, to: descriptor) else { return }
+        guard let failure = writeAll(Array(text.utf8), to: descriptor) else { return }
         // A reader that went away ends the output, as `head` does.
         if failure == EPIPE { exit(0) }
         if descriptor != 2 {
             write("Error: cannot write the output: \(String(cString: strerror(failure)))\n", to: 2)
         }
         exit(1)
-    }
-
-    /// Writes all of a text.
-    ///
-    /// - Returns: The `errno` of the write that failed, and `nil` if none did.
-    static func failure(writing text: String, to descriptor: Int32) -> Int32? {
-        var bytes = Array(text.utf8)[...]
-        while !bytes.isEmpty {
-            let written = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress, $0.count)
-            }
-            if written < 0 && errno != EINTR { return errno }
-            if written > 0 { bytes = bytes.dropFirst(written) }
-        }
-        return nil
     }
 }
 

@@ -145,7 +145,7 @@ private final class LoopbackServer {
         let pairs = target.split(separator: "?", maxSplits: 1).dropFirst().first ?? ""
         return pairs.split(separator: "&").reduce(into: [:]) { query, pair in
             let parts = pair.split(separator: "=", maxSplits: 1).map {
-                $0.replacing("+", with: " ").removingPercentEncoding ?? ""
+                String($0).replacing("+", with: " ").percentDecoded ?? ""
             }
             if parts.count == 2 { query[parts[0]] = parts[1] }
         }

@@ -1,6 +1,7 @@
 import Foundation
 import TandemHTTP
 import TandemModel
+import TandemSupport
 
 /// The address book that was found.
 struct AddressBook: Sendable {
@@ -19,15 +20,10 @@ struct AddressBook: Sendable {
         let absolute = HTTPClient.absolute(href, from: url) ?? href
         let path = URL(string: absolute)?.path(percentEncoded: true) ?? href
         let parts = path.split(separator: "/", omittingEmptySubsequences: false).map { part in
-            let plain = part.removingPercentEncoding ?? String(part)
-            return plain.addingPercentEncoding(withAllowedCharacters: Self.unreserved) ?? plain
+            (String(part).percentDecoded ?? String(part)).percentEncoded()
         }
         return AppRecordID(parts.joined(separator: "/"))
     }
-
-    /// RFC 3986 §2.3.
-    private static let unreserved = CharacterSet(
-        charactersIn: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
     /// Where a card made with this key goes: the same key, the same place.
     func newID(_ key: String) -> AppRecordID {

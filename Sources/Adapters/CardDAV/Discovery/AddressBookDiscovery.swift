@@ -240,6 +240,6 @@ final class AddressBookDiscovery: Sendable {
 
     private static func lastPart(_ url: String) -> String {
         let part = url.split(separator: "/").last.map(String.init) ?? url
-        return part.removingPercentEncoding ?? part
+        return part.percentDecoded ?? part
     }
 }

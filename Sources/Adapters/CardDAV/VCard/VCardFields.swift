@@ -57,7 +57,7 @@ extension VCard {
     private static func plain(_ text: String, of scheme: String) -> String {
         guard text.lowercased().hasPrefix(scheme) else { return text }
         let rest = String(text.dropFirst(scheme.count))
-        return rest.removingPercentEncoding ?? rest
+        return rest.percentDecoded ?? rest
     }
 
     /// The line a field is read from, by the rules of the default mapping.

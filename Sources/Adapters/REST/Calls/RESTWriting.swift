@@ -222,7 +222,7 @@ extension RESTAdapter {
         }
         let path = place.prefix { !["?", "#"].contains($0) }
         let last = path.split(separator: "/").last.map(String.init) ?? ""
-        return last.isEmpty ? nil : AppRecordID(last.removingPercentEncoding ?? last)
+        return last.isEmpty ? nil : AppRecordID(last.percentDecoded ?? last)
     }
 
     /// The version of a record in an answer that shows it.
