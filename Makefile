@@ -17,7 +17,7 @@ XANDIKOS := .build/xandikos/bin/xandikos
 CARDDAV_SERVERS := cyrus-caldav cyrus-imapd sasl2-bin esmtp-run davical nginx php8.2-fpm sogo memcached postgresql-15
 
 .NOTPARALLEL:
-.PHONY: build demo docs test test-servers lint simulate fuzz bench libraries tools install
+.PHONY: build demo docs test test-fast test-servers lint simulate fuzz bench libraries tools install
 
 build: libraries
 	swift build $(CHECK)
@@ -33,6 +33,11 @@ test: libraries tools lint $(RADICALE) $(XANDIKOS) $(OLD) $(CLIENT) $(TAP) $(TAP
 	  TANDEM_TAP_POSTGRES=$(CURDIR)/$(TAP_POSTGRES) \
 	  TANDEM_TRYTON=$(CURDIR)/$(TRYTON) TANDEM_KINTO=$(CURDIR)/$(KINTO) \
 	  TANDEM_OAUTH=$(CURDIR)/$(OAUTH) swift test --skip-build
+
+# What needs no server: values, decisions, the store, cards, files, limits.
+test-fast: libraries
+	swift build --build-tests $(CHECK)
+	swift test --skip-build --filter "TandemCoreTests|TandemCRMTests|AdapterTests"
 
 # The laws, the whole CardDAV suite and a comparison of raw cards on every CardDAV server that can be had
 # from Debian and PyPI; as root, because those of Debian run as users of their own.

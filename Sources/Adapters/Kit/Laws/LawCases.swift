@@ -222,8 +222,8 @@ extension LawBench {
     }
 
     func survivesMissingRecords() async throws -> AppLaw.Verdict {
-        guard app.capabilities.canDelete else { return .notClaimed("it deletes nothing") }
         let ids = try await create()
+        guard app.capabilities.canDelete else { return try await refusesUnknown(like: ids[0]) }
         try await delete(ids[0])
         let outcome = try await update(ids[0], [subject.texts.0: "back"])
         guard try await isGone(outcome, ids[0]) else {
@@ -231,6 +231,21 @@ extension LawBench {
         }
         try await delete(ids[0])
         return .kept
+    }
+
+    /// Where nothing can be deleted, an id that no record has stands for one that is gone.
+    private func refusesUnknown(like id: AppRecordID) async throws -> AppLaw.Verdict {
+        let isNumber = id.text.allSatisfy { $0.isASCII && $0.isNumber }
+        let unknown = AppRecordID(
+            isNumber ? "2000000011" : String(id.text.map { $0.isNumber ? "9" : $0 }))
+        if unknown == id { return .notClaimed("there is no id that nobody has") }
+        let outcome = try await update(unknown, [subject.texts.0: "nobody"])
+        switch outcome {
+        case .refused, .gone, .notNow, .unknown, .conflict: return .kept
+        default:
+            if try await isGone(outcome, unknown) { return .kept }
+            throw broken("a record that is not there was to be changed, and \(outcome.words)")
+        }
     }
 
     func waitsForSaves() async throws -> AppLaw.Verdict {
