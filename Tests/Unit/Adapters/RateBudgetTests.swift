@@ -83,6 +83,17 @@ import Testing
         }
     }
 
+    /// A listing that takes most of a day's requests comes once a day, though there were others before it.
+    @Test func `lets something large in that leaves less than a quarter`() async {
+        await RequestPriority.$current.withValue(.background) {
+            let budget = budget([.init(100, seconds: 86_400)])
+            #expect(await budget.take(cost: 1, patienceSeconds: 0) == nil)
+            clock.pass(seconds: 3_700)
+            #expect(await budget.reserve(requests: 90, cost: 1) == .now)
+            #expect(await budget.reserve(requests: 90, cost: 1) == .now)
+        }
+    }
+
     @Test func `counts requests or what they cost, in all windows at once`() async {
         let budget = budget([.init(3, seconds: 60), .init(20, .points, seconds: 60)])
         #expect(await room(in: budget, cost: 7) == 2)

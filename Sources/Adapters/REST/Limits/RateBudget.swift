@@ -78,7 +78,13 @@ package actor RateBudget {
             return .never(tally.window)
         }
         let amounts = zip(tallies, needed).map { max(0, $1 - $0.reserved) }
-        if let end = nextRoom(for: amounts) {
+        // What takes more than may come later has the whole window, or it would never have room.
+        let isLarge = zip(tallies, needed).contains {
+            $1 > $0.share(of: $0.window.limit, .background)
+        }
+        let priority = isLarge ? .interactive : RequestPriority.current
+        let room = RequestPriority.$current.withValue(priority) { nextRoom(for: amounts) }
+        if let end = room {
             return .later(seconds: (end - now()).milliseconds / 1_000 + 1)
         }
         count(amounts)
@@ -212,7 +218,7 @@ package struct WindowTally: Sendable {
     }
 
     /// What can come later may use three quarters.
-    private func share(of limit: Int, _ priority: RequestPriority) -> Int {
+    func share(of limit: Int, _ priority: RequestPriority) -> Int {
         priority == .background ? max(1, limit * 3 / 4) : limit
     }
 
