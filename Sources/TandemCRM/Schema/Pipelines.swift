@@ -111,7 +111,7 @@ package struct PipelineTable {
                     .integer(pipeline.displayOrder), .integer(pipeline.createdAt.milliseconds),
                     .integer(now.milliseconds),
                 ])
-            try note(
+            try recordChange(
                 object, pipeline.id, nil, old == nil ? "CREATE" : "UPDATE", pipeline.label, now,
                 origin)
         }
@@ -120,7 +120,7 @@ package struct PipelineTable {
             try connection.run(
                 "DELETE FROM pipeline_stage WHERE object = ? AND pipeline_id = ? AND id = ?",
                 [.text(object.text), .text(pipeline.id), .text(stage.id)])
-            try note(object, pipeline.id, stage.id, "DELETE", stage.label, now, origin)
+            try recordChange(object, pipeline.id, stage.id, "DELETE", stage.label, now, origin)
         }
         for stage in pipeline.stages where !before.contains(stage) {
             try connection.run(
@@ -136,7 +136,7 @@ package struct PipelineTable {
                     .integer(stage.createdAt.milliseconds), .integer(now.milliseconds),
                 ])
             let isNew = !before.contains { $0.id == stage.id }
-            try note(
+            try recordChange(
                 object, pipeline.id, stage.id, isNew ? "CREATE" : "UPDATE", stage.label, now, origin
             )
         }
@@ -153,7 +153,7 @@ package struct PipelineTable {
         try connection.run(
             "DELETE FROM pipeline WHERE object = ? AND id = ?",
             [.text(object.text), .text(pipeline.id)])
-        try note(object, pipeline.id, nil, "DELETE", pipeline.label, at, origin)
+        try recordChange(object, pipeline.id, nil, "DELETE", pipeline.label, at, origin)
     }
 
     /// What happened to a pipeline, or to one of its stages; newest first, at most 500.
@@ -173,7 +173,7 @@ package struct PipelineTable {
         }
     }
 
-    private func note(
+    private func recordChange(
         _ object: ObjectName, _ pipeline: String, _ stage: String?, _ action: String,
         _ label: String, _ at: Timestamp, _ origin: Origin
     ) throws {

@@ -10,7 +10,7 @@ struct Oracle {
     private var answers: [String: Int] = [:]
 
     /// Somebody who saw `old` wrote `new` at `place`.
-    mutating func note(old: String, new: String, at place: String) {
+    mutating func record(old: String, new: String, at place: String) {
         let (before, now) = (Self.tokens(old), Self.tokens(new))
         for token in before where !now.contains(token) {
             open[token] = nil

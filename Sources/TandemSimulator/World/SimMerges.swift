@@ -75,7 +75,7 @@ extension SimWorld {
         let kept = Set(kept.compactMap(Oracle.token))
         for value in values.sorted() where Oracle.token(value).map({ !kept.contains($0) }) ?? false
         {
-            oracle.note(old: value, new: "", at: "a merge or a deletion")
+            oracle.record(old: value, new: "", at: "a merge or a deletion")
         }
     }
 }

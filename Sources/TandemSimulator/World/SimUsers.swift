@@ -125,7 +125,7 @@ extension SimWorld {
         inCRM("created with \(values.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })") {
             _, writer in
             let id = try writer.create(object, values).id
-            for value in values.values { oracle.note(old: "", new: value, at: "CRM \(id)") }
+            for value in values.values { oracle.record(old: "", new: value, at: "CRM \(id)") }
             made = id
             return id
         }
@@ -139,7 +139,7 @@ extension SimWorld {
             guard let record = try someRecord(reader) else { return nil }
             try writer.update(record.id, [property: value])
             let old = record.properties[property] ?? ""
-            oracle.note(old: old, new: value, at: "CRM \(record.id) \(property)")
+            oracle.record(old: old, new: value, at: "CRM \(record.id) \(property)")
             return record.id
         }
     }
@@ -182,7 +182,7 @@ extension SimWorld {
         inCRM("deleted") { reader, writer in
             guard let record = try someRecord(reader) else { return nil }
             try writer.archive(record.id)
-            for value in record.properties.values { oracle.note(old: value, new: "", at: "bin") }
+            for value in record.properties.values { oracle.record(old: value, new: "", at: "bin") }
             return record.id
         }
     }
@@ -310,7 +310,7 @@ extension SimWorld {
             }
             for edit in edits where !["unmapped", "boss"].contains(edit.field) {
                 watch.twins.removeAll { $0.server == server.name && $0.app == edit.id }
-                oracle.note(
+                oracle.record(
                     old: edit.old, new: edit.new, at: "\(server.name) \(edit.id) \(edit.field)")
             }
         }

@@ -78,7 +78,7 @@ extension SimWorld {
             let all = mails + [fresh]
             try writer.update(
                 record.id, ["hs_additional_emails": all.joined(separator: ";")])
-            oracle.note(old: "", new: fresh, at: "CRM \(record.id) hs_additional_emails")
+            oracle.record(old: "", new: fresh, at: "CRM \(record.id) hs_additional_emails")
             return record.id
         }
         shareMails()

@@ -185,7 +185,7 @@ extension SimWorld {
             holder: "sim")
         do {
             let report = try await cycle.run(isFull: isFull)
-            note(report)
+            count(report)
             try watchCycle(index, since: startedAt, isWhole: report.stop == nil)
             return report
         } catch  where crash.state.withLock({ $0.isDead }) {
@@ -194,7 +194,7 @@ extension SimWorld {
         }
     }
 
-    private func note(_ report: CycleReport) {
+    private func count(_ report: CycleReport) {
         reports.append(report)
         for (decision, count) in report.decisions { decisions[decision, default: 0] += count }
         let stop = report.stop.map { "; stopped: \($0)" } ?? ""

@@ -80,7 +80,7 @@ struct Journal {
         try TandemSync.entries("pair_id", pair.id, connection)
     }
 
-    func note(
+    func append(
         _ kind: JournalEntry.Kind, on side: Side, of pair: Pair, reason: String,
         before: Values = [:], after: Values = [:]
     ) throws {

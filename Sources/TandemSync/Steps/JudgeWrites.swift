@@ -65,7 +65,7 @@ extension Cycle {
         pair.unacknowledgedWrite = [:]
         if arrived.isEmpty { return }
         // What the app held before is known from the journal alone, once the base is another one.
-        try tx.journal.note(
+        try tx.journal.append(
             .bind, on: .app, of: pair, reason: "an update without answer has arrived",
             before: arrived.keys.reduce(into: [:]) { $0[$1] = pair.appValues[$1] ?? "" },
             after: arrived)

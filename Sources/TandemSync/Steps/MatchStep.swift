@@ -217,7 +217,7 @@ private struct Matcher {
         pair.wake(changedAt: nil)
         try tx.pairs.save(pair)
         try wakeOtherClaims(to: pair)
-        try tx.journal.note(kind, on: .crm, of: pair, reason: "matched by \(key)")
+        try tx.journal.append(kind, on: .crm, of: pair, reason: "matched by \(key)")
         count("\(kind.rawValue)-by-\(key)")
     }
 

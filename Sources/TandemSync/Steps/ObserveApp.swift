@@ -168,7 +168,7 @@ extension Cycle {
             if !tuning.defects.has(.trustsStateCursors) {
                 try tx.pairs.recheckUnlisted(before: run.generation, now: startedAt)
             }
-            try note(summary, run, tx)
+            try recordSummary(summary, run, tx)
             if summary.isComplete { run.hasDrifted = summary.mayHaveDrifted }
             if cursor == nil || summary.isComplete {
                 try tx.syncs.set("drifts", summary.mayHaveDrifted ? 2 : 0, of: tx.syncID)
@@ -218,7 +218,9 @@ extension Cycle {
     }
 
     /// Remembers what is no record yet.
-    private func note(_ summary: ListingSummary, _ run: CycleRun, _ tx: CycleTransaction) throws {
+    private func recordSummary(_ summary: ListingSummary, _ run: CycleRun, _ tx: CycleTransaction)
+        throws
+    {
         // What a listing of changes does not show again may still be there.
         if summary.isComplete && summary.unidentified != run.state.unidentified {
             try tx.syncs.set(summary.unidentified, of: tx.syncID)
@@ -227,7 +229,9 @@ extension Cycle {
 
     /// A field that the app never had is none of its; one that it had, or that records have values of,
     /// is missing.
-    private func note(_ fields: Set<AppField>, _ run: CycleRun, _ tx: CycleTransaction) throws {
+    private func recordFields(_ fields: Set<AppField>, _ run: CycleRun, _ tx: CycleTransaction)
+        throws
+    {
         var known = fields.union(run.state.appFields ?? [])
         var missing: [AppField: String] = [:]
         for field in Set(sync.mapping.fields.map(\.app)).subtracting(fields) {
@@ -272,7 +276,7 @@ extension Cycle {
         if tuning.defects.has(.cursorBeforePage) { try store(page.cursor, run) }
         if let fields = page.fields, fields != run.fields {
             // Before the page's records, which lack what the app does not have.
-            try transaction(run) { tx in try note(fields, run, tx) }
+            try transaction(run) { tx in try recordFields(fields, run, tx) }
             try reload(&run)
             run.fields = fields
         }
@@ -283,16 +287,16 @@ extension Cycle {
             run.report.read += readings.count
             try transaction(run) { tx in
                 for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
-                    try note(reading, of: id, isListed: true, run, tx)
+                    try recordReading(reading, of: id, isListed: true, run, tx)
                 }
             }
         }
         run.report.read += page.records.count + page.unreadable.count
         let partial = Set(news)
         try transaction(run) { tx in
-            try note(page.records.filter { !partial.contains($0.id) }, run, tx)
+            try recordReadings(page.records.filter { !partial.contains($0.id) }, run, tx)
             for bad in page.unreadable {
-                try note(
+                try recordReading(
                     .unreadable(bad.refusal, version: bad.version), of: bad.id, isListed: true,
                     run, tx)
             }
@@ -374,7 +378,7 @@ extension Cycle {
             try transaction(run) { tx in
                 for (id, reading) in readings.sorted(by: { $0.key < $1.key }) {
                     guard reading == .gone else {
-                        try note(reading, of: id, isListed: false, run, tx)
+                        try recordReading(reading, of: id, isListed: false, run, tx)
                         continue
                     }
                     guard var pair = try tx.pairs.pair(app: id) else { continue }
@@ -383,7 +387,7 @@ extension Cycle {
                         pair.recheckAt = tx.now + .seconds(tuning.partialSeconds)
                         try tx.pairs.save(pair)
                     } else {
-                        try noteGone(&pair, run, tx)
+                        try recordGone(&pair, run, tx)
                     }
                 }
             }

@@ -144,9 +144,9 @@ struct PlanStep {
         // A create without answer is settled first, or the record it made would be a stranger.
         if pair.intent != nil && plan.actions == [.forget] { return }
         var pair = pair
-        note(plan, of: pair)
+        count(plan, of: pair)
         try moveBases(of: &pair, plan)
-        try noteLost(plan, of: pair)
+        try recordLost(plan, of: pair)
         pair.state = .pending
         // An approval is for this deletion only, not for one that may come later.
         if !plan.actions.contains(where: \.isDelete) { pair.isDeletionApproved = false }
@@ -164,7 +164,7 @@ struct PlanStep {
                 try deleteInCRM(pair)
             case .forget where !waits:
                 // Our own delete may be what ended it, with the answer lost.
-                if pair.appPresence == .gone { try noteUnseen(pair, pair.appValues, on: .app) }
+                if pair.appPresence == .gone { try recordUnseen(pair, pair.appValues, on: .app) }
                 return try tx.pairs.delete(pair)
             case .create(.app, _), .write(.app, _), .delete(.app):
                 switch try hand(action, of: &pair, plan) {
@@ -184,7 +184,7 @@ struct PlanStep {
     }
 
     /// Keeps in the conflict log what the plan writes over and its writer has not seen.
-    private func noteLost(_ plan: Plan, of pair: Pair) throws {
+    private func recordLost(_ plan: Plan, of pair: Pair) throws {
         for (property, decision) in plan.decisions.sorted(by: { $0.key < $1.key }) {
             guard let target = decision.target else { continue }
             // What the app keeps of a field that it did not take may be somebody's edit.
@@ -194,7 +194,7 @@ struct PlanStep {
             guard let lost = decision.lost ?? (target == .app ? kept : nil), !lost.isEmpty else {
                 continue
             }
-            try tx.journal.note(
+            try tx.journal.append(
                 .conflict, on: target, of: pair, reason: "\(property): \(decision.kind.rawValue)",
                 before: [property: lost], after: [property: decision.value ?? ""])
         }
@@ -247,7 +247,7 @@ struct PlanStep {
         return (pair.rewound.map(view.without) ?? view, waits)
     }
 
-    private mutating func note(_ plan: Plan, of pair: Pair) {
+    private mutating func count(_ plan: Plan, of pair: Pair) {
         for decision in plan.decisions.values where decision.kind != .settled {
             report.count(decision.kind.rawValue)
         }

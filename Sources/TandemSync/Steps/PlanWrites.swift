@@ -22,7 +22,8 @@ extension PlanStep {
             return try fail(pair, error.refusal)
         }
         report.createdInCRM += 1
-        try tx.journal.note(.create, on: .crm, of: pair, reason: "new in the app", after: accepted)
+        try tx.journal.append(
+            .create, on: .crm, of: pair, reason: "new in the app", after: accepted)
         // The record is there and bound, whatever becomes of its links.
         do { try links.set(incoming.links, of: record, pair) } catch let error as CRMError {
             return try fail(pair, error.refusal)
@@ -81,7 +82,7 @@ extension PlanStep {
         // What the CRM had already, or does not keep, is no change of it.
         if changed.isEmpty && incoming.links.isEmpty { return true }
         report.updatedInCRM += 1
-        try tx.journal.note(
+        try tx.journal.append(
             .update, on: .crm, of: pair, reason: "changed in the app",
             before: accepted.reduce(into: [:]) { $0[$1.key] = before[$1.key] ?? "" },
             after: accepted)
@@ -91,13 +92,13 @@ extension PlanStep {
     mutating func deleteInCRM(_ pair: Pair) throws {
         guard let id = pair.crmID else { return }
         let before = try tx.crm.record(id)?.properties ?? [:]
-        try noteUnseen(pair, mapping.view(of: before), on: .crm)
+        try recordUnseen(pair, mapping.view(of: before), on: .crm)
         try tx.writer.archive(id)
         try tx.pairs.wakeRefused(by: [id], matchedAgainAt: tx.now)
         try cycle.wakeClaims(to: cycle.keys(of: before), isLate: true, tx)
         try tx.pairs.wakeWaiting(for: id)
         report.deletedInCRM += 1
-        try tx.journal.note(
+        try tx.journal.append(
             .delete, on: .crm, of: pair, reason: "deleted in the app", before: before)
     }
 
@@ -106,13 +107,13 @@ extension PlanStep {
     /// that it had not shown yet.
     ///
     /// They go to the conflict log.
-    func noteUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
+    func recordUnseen(_ pair: Pair, _ values: Values, on side: Side) throws {
         for field in mapping.fields {
             let needsReadBack = side == .crm && pair.awaiting?.sent[field.crm] != nil
             guard let value = values[field.crm], !value.isEmpty,
                 needsReadBack || pair.crmBase[field.crm] != pair.appBase[field.crm]
             else { continue }
-            try tx.journal.note(
+            try tx.journal.append(
                 .conflict, on: side, of: pair, reason: "\(field.crm): deleted on the other side",
                 before: [field.crm: value])
         }

@@ -163,7 +163,7 @@ extension Cycle {
     ///
     /// What was sent is the base of both sides, so an edit made in the app since then shows as one.
     func adopt(_ record: AppRecord, by pair: Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
-        try note(.present(record), of: record.id, isListed: false, run, tx)
+        try recordReading(.present(record), of: record.id, isListed: false, run, tx)
         guard let app = try tx.pairs.pair(app: record.id), pair.intent != nil else { return }
         guard app.crmID == nil else {
             var pair = pair
@@ -198,7 +198,7 @@ extension Cycle {
         app.changedAt = pair.changedAt
         app.wake(changedAt: nil)
         try tx.pairs.save(app)
-        try tx.journal.note(
+        try tx.journal.append(
             .bind, on: .app, of: app, reason: "found by the key of a create without answer",
             after: intent.values)
         for var other in try tx.pairs.alone(limit: 1_000)

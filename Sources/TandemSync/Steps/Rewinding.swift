@@ -9,7 +9,9 @@ extension Cycle {
     ///
     /// Any other value is an edit, made after the backup was put back; and so is a later change of one that
     /// waits for a person.
-    func noteRewound(_ pair: inout Pair, from before: Pair, _ run: CycleRun, _ tx: CycleTransaction)
+    func recordRewound(
+        _ pair: inout Pair, from before: Pair, _ run: CycleRun, _ tx: CycleTransaction
+    )
         throws
     {
         guard isFirstSight(of: before, run) else {

@@ -29,7 +29,7 @@ extension Cycle {
             let needsLook = isUnanswered && !hasUnidentified && run.hasDrifted
             run.hasUnsearchable = run.hasUnsearchable || needsLook
             let held = try transaction(run) { tx in
-                try note(
+                try recordSearch(
                     lookup, for: item.pair, isHeld: isUnanswered && (hasUnidentified || needsLook),
                     run, tx)
             }
@@ -58,7 +58,7 @@ extension Cycle {
     ///
     /// - Returns: The pairs that were put off, if the record is not to be made now: the app has one with a
     ///   key of it that is bound to none. None of them if it is only held.
-    private func note(
+    private func recordSearch(
         _ lookup: CreateLookup, for pair: Pair, isHeld: Bool, _ run: CycleRun,
         _ tx: CycleTransaction
     ) throws -> Set<Int64>? {
@@ -78,7 +78,7 @@ extension Cycle {
         pair.putOff(from: tx.now)
         try tx.pairs.save(pair)
         for found in news {
-            try note(.present(found), of: found.id, isListed: false, run, tx)
+            try recordReading(.present(found), of: found.id, isListed: false, run, tx)
             guard var other = try tx.pairs.pair(app: found.id), other.crmID == nil else { continue }
             other.putOff(from: tx.now)
             held.insert(try tx.pairs.save(other).id)

@@ -123,7 +123,7 @@ extension Cycle {
                     let now = sync.mapping.crmValues(of: record.values).values
                     if now.allSatisfy({ item.pair.appValues[$0.key] == $0.value }) { return true }
                 }
-                try note(reading, of: id, isListed: false, run, tx)
+                try recordReading(reading, of: id, isListed: false, run, tx)
                 return false
             }
         }
@@ -198,8 +198,8 @@ struct RecordStep {
             try tx.pairs.save(pair)
         case .deleted:
             step.report.deletedInApp += 1
-            try step.noteUnseen(pair, pair.appValues, on: .app)
-            try tx.journal.note(
+            try step.recordUnseen(pair, pair.appValues, on: .app)
+            try tx.journal.append(
                 .delete, on: .app, of: pair, reason: item.reason, before: pair.appValues)
             try tx.pairs.delete(pair)
         case .conflict:
@@ -403,7 +403,7 @@ struct RecordStep {
         // Another deletion takes away another record.
         if isCreate && item.write.original != nil { try tx.journal.drop(originalOf: pair.crmID) }
         if isCreate { step.report.createdInApp += 1 } else { step.report.updatedInApp += 1 }
-        try tx.journal.note(
+        try tx.journal.append(
             isCreate ? .create : .update, on: .app, of: pair,
             reason: item.reason + (note.map { ": \($0)" } ?? ""),
             before: item.sent.reduce(into: [:]) { $0[$1.key] = old[$1.key] ?? "" },

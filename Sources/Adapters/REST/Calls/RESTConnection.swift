@@ -151,7 +151,7 @@ struct RESTConnection: Sendable {
         do { response = try await client.send(request, credentials: credentials) } catch {
             throw .http(error)
         }
-        trace?.note(request, response, hiding: access?.token.field)
+        trace?.append(request, response, hiding: access?.token.field)
         await heed(response)
         // A token that comes back is nobody's data.
         let token = [access?.token.field].compactMap(\.self).filter { $0.count >= 8 }

@@ -42,7 +42,7 @@ package final class RESTTrace: Sendable {
     ///   - request: As it was sent.
     ///   - response: The answer to it.
     ///   - access: The token, to be hidden wherever it stands; a text of a few letters is none.
-    func note(_ request: HTTPRequest, _ response: HTTPResponse, hiding access: String?) {
+    func append(_ request: HTTPRequest, _ response: HTTPResponse, hiding access: String?) {
         let secrets = secrets + [access].compactMap(\.self).filter { $0.count >= 8 }
         func masked(_ text: String) -> String { Self.masked(text, secrets) }
         func document(_ bytes: [UInt8]) -> JSON {

@@ -6,11 +6,11 @@ import TandemSupport
 
 /// Writing one observation into a pair.
 extension Cycle {
-    func note(_ records: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction) throws {
+    func recordReadings(_ records: [AppRecord], _ run: CycleRun, _ tx: CycleTransaction) throws {
         for chunk in records.chunks(of: 500) {
             var known = try tx.pairs.pairs(app: Set(chunk.map(\.id)))
             for record in chunk {
-                known[record.id] = try note(
+                known[record.id] = try recordReading(
                     record, in: known[record.id], isListed: true, run, tx)
             }
         }
@@ -19,13 +19,14 @@ extension Cycle {
     /// Notes what a read of one record gave; also used for what a write gave back.
     ///
     /// `isListed` says whether a listing named the record.
-    func note(
+    func recordReading(
         _ reading: AppReading, of id: AppRecordID, isListed: Bool, _ run: CycleRun,
         _ tx: CycleTransaction
     ) throws {
         let known = try tx.pairs.pair(app: id)
         switch reading {
-        case .present(let record): _ = try note(record, in: known, isListed: isListed, run, tx)
+        case .present(let record):
+            _ = try recordReading(record, in: known, isListed: isListed, run, tx)
         case .gone where isListed:
             // It was listed a moment ago, so this is no deletion: it is asked for again, and a listing
             // that leaves it out makes it missing.
@@ -69,7 +70,7 @@ extension Cycle {
     }
 
     /// - Returns: The pair as it is stored now.
-    private func note(
+    private func recordReading(
         _ record: AppRecord, in known: Pair?, isListed: Bool, _ run: CycleRun,
         _ tx: CycleTransaction
     ) throws -> Pair {
@@ -158,7 +159,7 @@ extension Cycle {
         pair.appVersion = record.version
         pair.appValues = values
         if isNews { pair.appRefusals = mapped.refusals }
-        if let known { try noteRewound(&pair, from: known, run, tx) }
+        if let known { try recordRewound(&pair, from: known, run, tx) }
         if let createdAt = record.createdAt {
             (pair.appCreatedAt, pair.hasCreationTime) = (createdAt, true)
         } else if pair.appCreatedAt == nil {
@@ -246,7 +247,7 @@ extension Cycle {
 
     /// A point read found no record, which proves the deletion unless we have just written it, or
     /// something in the app has lost its name and may be it.
-    func noteGone(_ pair: inout Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
+    func recordGone(_ pair: inout Pair, _ run: CycleRun, _ tx: CycleTransaction) throws {
         if let staleReadGuard = pair.staleReadGuard, staleReadGuard.until > tx.now {
             pair.recheckAt = staleReadGuard.until
         } else if run.state.unidentified.count > 0
