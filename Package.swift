@@ -67,6 +67,7 @@ let package = Package(
             name: "TandemSync",
             dependencies: [
                 "TandemModel", "TandemSupport", "TandemCore", "TandemDatabase", "TandemCRM",
+                "AdapterKit",
             ],
             swiftSettings: strict),
         .systemLibrary(
@@ -77,37 +78,41 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "AdapterCardDAV",
-            dependencies: ["TandemModel", "TandemHTTP", "TandemSupport", "TandemTasks"],
+            dependencies: [
+                "TandemModel", "TandemHTTP", "TandemSupport", "TandemTasks", "AdapterKit",
+            ],
             path: "Sources/Adapters/CardDAV",
             swiftSettings: strict),
         .target(
             name: "AdapterREST",
             dependencies: [
                 "TandemModel", "TandemHTTP", "TandemSupport", crypto, signing, "TandemTasks",
+                "AdapterKit",
             ],
             path: "Sources/Adapters/REST",
             swiftSettings: strict),
         .target(
-            name: "AdapterProcess", dependencies: ["TandemModel", "TandemSupport", "TandemTasks"],
+            name: "AdapterProcess",
+            dependencies: ["TandemModel", "TandemSupport", "TandemTasks", "AdapterKit"],
             path: "Sources/Adapters/Process",
             swiftSettings: strict),
         .systemLibrary(name: "CPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .target(
             name: "AdapterPostgres",
-            dependencies: ["TandemModel", "TandemSupport", "CPQ", "TandemTasks"],
+            dependencies: ["TandemModel", "TandemSupport", "CPQ", "TandemTasks", "AdapterKit"],
             path: "Sources/Adapters/Postgres",
             swiftSettings: strict),
         .target(name: "TandemCSV", swiftSettings: strict),
         .target(
             name: "AdapterCSV",
-            dependencies: ["TandemModel", "TandemSupport", "TandemCSV", crypto],
+            dependencies: ["TandemModel", "TandemSupport", "TandemCSV", crypto, "AdapterKit"],
             path: "Sources/Adapters/CSV",
             swiftSettings: strict),
         .target(
             name: "TandemReport",
             dependencies: [
                 "TandemModel", "TandemSupport", "TandemCRM", "TandemCSV", "TandemDatabase",
-                "TandemSync",
+                "TandemSync", "AdapterKit",
             ],
             swiftSettings: strict),
         .target(
@@ -119,7 +124,7 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "AdapterKit", dependencies: ["TandemModel", "TandemSupport", "TandemCore"],
+            name: "AdapterKit", dependencies: ["TandemModel", "TandemSupport"],
             path: "Sources/Adapters/Kit", swiftSettings: strict),
         .target(
             name: "TandemSimulator",
@@ -134,7 +139,7 @@ let package = Package(
             dependencies: [
                 "TandemModel", "TandemSupport", "TandemCSV", "AdapterCardDAV", "AdapterREST",
                 "AdapterPostgres",
-                "AdapterProcess", yams,
+                "AdapterProcess", yams, "AdapterKit",
             ],
             swiftSettings: strict),
         .target(

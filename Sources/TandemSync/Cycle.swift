@@ -1,3 +1,4 @@
+package import AdapterKit
 package import TandemCRM
 import TandemCore
 import TandemDatabase

@@ -1,3 +1,4 @@
+package import AdapterKit
 package import TandemModel
 package import TandemSupport
 

@@ -1,3 +1,4 @@
+import AdapterKit
 import AdapterPostgres
 import Foundation
 import Synchronization

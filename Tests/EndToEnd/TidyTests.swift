@@ -43,8 +43,7 @@ import Testing
                 "FoundationEssentials", "Glibc", "TandemSupport", "TandemModel",
             ]
             #expect(allowed.isSuperset(of: imports), "\(name): \(imports)")
-            // The port to the apps is the one thing of the model that waits.
-            if !name.hasSuffix("Adapter.swift") { #expect(!text.contains(" async "), "\(name)") }
+            #expect(!text.contains(" async "), "\(name)")
         }
     }
 

@@ -1,3 +1,4 @@
+package import AdapterKit
 import FoundationEssentials
 import Glibc
 import Synchronization

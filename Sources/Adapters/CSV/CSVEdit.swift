@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemCSV
 import TandemModel
 import TandemSupport

@@ -1,3 +1,4 @@
+package import AdapterKit
 import Synchronization
 import TandemHTTP
 package import TandemModel

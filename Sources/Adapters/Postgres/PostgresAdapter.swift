@@ -1,3 +1,4 @@
+package import AdapterKit
 import Synchronization
 package import TandemModel
 package import TandemSupport

@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemModel
 import TandemSupport
 

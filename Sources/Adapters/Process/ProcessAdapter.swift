@@ -1,3 +1,4 @@
+package import AdapterKit
 import FoundationEssentials
 import Synchronization
 package import TandemModel

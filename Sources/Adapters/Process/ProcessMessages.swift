@@ -1,3 +1,4 @@
+import AdapterKit
 import FoundationEssentials
 import TandemModel
 import TandemSupport

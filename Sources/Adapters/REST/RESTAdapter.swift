@@ -1,3 +1,4 @@
+package import AdapterKit
 import Crypto
 package import TandemHTTP
 package import TandemModel

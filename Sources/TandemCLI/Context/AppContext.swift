@@ -1,5 +1,6 @@
 import AdapterCSV
 import AdapterCardDAV
+import AdapterKit
 import AdapterPostgres
 import AdapterProcess
 import AdapterREST

@@ -1,3 +1,4 @@
+import AdapterKit
 import Logging
 import ServiceLifecycle
 import Synchronization

@@ -1,3 +1,4 @@
+import AdapterKit
 import AdapterREST
 import ArgumentParser
 import FoundationEssentials

@@ -1,3 +1,4 @@
+package import AdapterKit
 import TandemCore
 package import TandemModel
 package import TandemSupport

@@ -1,3 +1,4 @@
+import AdapterKit
 import Synchronization
 import TandemCore
 import TandemModel

@@ -1,4 +1,5 @@
-package import TandemModel
+package import AdapterKit
+import TandemModel
 
 /// What every app of a simulated world is like, and what happens in it more often than elsewhere: one kind
 /// of mistake then shows in a few seeds.

@@ -1,3 +1,4 @@
+import AdapterKit
 package import TandemDatabase
 package import TandemModel
 package import TandemSupport

@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemCore
 import TandemModel
 import TandemSupport

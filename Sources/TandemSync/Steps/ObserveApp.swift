@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemCore
 import TandemDatabase
 import TandemModel

@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemModel
 
 /// Reads batches of records, each while the one before it is being recorded.

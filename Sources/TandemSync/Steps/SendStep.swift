@@ -1,3 +1,4 @@
+import AdapterKit
 import TandemCRM
 import TandemCore
 import TandemDatabase

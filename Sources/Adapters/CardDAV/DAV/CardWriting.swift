@@ -1,3 +1,4 @@
+package import AdapterKit
 import Foundation
 import TandemHTTP
 package import TandemModel

@@ -1,5 +1,4 @@
 import Synchronization
-import TandemCore
 import TandemModel
 import TandemSupport
 
