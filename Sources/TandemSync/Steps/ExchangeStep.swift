@@ -88,9 +88,6 @@ extension PlanStep {
         var known: Set<RecordID> = [id]
         var open = [(id, values)]
         while let (id, values) = open.popLast() {
-            var alone = values
-            alone[Self.additional] = nil
-            let needed = try tx.writer.owners(of: alone, for: id, cycle.sync.object)
             for owner in try tx.writer.owners(of: values, for: id, cycle.sync.object)
             where known.insert(owner).inserted {
                 guard owners.count < Self.exchangeLimit, let other = try tx.pairs.pair(crm: owner),
@@ -99,7 +96,9 @@ extension PlanStep {
                         .values(writtenTo: .crm)
                 else {
                     // A further address that somebody keeps is left out of the list, and stops nobody.
-                    if needed.contains(owner) { return nil }
+                    let needed = values.filter { $0.key != Self.additional }
+                    let owners = try tx.writer.owners(of: needed, for: id, cycle.sync.object)
+                    if owners.contains(owner) { return nil }
                     known.remove(owner)
                     continue
                 }
