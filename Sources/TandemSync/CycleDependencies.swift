@@ -32,7 +32,7 @@ package struct CycleDependencies: Sendable {
 
 /// Sizes and limits of a cycle, and in debug builds its defects.
 package struct Tuning: Sendable {
-    package var rails = SafetyLimits()
+    package var safetyLimits = SafetyLimits()
     /// Pairs planned, and changes read, in one transaction.
     package var batch = 400
     /// How long a cycle may hold a sync without a sign of life.

@@ -2,7 +2,7 @@ package import AdapterKit
 package import TandemModel
 package import TandemSupport
 
-/// An app that is read for real and written in thought only, for previews.
+/// Reads the app as it is and answers writes without sending them, for previews.
 package struct DryRunAdapter: Adapter {
     private let base: any Adapter
 

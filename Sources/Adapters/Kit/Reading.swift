@@ -39,7 +39,7 @@ package struct ChangePage: Hashable, Sendable {
     /// Records that came with their values.
     package var records: [AppRecord]
     /// Records that only showed id and version; those whose version is news are read one by one.
-    package var sightings: [ListedVersion]
+    package var listedVersions: [ListedVersion]
     /// Records the app says are gone; each is asked for again before it is believed.
     package var gone: [AppRecordID]
     /// Records that are present but not understood, with the reason.
@@ -97,13 +97,13 @@ package struct ChangePage: Hashable, Sendable {
     }
 
     package init(
-        records: [AppRecord] = [], sightings: [ListedVersion] = [], gone: [AppRecordID] = [],
+        records: [AppRecord] = [], listedVersions: [ListedVersion] = [], gone: [AppRecordID] = [],
         unreadable: [Unreadable] = [], unidentified: [Unidentified] = [],
         fields: Set<AppField>? = nil, cursor: Cursor? = nil, mayHaveDrifted: Bool = false,
         isCompleteListing: Bool = false
     ) {
         self.records = records
-        self.sightings = sightings
+        self.listedVersions = listedVersions
         self.gone = gone
         self.unreadable = unreadable
         self.unidentified = unidentified

@@ -71,7 +71,7 @@ extension PGConnection {
         let open = writes.indices.filter { outcomes[$0] == nil }
         let sets = Dictionary(grouping: open) { WriteSet(writes[$0]) }
         for (set, places) in sets.sorted(by: { $0.value[0] < $1.value[0] }) {
-            let answers = try applyPlan(set, places.map { writes[$0] }, shape)
+            let answers = try carryOut(set, places.map { writes[$0] }, shape)
             for (place, answer) in zip(places, answers) { outcomes[place] = answer }
         }
         // What the table no longer takes of a row that was deleted keeps the rest of it from nobody.
@@ -115,7 +115,7 @@ extension PGConnection {
             ? Refusal(.requiredField, "no column of \(shape.name) has a value") : nil
     }
 
-    private func applyPlan(_ set: WriteSet, _ writes: [AppWrite], _ shape: TableShape)
+    private func carryOut(_ set: WriteSet, _ writes: [AppWrite], _ shape: TableShape)
         throws(PGFailure) -> [WriteOutcome]
     {
         do {
@@ -133,7 +133,7 @@ extension PGConnection {
         }
         var outcomes: [WriteOutcome] = []
         for half in writes.chunks(of: (writes.count + 1) / 2) {
-            outcomes += try applyPlan(set, Array(half), shape)
+            outcomes += try carryOut(set, Array(half), shape)
         }
         return outcomes
     }

@@ -87,10 +87,10 @@ extension ChangePage {
                 addNameless("record", place)
             }
         }
-        for (place, sighting) in (said["seen"]?.elements ?? []).enumerated() {
-            if let id = sighting["id"]?.field, !id.isEmpty {
-                sightings.append(
-                    .init(id: AppRecordID(id), version: sighting["version"]?.field))
+        for (place, listed) in (said["seen"]?.elements ?? []).enumerated() {
+            if let id = listed["id"]?.field, !id.isEmpty {
+                listedVersions.append(
+                    .init(id: AppRecordID(id), version: listed["version"]?.field))
             } else {
                 addNameless("seen", place)
             }

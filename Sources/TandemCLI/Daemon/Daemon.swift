@@ -38,7 +38,7 @@ struct Daemon: Service {
 
     /// What the loops share.
     private final class DaemonState: Sendable {
-        struct State {
+        struct Values {
             var isStopping = false
             var generation = 0
             /// Why the store can be written no more.
@@ -46,17 +46,17 @@ struct Daemon: Service {
             /// When each sync last showed life, for the watchdog.
             var alive: [SyncName: ContinuousClock.Instant] = [:]
         }
-        let state = Mutex(State())
+        let values = Mutex(Values())
 
-        var isStopping: Bool { state.withLock(\.isStopping) }
+        var isStopping: Bool { values.withLock(\.isStopping) }
         /// Ends the daemon: what it writes goes nowhere.
         func lose(_ store: DatabaseFailure) {
-            state.withLock { state in
-                state.lostStore = "\(store)"
-                state.isStopping = true
+            values.withLock { values in
+                values.lostStore = "\(store)"
+                values.isStopping = true
             }
         }
-        func isAlive(_ sync: SyncName) { state.withLock { $0.alive[sync] = .now } }
+        func isAlive(_ sync: SyncName) { values.withLock { $0.alive[sync] = .now } }
     }
 
     func run() async throws {
@@ -67,9 +67,9 @@ struct Daemon: Service {
         await withTaskCancellationOrGracefulShutdownHandler {
             while !state.isStopping { context = await serve(context, state) }
         } onCancelOrGracefulShutdown: {
-            state.state.withLock { $0.isStopping = true }
+            state.values.withLock { $0.isStopping = true }
         }
-        if let lost = state.state.withLock(\.lostStore) { throw CommandFailure.storeLost(lost) }
+        if let lost = state.values.withLock(\.lostStore) { throw CommandFailure.storeLost(lost) }
         logger.info("stopped")
     }
 
@@ -77,13 +77,13 @@ struct Daemon: Service {
     ///
     /// - Returns: The context to go on with.
     private func serve(_ context: AppContext, _ state: DaemonState) async -> AppContext {
-        let generation = state.state.withLock { state in
-            state.generation += 1
-            state.alive = [:]
-            return state.generation
+        let generation = state.values.withLock { values in
+            values.generation += 1
+            values.alive = [:]
+            return values.generation
         }
         let isDone: @Sendable () -> Bool = {
-            state.state.withLock { $0.isStopping || $0.generation != generation }
+            state.values.withLock { $0.isStopping || $0.generation != generation }
         }
         return await withTaskGroup(of: AppContext?.self) { group in
             for sync in context.configuration.syncs {
@@ -148,7 +148,7 @@ struct Daemon: Service {
                     try? await Task.sleep(for: Self.tick)
                     guard reloads.take() else { continue }
                     if let context = reloaded() {
-                        state.state.withLock { $0.generation += 1 }
+                        state.values.withLock { $0.generation += 1 }
                         return context
                     }
                 }
@@ -273,8 +273,8 @@ struct Daemon: Service {
         let period = notify.watchdogSeconds
         while !isDone() {
             try? await Task.sleep(for: .seconds(min(period ?? 1, 1)))
-            let isAlive = state.state.withLock { state in
-                state.alive.values.allSatisfy { $0.duration(to: .now) < .seconds(600) }
+            let isAlive = state.values.withLock { values in
+                values.alive.values.allSatisfy { $0.duration(to: .now) < .seconds(600) }
             }
             if period != nil && isAlive { notify.send("WATCHDOG=1") }
         }

@@ -141,7 +141,7 @@ final class SimListing: ChangeListing {
                 continue
             }
             if !state.profile.showsValues, let version = record.version {
-                page.sightings.append(.init(id: id, version: version))
+                page.listedVersions.append(.init(id: id, version: version))
             } else {
                 page.records.append(record)
                 if state.strikes(.pageDuplicate) { page.records.append(record) }

@@ -163,9 +163,9 @@ extension SimWorld {
         -> CycleReport?
     {
         var tuning = Tuning()
-        tuning.rails.deletedRecords = 4
-        tuning.rails.deletedShare = 0.6
-        tuning.rails.changedRecords = 8
+        tuning.safetyLimits.deletedRecords = 4
+        tuning.safetyLimits.deletedShare = 0.6
+        tuning.safetyLimits.changedRecords = 8
         tuning.batch = 4
         tuning.leaseSeconds = 30
         tuning.sweepSeconds = isSweepDue ? 0 : 600

@@ -29,7 +29,7 @@ package struct CycleReport: Hashable, Sendable {
         case isBusy
         /// The store has pairs of the same records under another name.
         case hasPredecessor(SyncTable.Orphan)
-        /// A rail found something that a person must judge.
+        /// A safety limit found something that a person must judge.
         case finding(String)
         /// The process is to end.
         case isStopping

@@ -19,7 +19,7 @@ package struct SyncState: Hashable, Sendable {
     package let readAt: Timestamp?
     /// When the last listing that can prove absence began.
     package let sweptAt: Timestamp?
-    /// Why a rail stopped the sync.
+    /// Why a safety limit stopped the sync.
     package let finding: SafetyStop?
     package let problem: Problem?
     /// Settings that changed and that not every pair has followed yet.

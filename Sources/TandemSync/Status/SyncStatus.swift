@@ -117,7 +117,7 @@ package struct SyncStatus: Encodable, Hashable, Sendable {
     package let oldestUnsyncedSeconds: Double?
     package let window: Window
     package let lastCycle: LastCycle?
-    /// Why a rail stopped the sync, and what the app answered last if it failed.
+    /// Why a safety limit stopped the sync, and what the app answered last if it failed.
     package let finding: String?
     package let problem: String?
 

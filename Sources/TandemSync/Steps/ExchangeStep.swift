@@ -97,8 +97,8 @@ extension PlanStep {
                 else {
                     // A further address that somebody keeps is left out of the list, and stops nobody.
                     let needed = values.filter { $0.key != Self.additional }
-                    let owners = try tx.writer.owners(of: needed, for: id, cycle.sync.object)
-                    if owners.contains(owner) { return nil }
+                    let keepers = try tx.writer.owners(of: needed, for: id, cycle.sync.object)
+                    if keepers.contains(owner) { return nil }
                     known.remove(owner)
                     continue
                 }

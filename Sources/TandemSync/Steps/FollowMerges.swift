@@ -86,7 +86,7 @@ struct MergeFollower {
     ///
     /// A deletion is never carried over from a record that was merged, or from a result that was
     /// split again.
-    func standing(_ pair: Pair, _ record: CRMRecord?, isMerged: Bool, feedReadTo sequence: Int64)
+    func disposition(_ pair: Pair, _ record: CRMRecord?, isMerged: Bool, feedReadTo sequence: Int64)
         throws -> MergeDisposition
     {
         if isMerged {

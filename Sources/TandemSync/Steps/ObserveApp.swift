@@ -194,7 +194,7 @@ extension Cycle {
         var mayHaveDrifted = false
 
         mutating func add(_ page: ChangePage) {
-            identified += page.records.count + page.sightings.count + page.unreadable.count
+            identified += page.records.count + page.listedVersions.count + page.unreadable.count
             unidentified.add(page.unidentified)
             mayHaveDrifted = mayHaveDrifted || page.mayHaveDrifted
             if page.isCompleteListing {
@@ -281,7 +281,7 @@ extension Cycle {
             try reload(&run)
             run.fields = fields
         }
-        var news = try transaction(run) { tx in try unknownVersions(page.sightings, run, tx) }
+        var news = try transaction(run) { tx in try unknownVersions(page.listedVersions, run, tx) }
         news += partial(page.records, without: page.fields)
         for try await readings in readings(of: news) {
             try leaveIfStopping()
@@ -332,21 +332,21 @@ extension Cycle {
 
     /// The sighted records that must be read: new ones, and those whose version is news.
     private func unknownVersions(
-        _ sightings: [ChangePage.ListedVersion], _ run: CycleRun, _ tx: CycleTransaction
+        _ listedVersions: [ChangePage.ListedVersion], _ run: CycleRun, _ tx: CycleTransaction
     ) throws -> [AppRecordID] {
         var news: [AppRecordID] = []
-        for chunk in sightings.chunks(of: 500) {
+        for chunk in listedVersions.chunks(of: 500) {
             let known = try tx.pairs.pairs(app: chunk.map(\.id))
             var same: [Pair] = []
-            for sighting in chunk {
-                if let pair = known[sighting.id], let version = sighting.version,
+            for listed in chunk {
+                if let pair = known[listed.id], let version = listed.version,
                     pair.appVersion == version,
                     pair.appPresence == .present, !pair.needsDeletionCheck,
                     !isFirstSight(of: pair, run) || tuning.defects.has(.trustsRewoundVersions)
                 {
                     same.append(pair)
                 } else {
-                    news.append(sighting.id)
+                    news.append(listed.id)
                 }
             }
             try tx.pairs.touch(same, generation: run.generation)

@@ -36,10 +36,10 @@ extension Cycle {
                 for pair in due
                 where try !step.done.contains(pair.id) && !waits(pair, for: open, tx) {
                     let record = pair.crmID.flatMap { records[$0] }
-                    let standing = try merges.standing(
+                    let disposition = try merges.disposition(
                         pair, record, isMerged: pair.crmID.map { aliases[$0] != nil } ?? false,
                         feedReadTo: run.state.crmSequence ?? 0)
-                    switch standing {
+                    switch disposition {
                     case .ordinary: try step.applyPlan(pair, record: record)
                     case .waits:
                         let moved = try merges.followMissed(

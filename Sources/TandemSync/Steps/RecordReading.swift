@@ -96,7 +96,7 @@ extension Cycle {
             wasMadeAgain(record, after: replaced)
         {
             if isListed {
-                // It is missing like any other, so the rails count it before anything is parted.
+                // It is missing like any other, so the safety limits count it before anything is parted.
                 replaced.needsDeletionCheck = true
                 replaced.recheckAt = tx.now
                 replaced.generation = run.generation

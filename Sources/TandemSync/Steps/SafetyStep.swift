@@ -4,7 +4,7 @@ import TandemModel
 
 /// The last look before anything is written.
 ///
-/// Each rail first counts what is unusual, on an index of its own, and looks at the whole only if
+/// Each limit first counts what is unusual, on an index of its own, and looks at the whole only if
 /// that is above the limit: a cycle with nothing to do reads nothing here.
 extension Cycle {
     /// Stops the sync if so many app records are missing that it looks like an accident.
@@ -13,7 +13,7 @@ extension Cycle {
             let missing = try tx.pairs.ids("suspect = 1 AND crm_id IS NOT NULL")
             if missing.isEmpty { return }
             let others = try tx.pairs.has("app_presence = 1 AND suspect = 0")
-            let finding = tuning.rails.judge(
+            let finding = tuning.safetyLimits.judge(
                 missing: missing.count, linked: try linked(tx), appIsEmpty: !others)
             if let finding { try requireAcknowledged(finding, missing, of: try linked(tx), tx) }
         }
@@ -24,8 +24,9 @@ extension Cycle {
     func checkRails(_ run: inout CycleRun) throws {
         try transaction(run) { tx in
             let changed = try tx.pairs.ids("app_changed = 1 AND has_met = 1 AND state = 'pending'")
-            if changed.count > tuning.rails.changedRecords, !run.state.isRewound,
-                let finding = tuning.rails.judge(changed: changed.count, linked: try linked(tx))
+            if changed.count > tuning.safetyLimits.changedRecords, !run.state.isRewound,
+                let finding = tuning.safetyLimits.judge(
+                    changed: changed.count, linked: try linked(tx))
             {
                 try requireAcknowledged(finding, changed, of: try linked(tx), tx)
             }
@@ -59,8 +60,8 @@ extension Cycle {
             AND record.merged_into IS NULL AND NOT EXISTS (SELECT 1 FROM merge
             WHERE merge.result_id = record.id AND merge.undone_at IS NOT NULL))
             """)
-        guard deleted.count > tuning.rails.deletedRecords else { return }
-        let finding = tuning.rails.judge(
+        guard deleted.count > tuning.safetyLimits.deletedRecords else { return }
+        let finding = tuning.safetyLimits.judge(
             missing: deleted.count, linked: try linked(tx), appIsEmpty: false)
         if let finding { try requireAcknowledged(finding, deleted, of: try linked(tx), tx) }
     }
@@ -90,7 +91,7 @@ extension Cycle {
     }
 }
 
-/// A rail found something that a person has to judge; nothing of the transaction stays.
+/// A safety limit found something that a person has to judge; nothing of the transaction stays.
 struct SafetyStopError: Error {
     let finding: SyncState.SafetyStop
 }

@@ -259,13 +259,13 @@ import Testing
         #expect(RetryPolicy.wait(attempts: 1, jitter: 1, afterSeconds: 90).seconds == 90)
     }
 
-    @Test func `rails trip above share and number together`() {
-        let rails = SafetyLimits()
-        #expect(rails.judge(missing: 26, linked: 100, appIsEmpty: false) == .massDeletion)
-        #expect(rails.judge(missing: 25, linked: 100, appIsEmpty: false) == nil)
-        #expect(rails.judge(missing: 26, linked: 1_000, appIsEmpty: false) == nil)
-        #expect(rails.judge(missing: 3, linked: 3, appIsEmpty: true) == .suddenlyEmpty)
-        #expect(rails.judge(changed: 90, linked: 100) == .everythingChanged)
+    @Test func `safety limits trip above share and number together`() {
+        let limits = SafetyLimits()
+        #expect(limits.judge(missing: 26, linked: 100, appIsEmpty: false) == .massDeletion)
+        #expect(limits.judge(missing: 25, linked: 100, appIsEmpty: false) == nil)
+        #expect(limits.judge(missing: 26, linked: 1_000, appIsEmpty: false) == nil)
+        #expect(limits.judge(missing: 3, linked: 3, appIsEmpty: true) == .suddenlyEmpty)
+        #expect(limits.judge(changed: 90, linked: 100) == .everythingChanged)
     }
 
     @Test func `a misspelled word finds its neighbour`() {

@@ -57,7 +57,7 @@ final class CardListing: ChangeListing {
             } else if let etag = item.texts["getetag"] {
                 // Who is named in a report has changed, also where a card that was made again has the ETag
                 // of the one before it.
-                page.sightings.append(.init(id: id, version: isFull ? etag : nil))
+                page.listedVersions.append(.init(id: id, version: isFull ? etag : nil))
             }
         }
         guard let next = reply.syncToken, !next.isEmpty else {
@@ -91,7 +91,7 @@ final class CardListing: ChangeListing {
             if item.href.isEmpty {
                 page.unidentified.append(Self.nameless(place))
             } else if let etag = item.texts["getetag"] {
-                page.sightings.append(.init(id: book.id(of: item.href), version: etag))
+                page.listedVersions.append(.init(id: book.id(of: item.href), version: etag))
             }
         }
         page.cursor = Cursor(Self.tag + tag)

@@ -243,7 +243,7 @@ extension LawBench.Listed {
             records[record.id] = record
             present.insert(record.id)
         }
-        present.formUnion(page.sightings.map(\.id))
+        present.formUnion(page.listedVersions.map(\.id))
         present.formUnion(page.unreadable.map(\.id))
         gone.formUnion(page.gone)
         cursor = page.cursor ?? cursor

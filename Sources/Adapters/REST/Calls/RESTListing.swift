@@ -222,7 +222,7 @@ final class RESTListing: ChangeListing {
             if app.isDeleted(json) {
                 page.gone.append(record.id)
             } else if isIndex {
-                page.sightings.append(.init(id: record.id, version: record.version))
+                page.listedVersions.append(.init(id: record.id, version: record.version))
             } else {
                 page.records.append(record)
             }
