@@ -143,9 +143,7 @@ package struct RESTAdapter: Adapter {
     private func reserve(asMuchAs cursor: Cursor) async throws(AppError) {
         guard let requests = RESTCursor(cursor).flatMap({ Int($0.value) }) else { return }
         let cost = object.list.map(\.call.cost).max() ?? 1
-        let room = await RequestPriority.$current.withValue(.background) {
-            await connection.budget.reserve(requests: requests, cost: cost)
-        }
+        let room = await connection.budget.reserve(requests: requests, cost: cost)
         let needs = "a listing of everything takes \(requests) requests"
         switch room {
         case .now: return

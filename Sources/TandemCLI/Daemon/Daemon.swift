@@ -240,7 +240,7 @@ struct Daemon: Service {
         case .finding(let text): logger.warning("\(sync.name) stopped: \(text.printable)")
         case .app(let error):
             logger.warning(
-                "\(sync.name): \("\(error.message). \(error.remedy)".printable)")
+                "\(sync.name): \(error.sentences.printable)")
         case .none, .isOff, .isBusy, .isStopping: break
         }
     }

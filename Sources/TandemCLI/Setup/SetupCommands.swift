@@ -119,10 +119,11 @@ struct CheckCommand: AsyncParsableCommand {
             var rows: [Row] = []
             for sync in context.configuration.syncs { rows.append(await row(sync, context)) }
             let orphans = try context.orphans
-            for row in rows {
-                for trial in row.calls {
-                    guard let record else { continue }
-                    try Self.write(trial.exchanges, of: trial.call, row.sync, into: record)
+            if let record {
+                for row in rows {
+                    for trial in row.calls {
+                        try Self.write(trial.exchanges, of: trial.call, row.sync, into: record)
+                    }
                 }
             }
             let isBad =
@@ -197,14 +198,12 @@ struct CheckCommand: AsyncParsableCommand {
                     + "(their addresses are law-…@example.invalid, and no sync takes them in); add "
                     + "--keep-records if you mean it")
         }
-        let described = (app as? RESTAdapter).map(\.traced)
-        var seen = 0
-        let found = try await LawsCheck(sync: sync, app: described?.app ?? app).findings { law in
-            guard let record, let trace = described?.trace else { return }
-            let exchanges = Array(trace.all.dropFirst(seen))
-            seen += exchanges.count
+        // What is not to be written down is not noted.
+        let noted = record == nil ? nil : (app as? RESTAdapter)?.traced
+        let found = try await LawsCheck(sync: sync, app: noted?.app ?? app).findings { law in
+            guard let record, let noted else { return }
             let call = "law-\(law.replacing(" ", with: "-"))"
-            try Self.write(exchanges, of: call, sync.name.text, into: record)
+            try Self.write(noted.trace.take(), of: call, sync.name.text, into: record)
         }
         if shared.json {
             try Terminal.printJSON(found)
@@ -249,12 +248,12 @@ struct CheckCommand: AsyncParsableCommand {
             return Row(
                 sync: sync.name.text, app: sync.app, account: profile.account,
                 summary: profile.summary,
-                error: profile.lacking.map { "\($0.message). \($0.remedy)" }
+                error: profile.lacking?.sentences
                     ?? missingProperties(sync, context) ?? "",
                 fields: fields(sync, context, profile.fields),
                 calls: calls)
         } catch {
-            let text = (error as? AppError).map { "\($0.message). \($0.remedy)" } ?? "\(error)"
+            let text = (error as? AppError)?.sentences ?? "\(error)"
             return Row(
                 sync: sync.name.text, app: sync.app, account: "", summary: "", error: text,
                 fields: fields(sync, context, []), calls: calls)

@@ -202,7 +202,7 @@ extension CycleReport.Stop {
         case .isStopping: "left early because the process is to end."
         case .finding(let text):
             "stopped before writing: \(text). Look into it; if it is right, run `tandem acknowledge`."
-        case .app(let error): "\(error.message). \(error.remedy)"
+        case .app(let error): error.sentences
         }
     }
 }

@@ -97,6 +97,9 @@ package enum AppError: Error, Hashable, Sendable {
         }
     }
 
+    /// What happened and what to do, for people.
+    package var sentences: String { "\(message). \(remedy)" }
+
     package var remedy: String {
         switch self {
         case .askOperator(_, _, let remedy): remedy

@@ -34,8 +34,13 @@ package final class RESTTrace: Sendable {
         self.secrets = secrets.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
     }
 
-    /// What was sent and answered so far.
-    package var all: [Exchange] { exchanges.withLock { $0 } }
+    /// What was sent and answered since it was taken last.
+    package func take() -> [Exchange] {
+        exchanges.withLock { exchanges in
+            defer { exchanges = [] }
+            return exchanges
+        }
+    }
 
     /// Notes one exchange.
     ///
@@ -98,16 +103,13 @@ extension RESTAdapter {
         var trials: [RESTTrial] = []
         var profile = Result<AppProfile, AppError>.failure(
             unexpected(connection.description.account))
-        var seen = 0
         var shown: String?
         func attempt(_ name: String, _ work: () async throws(AppError) -> Void) async {
             var problem: String?
             shown = nil
-            do { try await work() } catch { problem = "\(error.message). \(error.remedy)" }
-            let exchanges = Array(trace.all.dropFirst(seen))
-            seen += exchanges.count
+            do { try await work() } catch { problem = error.sentences }
             trials.append(
-                RESTTrial(call: name, problem: problem, shown: shown, exchanges: exchanges))
+                RESTTrial(call: name, problem: problem, shown: shown, exchanges: trace.take()))
         }
         await attempt("account") { () async throws(AppError) in
             do throws(AppError) { profile = .success(try await app.profile()) } catch {

@@ -112,8 +112,8 @@ extension RESTAdapter {
         }
         var rest = arguments
         for field in refused.keys { rest.values[member(of: field)] = nil }
-        rest.record = merged(rest.values, into: current ?? .object([:]))
         guard !refused.isEmpty, !rest.values.isEmpty else { return nil }
+        rest.record = merged(rest.values, into: current ?? .object([:]))
         let second = try await connection.send(call, rest)
         guard case .accepted(let id, let version) = await judged(second, write) else { return nil }
         return .acceptedPartly(id, version: version, refused: refused)

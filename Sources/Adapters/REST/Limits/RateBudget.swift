@@ -35,7 +35,8 @@ package actor RateBudget {
     /// - Returns: `nil`, or for how many seconds there will be none, and then none was taken.
     package func take(cost: Int, patienceSeconds: Int64) async -> Int64? {
         load()
-        while let end = nextRoom(for: tallies.map { $0.unreserved(of: cost) }) {
+        let priority = RequestPriority.current
+        while let end = nextRoom(for: tallies.map { $0.unreserved(of: cost) }, priority) {
             let wait = end - now()
             let seconds = wait.milliseconds / 1_000 + 1
             if wait > .seconds(patienceSeconds) { return seconds }
@@ -62,6 +63,8 @@ package actor RateBudget {
     /// Takes room in the long windows for all requests of something that is of no use in parts, so that it
     /// is not begun where it could not end; the requests that follow use it.
     ///
+    /// It can come later, and leaves room for what is fresh.
+    ///
     /// - Parameters:
     ///   - requests: How many there will be.
     ///   - cost: The points of each.
@@ -82,9 +85,7 @@ package actor RateBudget {
         let isLarge = zip(tallies, needed).contains {
             $1 > $0.share(of: $0.window.limit, .background)
         }
-        let priority = isLarge ? .interactive : RequestPriority.current
-        let room = RequestPriority.$current.withValue(priority) { nextRoom(for: amounts) }
-        if let end = room {
+        if let end = nextRoom(for: amounts, isLarge ? .interactive : .background) {
             return .later(seconds: (end - now()).milliseconds / 1_000 + 1)
         }
         count(amounts)
@@ -104,12 +105,12 @@ package actor RateBudget {
     }
 
     /// When so much of each window has room; `nil` for now.
-    private func nextRoom(for amounts: [Int]) -> Timestamp? {
+    private func nextRoom(for amounts: [Int], _ priority: RequestPriority) -> Timestamp? {
         let now = now()
         // A clock that was set back must not make the pause longer.
         if let pause, pause.from <= now, now < pause.until { return pause.until }
         return zip(tallies, amounts).compactMap { tally, amount in
-            amount == 0 ? nil : tally.nextRoom(for: amount, RequestPriority.current, at: now)
+            amount == 0 ? nil : tally.nextRoom(for: amount, priority, at: now)
         }.max()
     }
 
