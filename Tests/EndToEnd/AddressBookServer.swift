@@ -135,3 +135,19 @@ final class AddressBookServer {
             })
     }
 }
+
+extension Program {
+    /// Configures one sync, `people`, of an address book; `more` are further keys of the connection, each
+    /// behind a comma.
+    func configure(book url: String, and more: String = "") throws {
+        try write(
+            "tandem.yaml",
+            """
+            store: tandem.db
+            connections:
+              book: {app: carddav, url: "\(url)"\(more)}
+            syncs:
+              people: {connection: book, object: contacts, require-email: false}
+            """)
+    }
+}

@@ -12,15 +12,7 @@ import Testing
         let user =
             server.username.isEmpty
             ? "" : ", username: \(server.username), password: \"\(server.password)\""
-        try program.write(
-            "tandem.yaml",
-            """
-            store: tandem.db
-            connections:
-              book: {app: carddav, url: "\(url ?? server.book)"\(user)}
-            syncs:
-              people: {connection: book, object: contacts, require-email: false}
-            """)
+        try program.configure(book: url ?? server.book, and: user)
     }
 
     @Test(arguments: AddressBookServer.kinds)

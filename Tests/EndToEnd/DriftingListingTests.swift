@@ -9,17 +9,7 @@ import Testing
     init() throws {
         program = try Program()
         server = try VendorServer("numbered", in: program)
-        try program.write(
-            "mappings/numbered/contacts.yaml",
-            """
-            object: contacts
-            app-object: people
-            fields:
-              - {crm: email, app: email, type: email}
-              - {crm: firstname, app: given}
-              - {crm: lastname, app: family}
-              - {crm: phone, app: phone, type: phone}
-            """)
+        try program.mapPeople(of: "numbered")
         try program.write(
             "tandem.yaml",
             """

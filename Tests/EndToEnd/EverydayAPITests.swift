@@ -9,18 +9,7 @@ import Testing
     init() throws {
         program = try Program()
         server = try VendorServer("quiet", in: program)
-        try program.write(
-            "mappings/quiet/contacts.yaml",
-            """
-            object: contacts
-            app-object: people
-            fields:
-              - {crm: email, app: email, type: email}
-              - {crm: firstname, app: given}
-              - {crm: lastname, app: family}
-              - {crm: phone, app: phone, type: phone}
-              - {crm: notes, app: about}
-            """)
+        try program.mapPeople(of: "quiet", and: "  - {crm: notes, app: about}")
         try describe()
     }
 

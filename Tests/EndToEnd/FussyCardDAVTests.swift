@@ -41,15 +41,7 @@ import Testing
 
     private func serve(_ habits: String..., user: String = "") throws -> Server {
         let server = try Server(habits)
-        try program.write(
-            "tandem.yaml",
-            """
-            store: tandem.db
-            connections:
-              book: {app: carddav, url: "\(server.url)"\(user)}
-            syncs:
-              people: {connection: book, object: contacts, require-email: false}
-            """)
+        try program.configure(book: server.url, and: user)
         return server
     }
 

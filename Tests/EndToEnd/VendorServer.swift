@@ -60,3 +60,22 @@ final class VendorServer {
         get throws { try #require(try people("GET", "violations") as? [String]) }
     }
 }
+
+extension Program {
+    /// Writes the mapping of an app whose people have an email, a given and a family name and a phone; `more`
+    /// are further lines.
+    func mapPeople(of app: String, and more: String = "") throws {
+        try write(
+            "mappings/\(app)/contacts.yaml",
+            """
+            object: contacts
+            app-object: people
+            fields:
+              - {crm: email, app: email, type: email}
+              - {crm: firstname, app: given}
+              - {crm: lastname, app: family}
+              - {crm: phone, app: phone, type: phone}
+            \(more)
+            """)
+    }
+}
