@@ -362,6 +362,14 @@ import Testing
             story.contains("the world becomes quiet") && story.hasSuffix("All invariants hold.\n"))
     }
 
+    @Test func `say which folder cannot be made`() throws {
+        let result = try program.run([
+            "init", "/proc/none/here", "--app", "csv", "--csv-folder", "s",
+        ])
+        #expect(result.code == 1)
+        #expect(result.err.hasPrefix("Error: the folder /proc/none/here cannot be made"))
+    }
+
     /// Remedies and documents send people to commands; each of them exists.
     @Test func `names no command that does not exist`() throws {
         let help = try program.must("--help")

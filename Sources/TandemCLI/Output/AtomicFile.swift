@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import TandemSupport
 
@@ -9,6 +10,19 @@ final class AtomicFile {
     private var isCommitted = false
     /// The `errno` of the first write that failed.
     private var failure: Int32?
+
+    /// Makes the folder that files go into, and those that it is in.
+    ///
+    /// - Throws: ``CommandFailure`` if it is not there and cannot be made.
+    static func makeFolder(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw CommandFailure.failed(
+                "the folder \(path) cannot be made; name another, or one that is there")
+        }
+    }
 
     /// - Throws: ``CommandFailure`` if the folder cannot be written to.
     init(_ path: String) throws {

@@ -49,8 +49,7 @@ struct InitCommand: AsyncParsableCommand {
             let place = try place(name, library, known)
             let kind = AppKind(rawValue: name)
             let connection = try kind.map(connection) ?? variables(of: place, name)
-            try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true)
+            try AtomicFile.makeFolder(folder)
             let file = try AtomicFile(path)
             let objects = kind == nil ? library.objects(of: name) : ["contacts"]
             file.write(Self.text(name, connection, objects, isReadOnly: place.isReadOnly))

@@ -149,8 +149,7 @@ struct CheckCommand: AsyncParsableCommand {
     private static func write(
         _ exchanges: [RESTTrace.Exchange], of call: String, _ sync: String, into folder: String
     ) throws {
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true)
+        try AtomicFile.makeFolder(folder)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         for (number, exchange) in exchanges.enumerated() {
